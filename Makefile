@@ -1,0 +1,64 @@
+# Every command of the template. `make` alone lists them.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check mutants benchmark clean
+
+# An interpreter is asked for its version: a name on the PATH may be a shim that answers nothing.
+CANDIDATES := python3 python3.12 python3.11 python3.13 python
+SUITS := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
+BIN := .venv/bin
+UV := $(BIN)/uv
+STAMP := .venv/stamp
+PROJECT := {{cookiecutter.project_slug}}
+TESTS ?= tests
+export UV_PYTHON_DOWNLOADS := never
+unexport VIRTUAL_ENV PYTHONHOME CONDA_PREFIX
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## the environment of the other commands, into .venv (they call it themselves)
+
+demo: $(STAMP) ## generate a sample project in the temporary folder and run its pipeline
+	@folder=$$(mktemp -d "$${TMPDIR:-/tmp}/lakehouse-demo.XXXXXX") && \
+	mkdir "$$folder/template" && \
+	git ls-files -z | xargs -0 tar cf - | tar xf - -C "$$folder/template" && \
+	$(BIN)/cookiecutter "$$folder/template" --no-input --output-dir "$$folder" && \
+	$(MAKE) --no-print-directory -C "$$folder/acme-lakehouse" run && \
+	echo "The project is in $$folder/acme-lakehouse"
+
+test: $(STAMP) ## all tests of the template, from the judge of answers to generated projects
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -n 2 $(TESTS)
+
+check: $(STAMP) ## format, lint and types of the template's own code
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/yamllint --strict .github
+
+mutants: $(STAMP) ## break the product on purpose: each fault must turn its test red (FULL=1: the whole suite)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tests/mutants $(if $(FULL),--full)
+
+benchmark: $(STAMP) ## ratios, side by side in one run: engines, bake, first green
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m benchmarks
+
+clean: ## forget what was built; the environment stays
+	@rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+$(STAMP): pyproject.toml $(PROJECT)/pyproject.toml $(PROJECT)/tools/delivery/pyproject.toml
+	@python=; for p in $(CANDIDATES); do \
+		if $$p -c '$(SUITS)' >/dev/null 2>&1; then python=$$p; break; fi; done; \
+	if [ -z "$$python" ]; then \
+		echo "setup: found no Python 3.11 or newer with venv; install one, such as python3.11" >&2; \
+		exit 4; fi; \
+	if ! $(UV) --version >/dev/null 2>&1; then \
+		echo "setup: making .venv"; \
+		$$python -m venv --clear .venv && \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+			"$$(sed -n 's/^ *"\(uv==[^"]*\)".*/\1/p' '$(PROJECT)/pyproject.toml')"; fi
+	@$(UV) pip install --quiet --python $(BIN)/python --group dev \
+		--group '$(PROJECT)/pyproject.toml:dev' --group '$(PROJECT)/pyproject.toml:local' \
+		-r '$(PROJECT)/pyproject.toml' -r '$(PROJECT)/tools/delivery/pyproject.toml'
+	@GOBIN="$(CURDIR)/$(BIN)" go install github.com/rhysd/actionlint/cmd/actionlint@v1.7.12 \
+		>/dev/null 2>&1 || echo "setup: no actionlint without Go; its tests will be skipped"
+	@touch $@

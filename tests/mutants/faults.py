@@ -1,0 +1,231 @@
+"""Deliberate faults: each changes one text of the product, and names the test that must see it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+PROJECT = "{{cookiecutter.project_slug}}"
+CLASSIC = f"{PROJECT}/options/compute=classic/resources/flights/job.yml"
+BUNDLE = "tests/test_project.py::test_a_project_passes_its_own_bundle_tests"
+CHECKS = "tests/test_project.py::test_a_project_passes_its_own_lint_and_types"
+RULES = "tests/test_project.py::test_a_project_passes_its_own_rules"
+OWN = "tests/test_project.py::test_the_default_project_passes_its_own_tests"
+UNIT, PIPELINE = f"{OWN}[tests/unit]", f"{OWN}[tests/pipeline]"
+DELIVERY = f"{OWN}[tools/delivery/tests]"
+
+
+class Fault(NamedTuple):
+    """One fault: in `file`, `old` becomes `new`; `test` must turn red."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    test: str
+
+
+def _project(name: str, file: str, old: str, new: str, test: str) -> Fault:
+    return Fault(name, f"{PROJECT}/{file}", old, new, test)
+
+
+def _source(name: str, file: str, old: str, new: str, test: str = UNIT) -> Fault:
+    return _project(name, f"src/lakehouse/{file}", old, new, test)
+
+
+def _tool(name: str, file: str, old: str, new: str) -> Fault:
+    return _project(name, f"tools/delivery/src/delivery/{file}", old, new, DELIVERY)
+
+
+JOB = "resources/flights/job.yml"
+ENGINE = "engine/tables.py"
+
+# fmt: off
+BUNDLE_FAULTS = [
+    _project("prod on dev's catalog", "targets/prod.yml", "__catalog }}_prod", "__catalog }}_dev", BUNDLE),
+    _project("prod in development mode", "targets/prod.yml", "mode: production", "mode: development", BUNDLE),
+    _project("mode misspelt", "targets/staging.yml", "mode: production", "mode: prodution", BUNDLE),
+    _project("staging on prod's host", "targets/staging.yml", "staging_host", "prod_host",
+             "tests/test_bake.py::test_each_workspace_has_its_own_address"),
+    _project("prod paused", "targets/prod.yml", "UNPAUSED", "PAUSED", BUNDLE),
+    _project("staging on schedule", "targets/staging.yml", "      trigger_pause_status: PAUSED\n", "", BUNDLE),
+    _project("a schedule of its own mind", JOB, "        timezone_id: UTC\n",
+             "        timezone_id: UTC\n        pause_status: UNPAUSED\n", BUNDLE),
+    _project("jobs run as the deployer", "targets/prod.yml", "run_as:\n      service_principal_name: ${var.runner}",
+             "run_as:\n      service_principal_name: ${var.deployer}", BUNDLE),
+    _project("runner is deployer", "targets/prod.yml", "000000000002  #", "000000000001  #", BUNDLE),
+    _project("one folder for all releases", "targets/prod.yml", "releases/${var.release}/files", "files", BUNDLE),
+    _project("a release by default", "databricks.yml",
+             "    description: The release to deploy", "    default: latest\n    description: The release to deploy", BUNDLE),
+    _project("prod builds", "targets/prod.yml", "    presets:", "    artifacts: {x: {type: whl, build: make wheel, path: ..}}\n    presets:", BUNDLE),
+    _project("everybody may do everything", "databricks.yml", "privileges: [USE_SCHEMA, SELECT]\n",
+             "privileges: [ALL_PRIVILEGES]\n", BUNDLE),
+    _project("everybody manages jobs", "databricks.yml", "level: CAN_VIEW\n        group_name",
+             "level: CAN_MANAGE\n        group_name", BUNDLE),
+    _project("rights in dev", "targets/dev.yml", "      job_permissions: []\n", "", BUNDLE),
+    _project("tasks misspelt", JOB, "      tasks:\n", "      taks:\n", BUNDLE),
+    _project("a resource field misspelt", JOB, "max_concurrent_runs", "max_concurent_runs", BUNDLE),
+    _project("a task file that is not there", JOB, "task: flights.gold", "task: flight.gold", RULES),
+    _project("a parameter misspelt", JOB, "              landing:", "              landingg:", RULES),
+    _project("a parameter misspelt, classic", "options/compute=classic/" + JOB,
+             "              landing:", "              landingg:", RULES),
+    _project("an entry point that is not there", JOB, "entry_point: lakehouse", "entry_point: lakehuose", RULES),
+    _project("a task that waits for nobody", JOB, "- task_key: bronze\n          environment",
+             "- task_key: brass\n          environment", RULES),
+    _project("a dangling reference", "resources/flights/volumes.yml", "flights_bronze.name", "flights_brnz.name", RULES),
+    _project("includes that reach nothing", "databricks.yml", "resources/*/*.yml", "resources/*.yml", RULES),
+    _project("a secret in YAML", "resources/flights/volumes.yml", "      comment: Files",
+             "      password: hunter2hunter2\n      comment: Files", RULES),
+    _project("a domain's job without timeout", JOB, "timeout_seconds: 3600", "timeout_seconds: 0", BUNDLE),
+    _project("nobody is told", JOB, "        on_failure:\n          - ${var.owner}\n", "        on_start: []\n", BUNDLE),
+    _project("requirements left behind", "databricks.yml", "    - requirements.txt\n", "", BUNDLE),
+    _project("classic runs something else", "options/compute=classic/" + JOB, "max_retries: 1", "max_retries: 2",
+             "tests/test_bake.py::test_compute_differs_in_compute_only"),
+    _project("indented YAML", "resources/flights/volumes.yml", "      name:", "       name:", RULES),
+]
+
+SOURCE_FAULTS = [
+    _source("a syntax error", "flights/tasks.py", "def gold(", "def gold((", CHECKS),
+    _source("a type error", "refine.py", "return [silver, quarantine], account", "return silver, account", CHECKS),
+    _source("dedupe dropped", "quality.py", '.where("_rank = 1")', '.where("_rank >= 1")'),
+    _source("the oldest row wins", "quality.py", "desc_nulls_last() for", "asc_nulls_last() for"),
+    _source("quarantine dropped", "quality.py", "judged.where(\"_failed <> ''\").select", 'judged.where("false").select'),
+    _source("NULL passes a rule", "quality.py", "F.lit(False)), rule.name", "F.lit(True)), rule.name"),
+    _source("rows without a key are valid", "quality.py", "names = [*missing, *names]", "names = names"),
+    _source("unreadable text is forgotten", "quality.py", 'F.concat_ws(",", *broken).alias', 'F.lit("").alias'),
+    _source("a warning quarantines", "quality.py", "if rule.on_failure == on_failure", "if True"),
+    _source("superseded counts keys only", "quality.py", '(F.count("*") - 1)', '(F.count("*") / F.count("*"))', PIPELINE),
+    _source("an unbalanced account passes", "refine.py", "if not account.balanced", "if account.landed < 0",
+            "tests/test_project.py::test_the_default_project_passes_its_own_tests[tests/unit]"),
+    _source("files are ingested again", "engine/stores.py", "not in self._seen(schema, table)", "not in ()"),
+    _source("a version for nothing", ENGINE, "        if counts:\n", "        if True:\n"),
+    _source("replace always writes", ENGINE, "        if inserted or deleted:\n", "        if True:\n"),
+    _source("keys that are gone stay", ENGINE, '.when(F.col("new").isNull(), "delete")', '.when(F.col("new").isNull(), None)'),
+    _source("a NULL change is missed", ENGINE, 'F.col("new").eqNullSafe(F.col("old"))', 'F.lit(True)'),
+    _source("unions in one long chain", "engine/stores.py", "middle = len(frames) // 2", "middle = 1"),
+    _source("paths with spaces", "engine/stores.py", "_PLAIN_PATH.fullmatch(str(folder))", "str(folder)"),
+    _source("local time", "engine/session.py", '"UTC"', '"America/New_York"'),
+    _source("late from the sixteenth minute", "flights/transform.py", "_LATE_MINUTES = 15", "_LATE_MINUTES = 16"),
+    _source("cancelled by arrival", "flights/transform.py", 'F.col("dep_time").isNull()', 'F.col("arr_delay").isNull()'),
+    _source("fog from four miles", "flights/transform.py", '"visib") < 3', '"visib") < 4'),
+    _source("unknown destinations pass", "flights/rules/flights.yml", "expect: dest_name IS NOT NULL", "expect: 'true'", PIPELINE),
+    _source("tail numbers quarantine", "flights/rules/flights.yml", "on_failure: warn", "on_failure: quarantine", PIPELINE),
+    _source("another key", "flights/rules/flights.yml", "key: [carrier, flight, time_hour]", "key: [carrier, flight]", PIPELINE),
+    _source("gold forgets routes", "flights/tasks.py", '        "routes": transform.routes(flights),\n', "", PIPELINE),
+    _source("domain code writes", "flights/show.py", "    return text\n", "    rows.write\n    return text\n"),
+    _source("impossible winds pass", "flights/rules/weather.yml", "BETWEEN 0 AND 250", "BETWEEN 0 AND 2500",
+            "tests/test_year.py::test_every_figure_of_gold_equals_an_independent_calculation"),
+    _source("a gold figure is wrong", "flights/transform.py", 'F.col("precip") > 0', 'F.col("precip") > 0.01',
+            "tests/test_year.py::test_every_figure_of_gold_equals_an_independent_calculation"),
+    _project("a changed sample", "data/flights/landing/airlines/2013.csv", "Envoy Air", "Envoy Air Inc.",
+             "tests/test_year.py::test_the_shipped_sample_is_the_real_data"),
+]
+
+TOOL_FAULTS = [
+    _tool("failures end with 0", "cli.py", "Exit.FAILED if findings else Exit.DONE", "Exit.DONE"),
+    _tool("errors end with 0", "cli.py", "    sys.exit(code)", "    sys.exit(0)"),
+    _tool("a failing task goes on", "cli.py", "            Exit.FAILED,\n        ) from error", "            Exit.DONE,\n        ) from error"),
+    _tool("tasks in the order of the file", "run.py", "for name in order.static_order()", "for name in tasks"),
+    _tool("other tasks are skipped", "run.py", "for key in set(task) - _TASK_KEYS", "for key in ()"),
+    _tool("dynamic values pass", "run.py", 'if "{{" in str(value)', "if False"),
+    _tool("two stars reach deeper", "bundle/load.py", '.replace("**", "*"), root_dir=root)', ", root_dir=root, recursive=True)"),
+    _tool("a resource twice", "bundle/load.py", "            if key in known:", "            if False:"),
+    _tool("targets do not override", "bundle/load.py", "return merged(tree, overrides)", "return tree"),
+    _tool("yes is true", "bundle/document.py", 'r"true|True|TRUE|false|False|FALSE", "tTfF"', 'r"true|True|TRUE|false|False|FALSE|yes|off", "tTfFyo"'),
+    _tool("a key twice", "bundle/document.py", "            if key.value in section:", "            if False:"),
+    _tool("an inline merge", "bundle/document.py", "or (inline and not", "or (False and not"),
+    _tool("lines off by one", "bundle/document.py", "return Mark(self._file, node.start_mark.line + 1)", "return Mark(self._file, node.start_mark.line)"),
+    _tool("a dangling variable", "bundle/references.py", "        if name not in declared:\n", "        if False:\n"),
+    _tool("missing parameters pass", "wiring.py", "    if extra or missing:", "    if extra:"),
+    _tool("extra parameters pass", "wiring.py", "    if extra or missing:", "    if missing:"),
+    _tool("circles pass", "wiring.py", "    except CycleError as error:\n", "    except CycleError as error:\n        return\n"),
+    _tool("tokens pass", "secrets.py", "dapi|dose", "dapy|dose"),
+    _tool("passwords pass", "secrets.py", "password|passwd", "passwort|passwd"),
+    _tool("any branch name", "branches.py", "if not re.fullmatch(", "if not re.match('', branch) and not re.fullmatch("),
+    _tool("commits to main", "branches.py", "if branch in branches.protected and _git", 'if branch == "" and _git'),
+    _tool("unknown keys in the policy", "policy.py", 'extra="forbid"', 'extra="ignore"'),
+    _tool("unreached files", "check.py", "if name not in project.bundle.files", "if False"),
+    _tool("heavy imports", "cli.py", "import typer\n", "import pandas\nimport typer\n"),
+]
+
+TEMPLATE_FAULTS = [
+    Fault("an option that does nothing", "hooks/post_gen_project.py",
+          'if variant.name in {f"{name}={value}" for name, value in answers.items()}:', "if False:",
+          "tests/test_bake.py::test_every_option_has_an_effect"),
+    Fault("features stay", "hooks/post_gen_project.py", "if not all(answers[name] in values", "if not any(True or answers[name] in values",
+          "tests/test_bake.py::test_exactly_the_expected_files_are_there"),
+    Fault("options are left behind", "hooks/post_gen_project.py", "    shutil.rmtree(options)\n", "    pass\n",
+          "tests/test_bake.py::test_exactly_the_expected_files_are_there"),
+    Fault("one identity for all", "hooks/post_gen_project.py", "uuid.uuid4()", "uuid.UUID(int=4, version=4)",
+          "tests/test_bake.py::test_every_project_has_an_identity_of_its_own"),
+    Fault("a failing git fails all", "hooks/post_gen_project.py", "except (OSError, subprocess.CalledProcessError)", "except (OSError)",
+          "tests/test_bake.py::test_a_failing_git_does_not_fail_the_project"),
+    Fault("a repository in a repository", "hooks/post_gen_project.py", 'if any((folder / ".git")', 'if False and any((folder / ".git")',
+          "tests/test_bake.py::test_inside_another_repository_there_is_none_and_it_says_so"),
+    Fault("git's variables lead astray", "hooks/post_gen_project.py", 'name.startswith("GIT_")', 'name.startswith("XGIT_")',
+          "tests/test_bake.py::test_variables_of_git_do_not_lead_it_astray"),
+    Fault("hooks are not wired", "hooks/post_gen_project.py", "        wire_hooks(shim)\n", "",
+          "tests/test_bake.py::test_the_first_commit_holds_everything_and_hooks_are_wired"),
+    Fault("no branches for environments", "hooks/post_gen_project.py", '            git("branch", branch)', "            pass",
+          "tests/test_bake.py::test_branching_decides_which_branch_delivers"),
+    Fault("the commit is signed", "hooks/post_gen_project.py", '"commit.gpgsign=false", ', "",
+          "tests/test_bake.py::test_a_signing_user_is_not_asked_to_sign"),
+    Fault("quotes pass the judge", "answers.py", "set('\"\\\\`<>')", "set('\\\\`<>')",
+          "tests/test_answers.py::test_any_other_project_name_is_refused"),
+    Fault("answers are templates", "answers.py", "return \"{{ \" + ascii(source) + \" }}\"", "return source",
+          "tests/test_answers.py::test_an_answer_is_never_run_as_a_template"),
+    Fault("any host", "answers.py", "given.endswith(_DOMAINS[cloud])", "True",
+          "tests/test_answers.py::test_a_workspace_address_is_a_host_of_the_cloud_and_nothing_more"),
+    Fault("device names", "answers.py", "and given not in _DEVICES", "",
+          "tests/test_answers.py::test_any_other_slug_is_refused"),
+    Fault("one problem at a time", "answers.py", 'listed = "\\n".join(map(str, found))', "listed = str(found[0])",
+          "tests/test_answers.py::test_all_problems_are_told_at_once_with_what_was_given_and_an_example"),
+    Fault("a bad answer passes", "cookiecutter.json", '"{{ cookiecutter | checked }}"', '""',
+          "tests/test_answers.py::test_a_refusal_on_the_command_line_is_one_message_and_no_folder"),
+    Fault("clouds share machines", "cookiecutter.json", "'azure': 'Standard_D4ads_v5'", "'azure': 'm6id.xlarge'",
+          "tests/test_bake.py::test_a_cloud_decides_addresses_and_machines"),
+    Fault("prod is delivered from main", "cookiecutter.json", "{{ 'prod' if", "{{ 'main' if",
+          "tests/test_bake.py::test_branching_decides_which_branch_delivers"),
+    Fault("carriage returns", ".gitattributes", "* text=auto eol=lf", "* text=auto",
+          "tests/test_bake.py::test_line_ends_survive_a_clone_that_would_change_them"),
+    _project("an unpinned engine", "pyproject.toml", '"pysail==0.7.2"', '"pysail>=0.7.2"',
+             "tests/test_repository.py::test_versions_below_one_are_pinned_exactly_and_others_bounded"),
+    _project("updates change the identity", "pyproject.toml", 'skip = [".git", "targets/identity.yml"]', "skip = []",
+             "tests/test_update.py::test_an_update_keeps_identity_and_edits_and_brings_what_is_new"),
+    _project("both engines at once", "pyproject.toml", 'conflicts = [[{ group = "local" }, { group = "connect" }]]\n', "",
+             "tests/test_project.py::test_the_workspace_environment_excludes_the_embedded_engine"),
+    _project("tests that do not fail", "Makefile", '-m "not parity" --cov', '-m "not parity" --cov || true',
+             "tests/test_project.py::test_a_failing_test_fails_make"),
+    _project("checks that do not fail", "Makefile", "\t@$(BIN)/mypy\n", "\t-@$(BIN)/mypy\n",
+             "tests/test_project.py::test_a_failing_check_fails_make"),
+    _project("hashes in requirements", "Makefile", "--no-hashes ", "",
+             "tests/test_project.py::test_the_wheel_and_its_requirements_are_what_jobs_install"),
+    _project("requirements are ignored anywhere", ".gitignore", "/requirements.txt", "requirements.txt",
+             "tests/test_bake.py::test_the_first_commit_holds_everything_and_hooks_are_wired"),
+    _project("an action by its tag", ".github/workflows/check.yml",
+             "actions/checkout@3d3c42e5aac5ba805825da76410c181273ba90b1", "actions/checkout@v7",
+             "tests/test_pipelines.py::test_every_action_is_pinned_by_its_commit"),
+    _project("a pipeline that may write", ".github/workflows/check.yml", "contents: read", "contents: write",
+             "tests/test_pipelines.py::test_jobs_may_read_and_nothing_more"),
+    _project("a pipeline that does not test", ".github/workflows/check.yml", "      - run: make test\n", "",
+             "tests/test_pipelines.py::test_github_checks_every_request_and_the_branches_that_deliver"),
+    _project("a pipeline that swallows", ".gitlab-ci.yml", "    - make test\n", "    - make test || true\n",
+             "tests/test_pipelines.py::test_a_gitlab_script_is_commands_that_a_person_can_type"),
+    _project("a pipeline for other branches", "options/branching=environments/.gitlab-ci.yml",
+             ' || $CI_COMMIT_BRANCH == "prod"', "",
+             "tests/test_pipelines.py::test_gitlab_checks_every_request_and_the_branches_that_deliver"),
+    _project("a workflow key misspelt", ".github/workflows/check.yml", "    runs-on:", "    run-on:",
+             "tests/test_pipelines.py::test_workflows_fit_their_published_schemas"),
+    _project("commit messages of any form", ".pre-commit-config.yaml", "entry: .venv/bin/conventional-pre-commit", "entry: 'true'",
+             "tests/test_conventions.py::test_messages_follow_conventional_commits"),
+    _project("secrets pass the hook", ".pre-commit-config.yaml", "entry: .venv/bin/detect-secrets-hook --no-verify", "entry: 'true'",
+             "tests/test_conventions.py::test_what_is_not_right_is_refused"),
+    _project("the shim lets commits pass", "options/git-hook.sh", "exit 1", "exit 0",
+             "tests/test_conventions.py::test_before_set_up_a_commit_is_refused_and_says_what_to_type"),
+    _project("an answer without quotes", "delivery.yml", 'compute: "{{ cookiecutter.compute }}"', "compute: {{ cookiecutter.compute }}",
+             "tests/test_bake.py::test_answers_stand_between_double_quotes_in_yaml"),
+    Fault("the pipeline swallows failures", ".ci/run", "exec make test", "make test || true",
+          "tests/test_pipelines.py::test_a_failing_test_fails_the_pipeline"),
+]
+
+# fmt: on
+FAULTS = [*BUNDLE_FAULTS, *SOURCE_FAULTS, *TOOL_FAULTS, *TEMPLATE_FAULTS]

@@ -1,0 +1,1 @@
+"""What runs on the lakehouse: one folder a domain, one engine below them all."""

@@ -1,0 +1,10 @@
+"""One Spark session and one table API, on a laptop, through databricks-connect and on a cluster.
+
+Nothing outside this package knows where the code runs.
+"""
+
+from lakehouse.engine.report import Change, Report
+from lakehouse.engine.session import Engine, current_engine, session
+from lakehouse.engine.tables import Tables
+
+__all__ = ["Change", "Engine", "Report", "Tables", "current_engine", "session"]

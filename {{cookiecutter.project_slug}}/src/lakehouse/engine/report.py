@@ -1,0 +1,44 @@
+"""What a task tells about its work: the tables it touched, and a few lines for people."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Change:
+    """What one write did to one table.
+
+    Attributes:
+        table: `layer.table`.
+        rows: rows in the table afterwards.
+        inserted, updated, deleted: rows that the write touched; all zero means that nothing
+            was written and the table has no new version.
+    """
+
+    table: str
+    rows: int
+    inserted: int = 0
+    updated: int = 0
+    deleted: int = 0
+
+    @property
+    def changed(self) -> bool:
+        """Whether the write made a new version of the table."""
+        return bool(self.inserted or self.updated or self.deleted)
+
+    def __str__(self) -> str:
+        if not self.changed:
+            return f"{self.table}: unchanged, {self.rows:,} rows"
+        counts = {"+": self.inserted, "~": self.updated, "-": self.deleted}
+        touched = " ".join(f"{sign}{count:,}" for sign, count in counts.items() if count)
+        return f"{self.table}: {touched}, now {self.rows:,} rows"
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a task did: its changes, and text to show."""
+
+    changes: tuple[Change, ...]
+    text: str = ""
+
+    def __str__(self) -> str:
+        return "\n".join([*map(str, self.changes), *([self.text] if self.text else [])])

@@ -1,0 +1,1 @@
+"""Flights from New York: punctuality of airlines, routes, and what the weather does to them."""

@@ -1,0 +1,216 @@
+"""The bundle, offline: what each target deploys, and that all targets are alike but for policy."""
+
+import uuid
+from pathlib import Path
+from typing import Any
+
+import pytest
+from databricks.bundles.jobs import Job
+from databricks.bundles.schemas import Schema
+from databricks.bundles.volumes import Volume
+
+from delivery.bundle import Section, load, resolve
+from delivery.check import Project, check
+from delivery.policy import load_policy
+
+ROOT = Path(__file__).parents[2]
+BUNDLE = load(ROOT)
+RELEASED = ("staging", "prod")
+MODELS = {"jobs": Job, "schemas": Schema, "volumes": Volume}
+
+# What may differ between targets; anything else is the same everywhere.
+MAY_DIFFER = {"workspace", "variables", "presets", "run_as", "permissions", "artifacts", "mode"}
+
+
+def tree(target: str) -> Section:
+    return resolve(BUNDLE, target).tree
+
+
+def declared(target: str) -> Section:
+    return BUNDLE.target(target)
+
+
+def resources(target: str) -> list[tuple[str, str, Any]]:
+    """Kind, key and content of everything that the target deploys."""
+    kinds = tree(target).section("resources")
+    return [(kind, key, kinds[kind][key]) for kind in kinds for key in kinds[kind]]
+
+
+@pytest.fixture(params=BUNDLE.targets)
+def target(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(params=RELEASED)
+def released(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def test_the_targets_are_these() -> None:
+    assert sorted(BUNDLE.targets) == ["dev", "preview", "prod", "staging"]
+    assert [name for name in BUNDLE.targets if declared(name).get("default")] == ["dev"]
+
+
+def test_the_project_keeps_its_rules() -> None:
+    assert check(Project(ROOT), ["include", "reference", "wiring", "secret"]) == []
+
+
+def test_every_reference_resolves(target: str) -> None:
+    assert resolve(BUNDLE, target).findings == ()
+
+
+def test_every_resource_fits_its_model(target: str) -> None:
+    for kind, key, content in resources(target):
+        assert MODELS[kind].from_dict(content), key
+
+
+def test_what_is_deployed_is_the_same_everywhere() -> None:
+    names = {name: {(kind, key) for kind, key, _ in resources(name)} for name in BUNDLE.targets}
+    assert len(set(map(frozenset, names.values()))) == 1
+    assert all("resources" not in declared(name) for name in BUNDLE.targets)
+
+
+def test_targets_differ_only_where_they_may(target: str) -> None:
+    assert set(declared(target)) - {"default"} <= MAY_DIFFER
+
+
+def test_staging_and_prod_differ_only_in_place_identity_and_schedule() -> None:
+    staging, prod = (declared(name) for name in RELEASED)
+    assert set(staging) == set(prod)
+    for key in ("mode", "run_as", "permissions"):
+        assert staging[key] == prod[key]
+    paths = ("root_path", "file_path", "artifact_path")
+    assert [staging["workspace"][p] for p in paths] == [prod["workspace"][p] for p in paths]
+
+
+def test_each_target_has_a_catalog_of_its_own() -> None:
+    slug = str(BUNDLE.tree["bundle"]["name"]).replace("-", "_")
+    catalogs = {name: declared(name)["variables"]["catalog"] for name in BUNDLE.targets}
+    assert catalogs == {name: f"{slug}_{name}" for name in BUNDLE.targets}
+    for name in BUNDLE.targets:
+        used = {c["catalog_name"] for kind, _, c in resources(name) if kind != "jobs"}
+        assert used == {catalogs[name]}
+
+
+def test_only_dev_is_in_development_mode() -> None:
+    modes = {name: declared(name).get("mode") for name in BUNDLE.targets}
+    expected = {
+        "dev": "development",
+        "preview": None,
+        "staging": "production",
+        "prod": "production",
+    }
+    assert modes == expected
+
+
+def test_only_prod_runs_on_schedule() -> None:
+    paused = {n: declared(n)["presets"].get("trigger_pause_status") for n in BUNDLE.targets}
+    # Development mode pauses by itself. A job's own status would win over the target's.
+    assert paused == {"dev": None, "preview": "PAUSED", "staging": "PAUSED", "prod": "UNPAUSED"}
+    for kind, key, content in resources("prod"):
+        if kind == "jobs":
+            assert "pause_status" not in content.get("schedule", {}), key
+
+
+def test_a_release_has_a_folder_of_its_own(released: str) -> None:
+    workspace = declared(released)["workspace"]
+    assert workspace["root_path"] == "${var.deploy_root}"
+    release = "${workspace.root_path}/releases/${var.release}"
+    assert workspace["file_path"] == f"{release}/files"
+    assert workspace["artifact_path"] == f"{release}/artifacts"
+    root = tree(released)["workspace"]["root_path"]
+    assert root == f"/Workspace/Deployments/{BUNDLE.tree['bundle']['name']}/{released}"
+
+
+def test_a_release_is_never_built_or_named_by_default(released: str) -> None:
+    assert "artifacts" not in declared(released)
+    variables = BUNDLE.tree["variables"]
+    for name in ("release", "wheel"):
+        assert "default" not in variables[name]
+        assert name not in declared(released)["variables"]
+
+
+def test_jobs_run_as_the_runner_and_never_as_the_deployer(released: str) -> None:
+    names = ("deployer", "runner", "planner")
+    identities = {name: declared(released)["variables"][name] for name in names}
+    assert len(set(identities.values())) == len(names)
+    assert all(uuid.UUID(value) for value in identities.values())
+    assert tree(released)["run_as"] == {"service_principal_name": identities["runner"]}
+    deployer = {"level": "CAN_MANAGE", "service_principal_name": identities["deployer"]}
+    assert tree(released)["permissions"] == [deployer]
+
+
+def test_rights_are_given_to_each_job_and_schema(released: str) -> None:
+    variables = tree(released)["variables"]
+    runner = declared(released)["variables"]["runner"]
+    for kind, key, content in resources(released):
+        if kind == "jobs":
+            levels = {p["level"] for p in content["permissions"]}
+            assert levels == {"CAN_VIEW"}, key
+        if kind == "schemas":
+            rights = {g["principal"]: set(g["privileges"]) for g in content["grants"]}
+            assert "MODIFY" in rights[runner], key
+            assert rights[variables["readers"]["default"]] == {"USE_SCHEMA", "SELECT"}, key
+            assert all("ALL_PRIVILEGES" not in given for given in rights.values()), key
+
+
+def test_nobody_else_has_rights_in_personal_targets() -> None:
+    for name in ("dev", "preview"):
+        for kind, key, content in resources(name):
+            assert not content.get("permissions" if kind == "jobs" else "grants"), key
+
+
+def test_a_preview_is_named_after_its_request() -> None:
+    preview = declared("preview")
+    assert "${var.request}" in preview["presets"]["name_prefix"]
+    assert "${var.request}" in preview["workspace"]["root_path"]
+
+
+def test_names_say_domain_and_layer() -> None:
+    for kind, key, content in resources("dev"):
+        file = BUNDLE.tree["resources"][kind].marks[key].file
+        domain = Path(file).parent.name
+        assert key.startswith(f"{domain}_")
+        assert kind != "jobs" or content["name"] == key
+        assert kind != "schemas" or content["name"] == key
+
+
+def test_a_job_tells_its_owner_and_has_an_end(target: str) -> None:
+    owner = tree(target)["variables"]["owner"]["default"]
+    for kind, key, job in resources(target):
+        if kind == "jobs":
+            assert owner in job["email_notifications"]["on_failure"], key
+            assert job["timeout_seconds"] > 0
+            assert job["max_concurrent_runs"] == 1
+            assert {"project", "domain"} <= set(job["tags"])
+            assert all(task["max_retries"] >= 1 for task in job["tasks"])
+
+
+def test_jobs_install_what_was_built_and_locked(target: str) -> None:
+    files = tree(target)["workspace"].get("file_path", "<default>")
+    for kind, key, job in resources(target):
+        if kind == "jobs":
+            installed = str(job.get("environments") or [task["libraries"] for task in job["tasks"]])
+            assert "requirements.txt" in installed, key
+            assert f"{files}/dist/" in installed or files == "<default>", key
+    assert list(BUNDLE.tree["sync"]["include"]) == ["dist/*.whl", "requirements.txt"]
+
+
+def test_tags_name_the_environment(target: str) -> None:
+    assert declared(target)["presets"]["tags"]["environment"] == target
+
+
+def test_hosts_are_addresses_and_nothing_more(target: str) -> None:
+    workspace = declared(target)["workspace"]
+    assert workspace["host"].startswith("https://")
+    assert not set(workspace) & {"profile", "token", "client_id", "client_secret", "auth_type"}
+
+
+def test_delivered_branches_are_protected() -> None:
+    branches = load_policy(ROOT).branches
+    assert set(branches.targets) == set(RELEASED)
+    assert {branches.integration, *branches.targets.values()} == set(branches.protected)
+
+
+def test_the_project_has_an_identity() -> None:
+    assert uuid.UUID(str(BUNDLE.tree["bundle"]["uuid"])).version == 4

@@ -1,0 +1,169 @@
+"""Which engine is used, where its files lie, and that nothing else knows of it."""
+
+import ast
+import importlib.util
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from lakehouse.engine import Engine, current_engine, stores, tables
+from lakehouse.engine import session as session_module
+from lakehouse.engine.stores import UnityCatalog, local_folder, project_root
+
+SOURCE = Path(__file__).parents[2] / "src" / "lakehouse"
+ONLY_IN_ENGINE = {"write", "writeTo", "writeStream", "readStream", "sql", "saveAsTable", "conf"}
+
+
+def no_databricks_connect(name: str) -> None:
+    return None
+
+
+def test_the_named_engine_wins(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABRICKS_RUNTIME_VERSION", "17.3")
+    monkeypatch.setenv("LAKEHOUSE_ENGINE", "jvm")
+    assert current_engine() is Engine.JVM
+
+
+def test_an_unknown_engine_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LAKEHOUSE_ENGINE", "sparc")
+    with pytest.raises(ValueError, match="given 'sparc', expected one of embedded, jvm"):
+        current_engine()
+
+
+@pytest.mark.parametrize(
+    ("runtime", "connect", "expected"),
+    [
+        ("17.3", False, Engine.CLUSTER),
+        ("17.3", True, Engine.CLUSTER),
+        (None, True, Engine.CONNECT),
+        (None, False, Engine.EMBEDDED),
+    ],
+)
+def test_an_unnamed_engine_is_found_by_its_surroundings(
+    monkeypatch: pytest.MonkeyPatch, runtime: str | None, connect: bool, expected: Engine
+) -> None:
+    monkeypatch.delenv("LAKEHOUSE_ENGINE", raising=False)
+    monkeypatch.delenv("DATABRICKS_RUNTIME_VERSION", raising=False)
+    if runtime:
+        monkeypatch.setenv("DATABRICKS_RUNTIME_VERSION", runtime)
+    found = SimpleNamespace() if connect else None
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: found)
+    assert current_engine() is expected
+
+
+def test_missing_databricks_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str) -> None:
+        raise ModuleNotFoundError(name)
+
+    monkeypatch.delenv("LAKEHOUSE_ENGINE", raising=False)
+    monkeypatch.delenv("DATABRICKS_RUNTIME_VERSION", raising=False)
+    monkeypatch.setattr(importlib.util, "find_spec", missing)
+    assert current_engine() is Engine.EMBEDDED
+
+
+def test_sessions_speak_utc() -> None:
+    spark = session_module(Engine.EMBEDDED)
+    assert spark.conf.get("spark.sql.session.timeZone") == "UTC"
+    assert session_module(Engine.EMBEDDED) is spark
+
+
+def test_every_engine_has_a_store() -> None:
+    assert set(tables._STORES) == set(Engine)
+
+
+def test_a_volume_is_a_folder_of_data(root: Path) -> None:
+    folder = local_folder("/Volumes/acme_dev/late_flights_bronze/landing/weather")
+    assert folder == root / "data" / "late_flights" / "landing" / "weather"
+    assert local_folder("/somewhere/else") == Path("/somewhere/else")
+
+
+def test_the_project_is_found_from_any_folder_inside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("LAKEHOUSE_ROOT", raising=False)
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "a" / "b")
+    with pytest.raises(FileNotFoundError, match=r"no databricks\.yml in"):
+        project_root()
+    (tmp_path / "databricks.yml").touch()
+    assert project_root() == tmp_path
+
+
+def test_a_link_that_points_elsewhere_is_renewed(tmp_path: Path) -> None:
+    odd = tmp_path / "with space"
+    odd.mkdir()
+    link = stores.plain(odd)
+    link.unlink()
+    link.symlink_to(tmp_path)
+    stores.plain.cache_clear()
+    assert stores.plain(odd).resolve() == odd
+
+
+class Recorder:
+    """Stands for Spark: notes every call and answers with itself."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, tuple[Any, ...]]] = []
+
+    def __getattr__(self, name: str) -> Any:
+        def call(*arguments: Any, **named: Any) -> "Recorder":
+            self.calls.append((name, (*arguments, *named.values())))
+            return self
+
+        return self if name in {"write", "readStream", "writeStream", "catalog"} else call
+
+
+def test_unity_catalog_is_addressed_by_name() -> None:
+    spark: Any = Recorder()
+    store = UnityCatalog(spark, "acme_prod")
+    assert store.address("flights_gold", "routes") == "`acme_prod`.`flights_gold`.`routes`"
+    assert store.exists("flights_gold", "routes") is spark
+    assert spark.calls == [("tableExists", ("`acme_prod`.`flights_gold`.`routes`",))]
+
+
+def test_unity_catalog_writes_delta_tables() -> None:
+    rows: Any = Recorder()
+    UnityCatalog(rows, "c").write(rows, "s", "t", "overwrite")
+    assert rows.calls == [
+        ("format", ("delta",)),
+        ("mode", ("overwrite",)),
+        ("option", ("overwriteSchema", True)),
+        ("saveAsTable", ("`c`.`s`.`t`",)),
+    ]
+
+
+def test_files_reach_unity_catalog_through_auto_loader(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    spark: Any = Recorder()
+    monkeypatch.setattr(stores, "F", Recorder())
+    UnityCatalog(spark, "c").ingest("/Volumes/c/s/landing/flights", "s", "flights")
+    checkpoint = "/Volumes/c/s/landing/_checkpoints/flights"
+    assert ("format", ("cloudFiles",)) in spark.calls
+    assert ("option", ("cloudFiles.schemaLocation", checkpoint)) in spark.calls
+    assert ("option", ("cloudFiles.inferColumnTypes", False)) in spark.calls
+    assert ("option", ("checkpointLocation", checkpoint)) in spark.calls
+    assert ("load", ("/Volumes/c/s/landing/flights",)) in spark.calls
+    assert spark.calls[-3:] == [
+        ("trigger", (True,)),
+        ("toTable", ("`c`.`s`.`flights`",)),
+        ("awaitTermination", ()),
+    ]
+
+
+def attributes_outside_engine() -> list[str]:
+    """Where code outside the engine asks Spark for what only the engine may."""
+    found = []
+    for file in SOURCE.rglob("*.py"):
+        if SOURCE / "engine" in file.parents:
+            continue
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Attribute) and node.attr in ONLY_IN_ENGINE:
+                found.append(f"{file.relative_to(SOURCE)}:{node.lineno}: .{node.attr}")
+    return found
+
+
+def test_only_the_engine_knows_where_it_runs() -> None:
+    assert attributes_outside_engine() == []

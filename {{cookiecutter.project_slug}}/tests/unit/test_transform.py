@@ -1,0 +1,128 @@
+"""What silver and gold are made of, on a handful of rows each labelled with its reason."""
+
+import datetime
+from typing import Any
+
+from pyspark.sql import DataFrame, SparkSession
+
+from lakehouse.flights import show, transform
+
+FLIGHTS = (
+    "date date, carrier string, origin string, dest string, dest_name string, time_hour timestamp, "
+    "cancelled boolean, arr_delay int, distance int"
+)
+DAY = datetime.date(2013, 1, 1)
+HOUR = datetime.datetime(2013, 1, 1, 10)
+NIGHT = datetime.datetime(2013, 1, 1, 23)
+
+
+def flights(spark: SparkSession) -> DataFrame:
+    rows = [
+        (DAY, "AA", "JFK", "LAX", "Los Angeles", HOUR, False, 14, 100),  # in time, just
+        (DAY, "AA", "JFK", "LAX", "Los Angeles", HOUR, False, 15, 100),  # late, just
+        (DAY, "AA", "JFK", "LAX", "Los Angeles", NIGHT, False, -9, 100),  # early
+        (DAY, "AA", "JFK", "BOS", "Boston", HOUR, True, None, 10),  # cancelled
+        (DAY, "ZZ", "JFK", "BOS", "Boston", HOUR, False, None, 10),  # diverted
+    ]
+    return spark.createDataFrame(rows, FLIGHTS)
+
+
+def rows_of(frame: DataFrame) -> list[dict[str, Any]]:
+    return [row.asDict() for row in frame.collect()]
+
+
+def test_a_destination_has_a_name_or_none(spark: SparkSession) -> None:
+    airports = spark.createDataFrame([("LAX", "Los Angeles")], "faa string, name string")
+    found = transform.with_destination(
+        spark.createDataFrame([("LAX",), ("SJU",), (None,)], "dest string"), airports
+    )
+    assert {(r["dest"], r["dest_name"]) for r in found.collect()} == {
+        ("LAX", "Los Angeles"),
+        ("SJU", None),
+        (None, None),
+    }
+
+
+def test_dates_are_real_or_null_and_no_departure_is_a_cancellation(spark: SparkSession) -> None:
+    rows = spark.createDataFrame(
+        [(2013, 1, 9, 517), (2013, 2, 30, None), (None, 1, 1, 1)],
+        "year int, month int, day int, dep_time int",
+    )
+    found = rows_of(transform.with_date(rows))
+    assert [(r["date"], r["cancelled"]) for r in found] == [
+        (datetime.date(2013, 1, 9), False),
+        (None, True),
+        (None, False),
+    ]
+
+
+def test_punctuality_counts_each_airline_and_day(spark: SparkSession) -> None:
+    airlines = spark.createDataFrame([("AA", "American")], "carrier string, name string")
+    found = {r["carrier"]: r for r in rows_of(transform.punctuality(flights(spark), airlines))}
+    assert found["AA"] == {
+        "carrier": "AA",
+        "date": DAY,
+        "flights": 4,
+        "cancelled": 1,
+        "arrived": 3,
+        "late": 1,
+        "delay_minutes": 20,
+        "airline": "American",
+    }
+    assert found["ZZ"]["airline"] is None
+    assert (found["ZZ"]["arrived"], found["ZZ"]["delay_minutes"]) == (0, 0)
+
+
+def test_routes_sum_miles(spark: SparkSession) -> None:
+    found = {(r["origin"], r["dest"]): r for r in rows_of(transform.routes(flights(spark)))}
+    assert found["JFK", "LAX"]["miles"] == 300
+    assert found["JFK", "BOS"]["flights"] == 2
+
+
+def test_the_worst_of_the_weather_names_it(spark: SparkSession) -> None:
+    weather = spark.createDataFrame(
+        [
+            ("fog", HOUR, 2.9, 1.0, 50.0),
+            ("rain or snow", HOUR, 3.0, 0.01, 50.0),
+            ("wind", HOUR, 10.0, 0.0, 20.0),
+            ("fair", HOUR, 10.0, 0.0, 19.9),
+            ("fair", NIGHT, 10.0, None, None),
+            ("unknown", HOUR, None, None, None),
+        ],
+        "origin string, time_hour timestamp, visib double, precip double, wind_speed double",
+    )
+    departures = weather.selectExpr("origin", "time_hour", "false AS cancelled", "1 AS arr_delay")
+    unmeasured = departures.limit(1).selectExpr(
+        "'unknown' AS origin",
+        "timestamp'2000-01-01' AS time_hour",
+        "false AS cancelled",
+        "1 AS arr_delay",
+    )
+    found = rows_of(transform.weather_delay(departures.unionByName(unmeasured), weather))
+    assert {r["condition"]: r["flights"] for r in found} == {
+        "fog": 1,
+        "rain or snow": 1,
+        "wind": 1,
+        "fair": 2,
+        "unknown": 2,
+    }
+
+
+def test_gold_is_whole_numbers(spark: SparkSession) -> None:
+    found = dict(transform.routes(flights(spark)).dtypes)
+    assert {type_ for type_ in found.values() if type_ != "string"} == {"bigint"}
+
+
+def test_ratios_are_made_when_shown(spark: SparkSession) -> None:
+    airlines = spark.createDataFrame(
+        [("AA", "American"), ("ZZ", "Zeta")], "carrier string, name string"
+    )
+    shown = rows_of(show.airlines(transform.punctuality(flights(spark), airlines)))
+    assert shown[0] == {
+        "airline": "American",
+        "flights": 4,
+        "cancelled": 1,
+        "on_time_%": 66.7,
+        "delay_min": 6.7,
+    }
+    assert shown[1]["on_time_%"] is None  # nothing arrived: no ratio, and no error

@@ -1,0 +1,1 @@
+"""Check, run and deliver the lakehouse. The command line is `delivery --help`."""

@@ -1,0 +1,166 @@
+"""Resolve `${…}` offline, for one target, and tell which references point at nothing."""
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from delivery.bundle.document import Items, Mark, Section
+from delivery.bundle.load import Bundle
+from delivery.errors import Finding
+
+RULE = "reference"
+
+_REFERENCE = re.compile(r"\$\{([A-Za-z][\w-]*(?:\.[\w-]+|\[\d+\])*)\}")
+_STEP = re.compile(r"[\w-]+")
+
+# What only the workspace or the checkout knows stands as <name> in the resolved tree.
+_KNOWN_LATER = ("bundle.git", "workspace.current_user", "bundle.environment")
+_DEFINITION_KEYS = {"default", "description", "lookup", "type", "value"}
+_WORKSPACE_DEFAULTS = {
+    "root_path": (
+        "/Workspace/Users/${workspace.current_user.userName}/.bundle/${bundle.name}/${bundle.target}"
+    ),
+    "file_path": "${workspace.root_path}/files",
+    "artifact_path": "${workspace.root_path}/artifacts",
+    "resource_path": "${workspace.root_path}/resources",
+    "state_path": "${workspace.root_path}/state",
+}
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """One target's tree without references, and what could not be resolved."""
+
+    tree: Section
+    findings: tuple[Finding, ...]
+
+
+class _DanglingError(Exception):
+    """A reference points at nothing; the text says what was expected."""
+
+
+def resolve(bundle: Bundle, target: str) -> Resolved:
+    """Replace every `${…}` of the target's tree.
+
+    A value that is one reference takes the type of what it points at. What only the workspace
+    knows, such as the id of a job, stands as `<resources.jobs.x.id>`.
+    """
+    resolver = _Resolver(bundle, target)
+    tree = resolver.section(bundle.with_target(target))
+    return Resolved(tree, tuple(sorted(set(resolver.findings))))
+
+
+@dataclass
+class _Resolver:
+    bundle: Bundle
+    target: str
+    findings: list[Finding] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._tree = self.bundle.with_target(self.target)
+        self._variables = self.bundle.target(self.target).section("variables")
+        self._open: list[str] = []  # references being resolved, to find circles
+
+    def section(self, section: Section) -> Section:
+        result = Section()
+        for key, value in section.items():
+            mark = section.marks[key]
+            result.put(key, self._value(value, mark), mark)
+        return result
+
+    def _items(self, items: Items) -> Items:
+        result = Items()
+        for value, mark in zip(items, items.marks, strict=True):
+            result.put(self._value(value, mark), mark)
+        return result
+
+    def _value(self, value: Any, mark: Mark) -> Any:
+        if isinstance(value, Section):
+            return self.section(value)
+        if isinstance(value, Items):
+            return self._items(value)
+        return self._text(value, mark) if isinstance(value, str) else value
+
+    def _text(self, text: str, mark: Mark) -> Any:
+        whole = _REFERENCE.fullmatch(text)
+        if whole:
+            return self._looked_up(whole[1], mark)
+        return _REFERENCE.sub(lambda found: str(self._looked_up(found[1], mark)), text)
+
+    def _looked_up(self, reference: str, mark: Mark) -> Any:
+        if reference in self._open:
+            circle = " → ".join([*self._open, reference])
+            return self._report(reference, f"it refers to itself: {circle}", mark)
+        self._open.append(reference)
+        try:
+            return self._value(self._find(reference), mark)
+        except _DanglingError as reason:
+            return self._report(reference, str(reason), mark)
+        finally:
+            self._open.pop()
+
+    def _report(self, reference: str, reason: str, mark: Mark) -> str:
+        message = f"${{{reference}}}: {reason}"
+        self.findings.append(Finding(mark.file, mark.line, RULE, message))
+        return f"<{reference}>"
+
+    def _find(self, reference: str) -> Any:
+        if reference.startswith(_KNOWN_LATER):
+            return f"<{reference}>"
+        head, *steps = _STEP.findall(reference)
+        if head == "var" and steps:
+            return _walk(self._variable(steps[0]), steps[1:], reference)
+        if head == "resources":
+            return self._of_resource(steps, reference)
+        if head == "bundle" and steps == ["target"]:
+            return self.target
+        if head == "workspace":
+            return self._of_workspace(steps, reference)
+        return _walk(self._tree, [head, *steps], reference)
+
+    def _variable(self, name: str) -> Any:
+        declared = self._tree.section("variables")
+        if name not in declared:
+            raise _DanglingError(f"given {name}, expected a variable of {_listed(declared)}")
+        if name in self._variables:
+            return _assigned(self._variables[name], f"<var.{name}>")
+        return _assigned(declared[name], f"<var.{name}>")
+
+    def _of_workspace(self, steps: list[str], reference: str) -> Any:
+        workspace = self._tree.section("workspace")
+        if len(steps) == 1 and steps[0] not in workspace and steps[0] in _WORKSPACE_DEFAULTS:
+            return _WORKSPACE_DEFAULTS[steps[0]]
+        return _walk(workspace, steps, reference)
+
+    def _of_resource(self, steps: list[str], reference: str) -> Any:
+        kind, key, *rest = [*steps, "", ""][: max(len(steps), 2)]
+        resource = self._tree.section("resources").section(kind)
+        if key not in resource:
+            raise _DanglingError(f"expected one of resources.{kind}: {_listed(resource)}")
+        try:
+            return _walk(resource[key], rest, reference)
+        except _DanglingError:
+            return f"<{reference}>"  # such as its id
+
+
+def _assigned(value: Any, unknown: str) -> Any:
+    """The value of a variable, given as such or as a definition with a default."""
+    if not (isinstance(value, Section) and value.keys() <= _DEFINITION_KEYS):
+        return value
+    return value.get("value", value.get("default", unknown))
+
+
+def _walk(value: Any, steps: list[str], reference: str) -> Any:
+    for step in steps:
+        if isinstance(value, Section) and step in value:
+            value = value[step]
+        elif isinstance(value, Items) and step.isdecimal() and int(step) < len(value):
+            value = value[int(step)]
+        else:
+            keys = _listed(value) if isinstance(value, Section) else "no keys"
+            raise _DanglingError(f"{step} of {reference} is not there, expected {keys}")
+    return value
+
+
+def _listed(section: Section) -> str:
+    return ", ".join(section) or "nothing"

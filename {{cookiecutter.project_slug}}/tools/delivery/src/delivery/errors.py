@@ -1,0 +1,56 @@
+"""What can go wrong, told so that it can be mended."""
+
+from dataclasses import asdict, dataclass
+from enum import IntEnum
+
+
+class Exit(IntEnum):
+    """Exit codes of the command line; they never change their meaning."""
+
+    DONE = 0
+    FAILED = 1
+    FOUND = 2
+    REFUSED = 3
+    BAD_INPUT = 4
+
+
+@dataclass(frozen=True, order=True)
+class Finding:
+    """Something in the project's files that is to be mended.
+
+    Attributes:
+        file, line: where it stands; line 0 means the file as a whole.
+        rule: the name of the rule that found it.
+        message: what was given and what is expected.
+        mend: what to do about it.
+    """
+
+    file: str
+    line: int
+    rule: str
+    message: str
+    mend: str = ""
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}" if self.line else self.file
+        return f"{place}: {self.message}" + (f"\n    {self.mend}" if self.mend else "")
+
+    def as_json(self) -> dict[str, str | int]:
+        """The finding for machines."""
+        return asdict(self)
+
+
+class DeliveryError(Exception):
+    """A command cannot go on; the message says what was given, what is expected, what to do."""
+
+    def __init__(self, message: str, code: Exit = Exit.BAD_INPUT) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class InvalidFileError(DeliveryError):
+    """A file of the project cannot be read for what it should be."""
+
+    def __init__(self, finding: Finding) -> None:
+        super().__init__(str(finding))
+        self.finding = finding

@@ -1,0 +1,38 @@
+"""Secrets do not belong in YAML: whoever can read the repository has them for good."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from delivery.bundle import Items, Mark, Section
+from delivery.errors import Finding
+
+RULE = "secret"
+
+_MEND = "Name a secret scope instead, as {{secrets/scope/key}}, and replace what was written here."
+_TOKEN = re.compile(r"\b(?:dapi|dose|dkea|dsapi)[0-9a-f]{32}\b")  # Databricks' own prefixes
+_KEY = re.compile(r"(?:^|_)(?:password|passwd|secret|token|api_?key|access_?key)$", re.IGNORECASE)
+_REFERENCE = re.compile(r"\$\{[^}]+\}|\{\{\s*secrets/[^}]+\}\}")
+
+
+def check_secrets(section: Section) -> Iterator[Finding]:
+    """Every value that is a secret by its look, or by the name of its key."""
+    for key, value, mark in _leaves(section):
+        if _TOKEN.search(value) or (_KEY.search(key) and not _REFERENCE.fullmatch(value)):
+            message = f"{key}: given a literal secret, expected a reference"
+            yield Finding(mark.file, mark.line, RULE, message, _MEND)
+
+
+def _leaves(section: Section) -> Iterator[tuple[str, str, Mark]]:
+    for key, value in section.items():
+        yield from _below(key, value, section.marks[key])
+
+
+def _below(key: str, value: Any, mark: Mark) -> Iterator[tuple[str, str, Mark]]:
+    if isinstance(value, Section):
+        yield from _leaves(value)
+    elif isinstance(value, Items):
+        for entry, place in zip(value, value.marks, strict=True):
+            yield from _below(key, entry, place)
+    elif isinstance(value, str) and value:
+        yield key, value, mark
