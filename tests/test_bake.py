@@ -410,6 +410,12 @@ def test_line_ends_survive_a_clone_that_would_change_them(tmp_path: Path, reposi
     assert not [name for name in project.files() if b"\r" in (project.path / name).read_bytes()]
 
 
+def test_a_project_keeps_its_line_ends_wherever_it_is_cloned(bake: Bake) -> None:
+    attributes = git(bake().path, "check-attr", "text", "eol", "--", "Makefile", "x.py")
+    assert attributes.count("eol: lf") == 2
+    assert attributes.count("text: auto") == 2
+
+
 def test_the_hook_is_short_and_takes_answers_as_data() -> None:
     hook = (ROOT / "hooks/post_gen_project.py").read_text(encoding="utf-8")
     assert len(hook.splitlines()) < 80

@@ -141,6 +141,20 @@ def test_hooks_run_on_commit_message_and_push(ready: Baked) -> None:
         assert "pre-commit" in (ready.path / ".git/hooks" / hook).read_text(encoding="utf-8")
 
 
+def test_a_push_of_a_branch_without_a_purpose_is_refused(ready: Baked, tmp_path: Path) -> None:
+    git(tmp_path, "init", "--quiet", "--bare", "--template=", "remote.git")
+    remote = str(tmp_path / "remote.git")
+    git(ready.path, "switch", "--quiet", "--create", "nameless")
+    refused = run("git", "push", remote, "nameless", cwd=ready.path)
+    git(ready.path, "branch", "--quiet", "--move", "feature/named")
+    allowed = run("git", "push", remote, "feature/named", cwd=ready.path)
+    git(ready.path, "switch", "--quiet", "main")
+    git(ready.path, "branch", "--quiet", "-D", "feature/named")
+    assert refused.returncode != 0
+    assert "branch: given nameless" in refused.stdout + refused.stderr
+    assert allowed.returncode == 0, allowed.stderr
+
+
 def test_every_tool_of_the_hooks_is_in_the_environment(ready: Baked) -> None:
     (local,) = ready.yaml(".pre-commit-config.yaml")["repos"]
     assert local["repo"] == "local"

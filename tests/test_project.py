@@ -236,13 +236,14 @@ def test_a_failing_test_fails_make(own: Baked) -> None:
     ("name", "broken"),
     [
         ("src/lakehouse/x.py", '"""X."""\n\nx: int = "a"\n'),
+        ("src/lakehouse/x.py", '"""X."""\n\n\ndef f(x):  # no types\n    """F."""\n'),
         ("src/lakehouse/x.py", '"""X."""\n\nimport os\n'),
         ("src/lakehouse/x.py", '"""X."""\nx = {1:2}\n'),
         ("targets/x.yml", "a: 1\na: 2\n"),
         ("resources/x.yml", "resources: {}\n"),
         ("settings.ini", "password" + " = 'hunter2hunter2'\n"),
     ],
-    ids=["types", "lint", "format", "yaml", "bundle", "secret"],
+    ids=["types", "untyped", "lint", "format", "yaml", "bundle", "secret"],
 )
 def test_a_failing_check_fails_make(name: str, broken: str, own: Baked) -> None:
     (own.path / name).write_text(broken, encoding="utf-8")

@@ -117,10 +117,10 @@ def sort_rows(rows: DataFrame, rules: Rules) -> Sorted:
     judged = rows.withColumn("_failed", _broken(rules, "quarantine")).withColumn(
         "_warned", _broken(rules, "warn")
     )
-    good = judged.where("_failed = ''")
+    good = judged.where("_failed = ''").drop("_failed", "_unreadable", "_raw")
     newest = good.withColumn("_rank", _rank(rules)).where("_rank = 1")
     return Sorted(
-        valid=newest.drop("_failed", "_rank", "_unreadable", "_raw", "_hash", *ORIGIN),
+        valid=newest.drop("_rank", "_hash", *ORIGIN),
         quarantined=judged.where("_failed <> ''").select("_raw.*", "_failed"),
         superseded=good.groupBy(*rules.key)
         .agg((F.count("*") - 1).alias("older"))

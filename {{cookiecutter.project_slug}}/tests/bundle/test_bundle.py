@@ -1,5 +1,6 @@
 """The bundle, offline: what each target deploys, and that all targets are alike but for policy."""
 
+import tomllib
 import uuid
 from pathlib import Path
 from typing import Any
@@ -141,17 +142,27 @@ def test_jobs_run_as_the_runner_and_never_as_the_deployer(released: str) -> None
 
 
 def test_rights_are_given_to_each_job_and_schema(released: str) -> None:
-    variables = tree(released)["variables"]
-    runner = declared(released)["variables"]["runner"]
+    variables = declared(released)["variables"]
+    runner, planner = variables["runner"], variables["planner"]
+    readers = tree(released)["variables"]["readers"]["default"]
     for kind, key, content in resources(released):
         if kind == "jobs":
-            levels = {p["level"] for p in content["permissions"]}
-            assert levels == {"CAN_VIEW"}, key
+            assert {p["level"] for p in content["permissions"]} == {"CAN_VIEW"}, key
+            assert [*map(principal, content["permissions"])] == [runner, planner, readers], key
         if kind == "schemas":
             rights = {g["principal"]: set(g["privileges"]) for g in content["grants"]}
-            assert "MODIFY" in rights[runner], key
-            assert rights[variables["readers"]["default"]] == {"USE_SCHEMA", "SELECT"}, key
-            assert all("ALL_PRIVILEGES" not in given for given in rights.values()), key
+            written = {"USE_SCHEMA", "SELECT", "MODIFY", "CREATE_TABLE"}
+            assert rights == {
+                runner: written | {"READ_VOLUME", "WRITE_VOLUME"},
+                planner: {"USE_SCHEMA", "READ_VOLUME"},
+                readers: {"USE_SCHEMA", "SELECT"},
+            }, key
+
+
+def principal(permission: Section) -> str:
+    """Whom a permission is given to."""
+    (name,) = (value for key, value in permission.items() if key != "level")
+    return str(name)
 
 
 def test_nobody_else_has_rights_in_personal_targets() -> None:
@@ -164,6 +175,7 @@ def test_a_preview_is_named_after_its_request() -> None:
     preview = declared("preview")
     assert "${var.request}" in preview["presets"]["name_prefix"]
     assert "${var.request}" in preview["workspace"]["root_path"]
+    assert preview["presets"]["tags"]["request"] == "${var.request}"
 
 
 def test_names_say_domain_and_layer() -> None:
@@ -184,6 +196,46 @@ def test_a_job_tells_its_owner_and_has_an_end(target: str) -> None:
             assert job["max_concurrent_runs"] == 1
             assert {"project", "domain"} <= set(job["tags"])
             assert all(task["max_retries"] >= 1 for task in job["tasks"])
+
+
+def test_a_job_starts_in_utc_waits_its_turn_and_warns_before_its_end(target: str) -> None:
+    for kind, key, job in resources(target):
+        if kind == "jobs":
+            assert job["schedule"]["timezone_id"] == "UTC", key
+            assert len(job["schedule"]["quartz_cron_expression"].split()) == 6
+            assert job["queue"] == {"enabled": True}
+            (rule,) = job["health"]["rules"]
+            assert 0 < rule["value"] < job["timeout_seconds"]
+
+
+def test_jobs_run_on_what_they_are_tested_with() -> None:
+    groups = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["dependency-groups"]
+    runtime = next(p for p in groups["connect"] if "3.12" in p).partition("==")[2][:4]
+    for kind, key, job in resources("prod"):
+        if kind == "jobs":
+            for environment in job.get("environments", []):
+                assert environment["spec"]["environment_version"] == "4", key  # Python 3.12
+            for entry in job.get("job_clusters", []):
+                cluster = entry["new_cluster"]
+                assert cluster["spark_version"].startswith(f"{runtime}."), key
+                assert cluster["data_security_mode"] == "SINGLE_USER"
+                assert cluster["num_workers"] >= 1
+
+
+def test_files_land_in_bronze(target: str) -> None:
+    for kind, key, content in resources(target):
+        if kind == "volumes":
+            domain = key.removesuffix("_landing")
+            assert content["schema_name"] == f"{domain}_bronze"
+            assert (content["name"], content["volume_type"]) == ("landing", "MANAGED")
+
+
+def test_every_variable_says_what_it_is() -> None:
+    assert all(v["description"] for v in BUNDLE.tree["variables"].values())
+
+
+def test_the_cli_is_of_a_version_that_was_tried() -> None:
+    assert BUNDLE.tree["bundle"]["databricks_cli_version"] == ">= 1.13.0, < 2.0.0"
 
 
 def test_jobs_install_what_was_built_and_locked(target: str) -> None:

@@ -1,7 +1,9 @@
 """Which engine is used, where its files lie, and that nothing else knows of it."""
 
 import ast
+import importlib
 import importlib.util
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -9,15 +11,13 @@ from typing import Any
 import pytest
 
 from lakehouse.engine import Engine, current_engine, stores, tables
-from lakehouse.engine import session as session_module
+from lakehouse.engine import session as start
 from lakehouse.engine.stores import UnityCatalog, local_folder, project_root
+
+session = importlib.import_module("lakehouse.engine.session")  # the function has the same name
 
 SOURCE = Path(__file__).parents[2] / "src" / "lakehouse"
 ONLY_IN_ENGINE = {"write", "writeTo", "writeStream", "readStream", "sql", "saveAsTable", "conf"}
-
-
-def no_databricks_connect(name: str) -> None:
-    return None
 
 
 def test_the_named_engine_wins(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -64,9 +64,9 @@ def test_missing_databricks_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_sessions_speak_utc() -> None:
-    spark = session_module(Engine.EMBEDDED)
+    spark = start(Engine.EMBEDDED)
     assert spark.conf.get("spark.sql.session.timeZone") == "UTC"
-    assert session_module(Engine.EMBEDDED) is spark
+    assert start(Engine.EMBEDDED) is spark
 
 
 def test_every_engine_has_a_store() -> None:
@@ -112,7 +112,7 @@ class Recorder:
             self.calls.append((name, (*arguments, *named.values())))
             return self
 
-        return self if name in {"write", "readStream", "writeStream", "catalog"} else call
+        return self if name in {"read", "write", "readStream", "writeStream", "catalog"} else call
 
 
 def test_unity_catalog_is_addressed_by_name() -> None:
@@ -151,6 +151,57 @@ def test_files_reach_unity_catalog_through_auto_loader(
         ("toTable", ("`c`.`s`.`flights`",)),
         ("awaitTermination", ()),
     ]
+
+
+def test_a_jvm_takes_files_by_a_stream(monkeypatch: pytest.MonkeyPatch, root: Path) -> None:
+    spark: Any = Recorder()
+    monkeypatch.setattr(stores, "F", Recorder())
+    stores.JvmFolders(spark, "c").ingest("/Volumes/c/x_bronze/landing/flights", "s", "flights")
+    folder = root / ".lakehouse" / "c" / "s"
+    assert ("load", (str(root / "data/x/landing/flights"),)) in spark.calls
+    assert ("option", ("checkpointLocation", str(folder / "_checkpoints/flights"))) in spark.calls
+    assert spark.calls[-3:] == [
+        ("trigger", (True,)),
+        ("start", (str(folder / "flights"),)),
+        ("awaitTermination", ()),
+    ]
+
+
+def test_databricks_connect_brings_its_own_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = Recorder()
+    builder = SimpleNamespace(getOrCreate=lambda: made)
+    connect = SimpleNamespace(DatabricksSession=SimpleNamespace(builder=builder))
+    monkeypatch.setitem(sys.modules, "databricks.connect", connect)
+    assert session.STARTERS[Engine.CONNECT]() is made
+
+
+def test_a_cluster_has_a_session_already(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = Recorder()
+    spark_session = SimpleNamespace(builder=SimpleNamespace(getOrCreate=lambda: made))
+    monkeypatch.setattr(session, "SparkSession", spark_session)
+    assert session.STARTERS[Engine.CLUSTER]() is made
+
+
+def test_a_jvm_knows_delta(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings: dict[str, str] = {}
+
+    class Builder:
+        def master(self, name: str) -> "Builder":
+            return self
+
+        def config(self, key: str, value: str) -> "Builder":
+            settings[key] = value
+            return self
+
+        def getOrCreate(self) -> str:  # noqa: N802
+            return "session"
+
+    monkeypatch.delenv("LAKEHOUSE_JVM_PACKAGES", raising=False)
+    monkeypatch.setattr(session, "SparkSession", SimpleNamespace(builder=Builder()))
+    assert session.STARTERS[Engine.JVM]() == "session"
+    assert settings["spark.jars.packages"].startswith("io.delta:delta-spark_")
+    assert settings["spark.sql.extensions"] == "io.delta.sql.DeltaSparkSessionExtension"
+    assert set(session.STARTERS) == set(Engine)
 
 
 def attributes_outside_engine() -> list[str]:

@@ -34,7 +34,7 @@ def current_engine() -> Engine:
 @functools.cache
 def session(engine: Engine) -> SparkSession:
     """The one session of this process on `engine`, in UTC."""
-    spark = _STARTERS[engine]()
+    spark = STARTERS[engine]()
     spark.conf.set("spark.sql.session.timeZone", "UTC")
     return spark
 
@@ -100,7 +100,7 @@ def _cluster() -> SparkSession:
     return SparkSession.builder.getOrCreate()
 
 
-_STARTERS = {
+STARTERS = {
     Engine.EMBEDDED: _embedded,
     Engine.JVM: _jvm,
     Engine.CONNECT: _connect,

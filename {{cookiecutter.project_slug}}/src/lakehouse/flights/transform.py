@@ -48,7 +48,9 @@ def with_destination(flights: DataFrame, airports: DataFrame) -> DataFrame:
 
 def with_date(flights: DataFrame) -> DataFrame:
     """Replace year, month and day by `date`, and say whether the flight was `cancelled`."""
-    date = F.expr("try_cast(concat_ws('-', year, lpad(month, 2, '0'), lpad(day, 2, '0')) AS date)")
+    date = F.expr(
+        "try_cast(concat(year, '-', lpad(month, 2, '0'), '-', lpad(day, 2, '0')) AS date)"
+    )
     return (
         flights.withColumn("date", date)
         .withColumn("cancelled", F.col("dep_time").isNull())

@@ -1,0 +1,111 @@
+"""The declared rules of the sample: a good row passes, and each fault is called by its name."""
+
+from typing import Any
+
+import pytest
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+
+from lakehouse.flights import tasks, transform
+from lakehouse.quality import load_rules, read_as, sort_rows
+
+GOOD: dict[str, dict[str, str | None]] = {
+    "airlines": {"carrier": "AA", "name": "American"},
+    "airports": {"faa": "LAX", "name": "Los Angeles", "lat": "33.9", "lon": "-118.4", "tzone": "x"},
+    "weather": {
+        "origin": "JFK",
+        "time_hour": "2013-01-01T10:00:00Z",
+        "temp": "39.0",
+        "wind_speed": "0",
+        "precip": "0.0",
+        "visib": "10.0",
+    },
+    "flights": {
+        "carrier": "AA",
+        "flight": "1",
+        "time_hour": "2013-01-01T10:00:00Z",
+        "year": "2013",
+        "month": "1",
+        "day": "1",
+        "origin": "JFK",
+        "dest": "LAX",
+        "tailnum": "N1",
+        "sched_dep_time": "515",
+        "dep_time": "517",
+        "dep_delay": "2",
+        "sched_arr_time": "819",
+        "arr_time": "830",
+        "arr_delay": "11",
+        "air_time": "227",
+        "distance": "1400",
+    },
+}
+
+
+def judged(spark: SparkSession, table: str, **changes: str | None) -> tuple[str, str]:
+    """What is said of a good row with these changes: the rules failed, the rules warned of."""
+    row = GOOD[table] | changes
+    schema = ", ".join(f"{name} string" for name in [*row, "_file"])
+    raw = spark.createDataFrame([(*row.values(), "a.csv")], schema)
+    rows = read_as(raw.withColumn("_loaded_at", F.current_timestamp()), tasks.SOURCES[table])
+    if table == "flights":
+        airports = spark.createDataFrame([("LAX", "Los Angeles")], "faa string, name string")
+        rows = transform.with_destination(transform.with_date(rows), airports)
+    found = sort_rows(rows, load_rules("flights", table))
+    failed: list[Any] = [r["_failed"] for r in found.quarantined.collect()]
+    warned: list[Any] = [r["_warned"] for r in found.valid.collect()]
+    return "".join(failed), "".join(warned)
+
+
+@pytest.mark.parametrize("table", GOOD)
+def test_a_good_row_passes(spark: SparkSession, table: str) -> None:
+    assert judged(spark, table) == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("table", "changes", "failed"),
+    [
+        ("airlines", {"carrier": None}, "no_carrier"),
+        ("airlines", {"name": None}, "named"),
+        ("airports", {"lat": "90.1"}, "on_earth"),
+        ("airports", {"lat": "-90.1"}, "on_earth"),
+        ("airports", {"lon": "180.1"}, "on_earth"),
+        ("airports", {"lon": None}, "on_earth"),
+        ("airports", {"lat": "north"}, "readable,on_earth"),
+        ("weather", {"wind_speed": "251"}, "possible_wind"),
+        ("weather", {"wind_speed": "-1"}, "possible_wind"),
+        ("weather", {"visib": "far"}, "readable"),
+        ("weather", {"time_hour": "noon"}, "no_time_hour,readable"),
+        ("flights", {"time_hour": None}, "no_time_hour"),
+        ("flights", {"flight": "UA1"}, "no_flight,readable"),
+        ("flights", {"dep_delay": "late"}, "readable"),
+        ("flights", {"day": "32"}, "real_date"),
+        ("flights", {"month": None}, "real_date"),
+        ("flights", {"dest": "SJU"}, "known_destination"),
+        ("flights", {"dest": None}, "known_destination"),
+        ("flights", {"distance": "0"}, "distance"),
+        ("flights", {"distance": None}, "distance"),
+        ("flights", {"dest": "SJU", "distance": "-1"}, "known_destination,distance"),
+    ],
+)
+def test_a_fault_is_called_by_its_name(
+    spark: SparkSession, table: str, changes: dict[str, str | None], failed: str
+) -> None:
+    assert judged(spark, table, **changes) == (failed, "")
+
+
+@pytest.mark.parametrize(
+    ("table", "changes", "warned"),
+    [
+        ("airports", {"tzone": None}, "time_zone"),
+        ("weather", {"visib": None}, "visibility"),
+        ("weather", {"wind_speed": None}, ""),
+        ("flights", {"tailnum": None}, "tail_number"),
+        ("flights", {"arr_delay": None}, "arrives_if_it_left"),
+        ("flights", {"dep_time": None, "arr_delay": None}, ""),
+    ],
+)
+def test_a_warning_leaves_the_row_in_silver(
+    spark: SparkSession, table: str, changes: dict[str, str | None], warned: str
+) -> None:
+    assert judged(spark, table, **changes) == ("", warned)
