@@ -404,6 +404,8 @@ def test_a_second_bake_into_the_same_folder_is_refused_and_harmless(
 
 def test_line_ends_survive_a_clone_that_would_change_them(tmp_path: Path, repository: Path) -> None:
     git(tmp_path, "-c", "core.autocrlf=true", "clone", "--quiet", str(repository), "clone")
+    eols = git(tmp_path / "clone", "ls-files", "--eol").splitlines()
+    assert not [line for line in eols if "w/crlf" in line or "w/mixed" in line]
     result = cookiecutter(tmp_path / "clone", tmp_path / "out")
     assert result.returncode == 0, result.stderr
     project = Baked(tmp_path / "out/acme-lakehouse", {})

@@ -49,6 +49,7 @@ def mutated(fault: Fault, folder: Path) -> Path:
         raise ValueError(f"{fault.name}: {fault.file} has no {fault.old!r}; mend the fault")
     file.write_text(text.replace(fault.old, fault.new), encoding="utf-8")
     git(copy, "init", "--quiet", "--template=")
+    git(copy, "add", "--all", "--force")  # a fault may make git ignore what is there
     commit(copy, "mutant")
     return copy
 

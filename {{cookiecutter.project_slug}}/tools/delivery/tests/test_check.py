@@ -114,6 +114,11 @@ def test_without_git_or_branch_nothing_is_judged(
             r"delivery\.yml:4: branches\.integration: Field",
         ),
         ("project:", "projects:", r"delivery\.yml: project: Field required"),
+        (
+            "  name: Demo",
+            "  name: Demo\n  nmae: x",
+            r"delivery\.yml:1: project\.nmae: Extra inputs",
+        ),
         ("[feature, fix]", "feature", r"delivery\.yml:4: branches\.prefixes: Input should be"),
     ],
 )
