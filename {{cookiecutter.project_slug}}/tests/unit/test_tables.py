@@ -7,6 +7,7 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 from lakehouse.engine import Change, Engine, Tables
+from lakehouse.engine.stores import Folders
 
 TABLE = "silver.things"
 
@@ -109,6 +110,25 @@ def test_hundreds_of_files_land_at_once(tables: Tables, root: Path) -> None:
     for number in range(300):
         folder = land(root, f"{number:03}.csv", f"n\n{number}\n")
     assert tables.ingest("bronze.t", folder) == Change("bronze.t", 300, inserted=300)
+
+
+def test_a_file_that_cannot_be_read_is_named_and_nothing_lands(tables: Tables, root: Path) -> None:
+    land(root, "a.csv", "n,t\n1,x\n")
+    folder = land(root, "b.csv", "n,t\n1,x,9,9\n")
+    with pytest.raises(ValueError, match=r"landing file: given .*/b\.csv, expected CSV"):
+        tables.ingest("bronze.t", folder)
+    assert not tables.exists("bronze.t")
+
+
+def test_a_failing_write_is_no_fault_of_the_files(
+    tables: Tables, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr(Folders, "write", fail)
+    with pytest.raises(OSError, match="disk full"):
+        tables.ingest("bronze.t", land(root, "a.csv", "n\n1\n"))
 
 
 def test_nothing_landed_makes_no_table(tables: Tables, root: Path) -> None:

@@ -56,8 +56,24 @@ class Folders:
         files = [
             file for file in landed_files(folder) if file.name not in self._seen(schema, table)
         ]
-        if files:
+        if not files:
+            return
+        try:
             self.write(_union([self._rows(file) for file in files]), schema, table, "append")
+        except Exception as error:
+            raise self._blamed(files) or error from None
+
+    def _blamed(self, files: list[Path]) -> ValueError | None:
+        """The engine does not say which file it could not read: find it."""
+        for file in files:
+            try:
+                self._rows(file).collect()
+            except Exception as error:
+                reason = str(error).partition("\n")[0]
+                return ValueError(
+                    f"landing file: given {file}, expected CSV with a header: {reason}"
+                )
+        return None
 
     def _rows(self, file: Path) -> DataFrame:
         rows = self._spark.read.option("header", True).option("multiLine", True).csv(str(file))
