@@ -1,7 +1,7 @@
 # Every command of the template. `make` alone lists them.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check mutants benchmark clean
+.PHONY: help setup demo tour test bad-days check mutants benchmark clean
 
 # An interpreter is asked for its version: a name on the PATH may be a shim that answers nothing.
 CANDIDATES := python3 python3.12 python3.11 python3.13 python
@@ -15,7 +15,7 @@ export UV_PYTHON_DOWNLOADS := never
 unexport VIRTUAL_ENV PYTHONHOME CONDA_PREFIX
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## the environment of the other commands, into .venv (they call it themselves)
 
@@ -27,6 +27,9 @@ demo: $(STAMP) ## generate a sample project in the temporary folder and run its 
 	$(MAKE) --no-print-directory -C "$$folder/acme-lakehouse" run && \
 	echo "The project is in $$folder/acme-lakehouse"
 
+tour: $(STAMP) ## the whole promise on an emulated workspace: release, staging, prod, a bad release, rollback, drift
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tests/tour.py
+
 test: $(STAMP) ## all tests of the template, from the judge of answers to generated projects
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -n 2 $(TESTS)
 
@@ -35,6 +38,9 @@ check: $(STAMP) ## format, lint and types of the template's own code
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
 	@$(BIN)/yamllint --strict .github
+
+bad-days: $(STAMP) ## every call of a deploy fails in every way, and is the last before a kill: an hour or more
+	@BAD_DAYS=1 PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -n 2 -rP tests/test_delivery_bad_days.py
 
 mutants: $(STAMP) ## break the product on purpose: each fault must turn its test red (FULL=1: the whole suite)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tests/mutants $(if $(FULL),--full)

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import copy
+import shutil
+import socket
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+import standin
 from baking import QUESTIONS, Baked, export, export_repository, name_of, option_sets
+from delivering import MORE, Lake, furnish, lock_file, prepare
+from workspace import Workspace
 
 Bake = Callable[..., Baked]
+REAL = shutil.which("databricks")
 
 
 @pytest.fixture(scope="session")
@@ -46,3 +54,116 @@ def bake(cookies_session: Any, template: Path) -> Bake:
 def project(request: pytest.FixtureRequest, bake: Bake) -> Baked:
     """Each option set's project. It is shared: tests read it, and change a copy."""
     return bake(**request.param)
+
+
+# --- delivery ---
+
+
+@pytest.fixture(
+    scope="session",
+    params=[
+        "standin",
+        pytest.param(
+            "real",
+            marks=[
+                pytest.mark.real_cli,
+                pytest.mark.skipif(
+                    REAL is None, reason="REAL CLI NOT TESTED: databricks is not on the PATH"
+                ),
+            ],
+        ),
+    ],
+)
+def programs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the CLI: the stand-in, and the real one when it is on the PATH."""
+    if request.param == "real":
+        return Path(REAL or "").parent
+    return standin.install(tmp_path_factory.mktemp("programs")).parent
+
+
+@dataclass(frozen=True)
+class Source:
+    """A project, where it is delivered to, and its releases.
+
+    Attributes:
+        first: what the project is at its start.
+        more: adds something of every kind that holds data, and a job.
+        after: has no more of that, and new code.
+    """
+
+    path: Path
+    port: int
+    first: Path
+    more: Path
+    after: Path
+
+
+@pytest.fixture(scope="session")
+def source(bake: Bake, tmp_path_factory: pytest.TempPathFactory) -> Source:
+    """Built once: tests copy it."""
+    folder = tmp_path_factory.mktemp("source")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    path = prepare(bake(), lock_file(bake(), folder / "lock"), folder, port)
+    with Workspace(port=port) as workspace:
+        lake = Lake(path, workspace, folder, folder / "home")
+        first = lake.release("first")
+        lake.write("resources/extra/all.yml", MORE)
+        lake.edit(
+            "delivery.yml",
+            "    flights: flights_daily",
+            "    flights: flights_daily\n    extra: extra_job",
+        )
+        more = lake.release("more")
+        shutil.rmtree(path / "resources/extra")
+        lake.edit("delivery.yml", "\n    extra: extra_job", "")
+        return Source(path, port, first, more, lake.code("after"))
+
+
+@pytest.fixture
+def workspace(source: Source) -> Iterator[Workspace]:
+    """An empty workspace that is furnished for the project; no call may be unknown to it."""
+    with Workspace(port=source.port) as one:
+        furnish(one, source.path.name)
+        yield one
+    assert one.unknown == []
+
+
+@pytest.fixture
+def lake(source: Source, workspace: Workspace, programs: Path, tmp_path: Path) -> Lake:
+    """A checkout of the project on a fresh machine; nothing is deployed."""
+    path = tmp_path / source.path.name
+    shutil.copytree(source.path, path, symlinks=True)
+    return Lake(path, workspace, programs, tmp_path / "home")
+
+
+# What a workspace holds, apart from who is known there and what goes wrong.
+_HOLDINGS = (
+    "catalogs", "dashboards", "grants", "jobs", "models", "permissions", "pipelines", "published",
+    "runs", "schemas", "secret_scopes", "tree", "volumes",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def holdings(
+    source: Source, programs: Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Any]:
+    """What a workspace holds after the first delivery to staging; it is made once."""
+    folder = tmp_path_factory.mktemp("holdings")
+    path = folder / source.path.name
+    shutil.copytree(source.path, path, symlinks=True)
+    with Workspace(port=source.port) as one:
+        furnish(one, path.name)
+        lake = Lake(path, one, programs, folder / "home")
+        lake.done("deploy", "staging", "--first", "--archive", source.first)
+        return {name: copy.deepcopy(getattr(one, name)) for name in _HOLDINGS}
+
+
+@pytest.fixture
+def delivered(lake: Lake, holdings: dict[str, Any]) -> Lake:
+    """The project after its first delivery to staging."""
+    for name, value in holdings.items():
+        setattr(lake.workspace, name, copy.deepcopy(value))
+    lake.workspace.files = lake.workspace.tree.files
+    return lake

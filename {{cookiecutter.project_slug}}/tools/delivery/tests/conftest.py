@@ -19,6 +19,14 @@ variables:
     description: The catalog.
   owner:
     default: team@example.com
+  deployer:
+    description: Who deploys.
+  runner:
+    description: Who the jobs run as.
+  planner:
+    description: Who may only read.
+  release:
+    description: The release.
 """,
     "targets/dev.yml": """\
 targets:
@@ -27,14 +35,45 @@ targets:
     variables:
       catalog: demo_dev
 """,
+    "targets/staging.yml": """\
+targets:
+  staging:
+    mode: production
+    workspace:
+      host: https://staging.example.com
+      root_path: /Workspace/Deployments/demo/${bundle.target}
+      file_path: ${workspace.root_path}/releases/${var.release}/files
+    run_as:
+      service_principal_name: ${var.runner}
+    variables:
+      catalog: demo_staging
+      deployer: deployer-of-staging
+      runner: runner-of-staging
+      planner: planner-of-staging
+    presets:
+      trigger_pause_status: PAUSED
+""",
     "targets/prod.yml": """\
 targets:
   prod:
     mode: production
     workspace:
-      root_path: /Workspace/demo
+      host: https://prod.example.com
+      root_path: /Workspace/Deployments/demo/${bundle.target}
+      file_path: ${workspace.root_path}/releases/${var.release}/files
+    run_as:
+      service_principal_name: ${var.runner}
     variables:
       catalog: demo_prod
+      deployer: deployer-of-prod
+      runner: runner-of-prod
+      planner: planner-of-prod
+    presets:
+      trigger_pause_status: UNPAUSED
+""",
+    "targets/identity.yml": """\
+bundle:
+  uuid: 7d2c1a52-4a3f-4a2e-9f0b-0a4f4c1f7a11
 """,
     "resources/shop/schema.yml": """\
 resources:
@@ -70,6 +109,8 @@ resources:
               task: shop.load
               catalog: ${var.catalog}
               schema: ${resources.schemas.shop_gold.name}
+      tags: {project: demo, domain: shop}
+      email_notifications: {on_failure: ["${var.owner}"]}
 """,
     "pyproject.toml": """\
 [project]
@@ -111,8 +152,13 @@ project:
 branches:
   integration: main
   targets:
+    staging: main
     prod: release
   prefixes: [feature, fix]
+verify:
+  jobs:
+    shop: shop_daily
+may_differ: [bundle.target, presets.trigger_pause_status, variables.*, workspace.host]
 """,
 }
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from conftest import git
-from delivery.branches import current_branch
 from delivery.check import Project, check
 from delivery.errors import DeliveryError, Finding
 from delivery.policy import find_root, load_policy
+from delivery.rules.branches import current_branch
 
 Edit = Callable[[str, str, str], None]
 
@@ -117,9 +117,9 @@ def test_without_git_or_branch_nothing_is_judged(
         (
             "  name: Demo",
             "  name: Demo\n  nmae: x",
-            r"delivery\.yml:1: project\.nmae: Extra inputs",
+            r"delivery\.yml:3: project\.nmae: unknown key, expected name",
         ),
-        ("[feature, fix]", "feature", r"delivery\.yml:4: branches\.prefixes: Input should be"),
+        ("[feature, fix]", "feature", r"delivery\.yml:9: branches\.prefixes: Input should be"),
     ],
 )
 def test_a_policy_of_another_form_is_refused(
@@ -180,4 +180,5 @@ def test_a_finding_is_a_line_for_people_and_a_record_for_machines() -> None:
         "rule": "rule",
         "message": "given x, expected y",
         "mend": "Do it.",
+        "severity": "error",
     }

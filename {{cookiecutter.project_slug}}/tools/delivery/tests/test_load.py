@@ -15,7 +15,9 @@ def test_files_are_included_in_order(project: Path) -> None:
     assert load(project).files == (
         "databricks.yml",
         "targets/dev.yml",
+        "targets/identity.yml",
         "targets/prod.yml",
+        "targets/staging.yml",
         "resources/shop/job.yml",
         "resources/shop/schema.yml",
     )
@@ -37,7 +39,7 @@ def test_an_include_without_a_star_must_exist(edit: Edit, project: Path) -> None
 
 def test_an_include_with_a_star_may_find_nothing(edit: Edit, project: Path) -> None:
     edit("databricks.yml", "  - targets/*.yml", "  - targets/*.yml\n  - release*.yml")
-    assert len(load(project).files) == 5
+    assert len(load(project).files) == 7
 
 
 def test_a_key_is_one_resource_whatever_its_kind(project: Path, edit: Edit) -> None:
@@ -75,7 +77,7 @@ def test_a_target_overrides_and_adds(project: Path, edit: Edit) -> None:
     assert [task["task_key"] for task in job["tasks"]] == ["count", "load", "more"]
     assert job["tasks"][1]["max_retries"] == 2
     assert "python_wheel_task" in job["tasks"][1]
-    assert job["tags"] == {"x": "y"}
+    assert job["tags"] == {"project": "demo", "domain": "shop", "x": "y"}
     untouched = bundle.with_target("dev")["resources"]["jobs"]["shop_daily"]
     assert (untouched["name"], len(untouched["tasks"])) == ("shop_daily", 2)
     assert "mode" not in bundle.with_target("prod")

@@ -30,8 +30,8 @@ def resolved(project: Path, edit: Edit, text: str, target: str = "prod") -> Any:
         ("a ${var.catalog} b ${bundle.target}", "a demo_prod b prod"),
         ("${bundle.name}", "demo"),
         ("${var.owner}", "team@example.com"),
-        ("${workspace.root_path}", "/Workspace/demo"),
-        ("${workspace.file_path}", "/Workspace/demo/files"),
+        ("${workspace.root_path}", "/Workspace/Deployments/demo/prod"),
+        ("${workspace.file_path}", "/Workspace/Deployments/demo/prod/releases/<var.release>/files"),
         ("${resources.schemas.shop_gold.catalog_name}", "demo_prod"),
         ("${resources.jobs.shop_daily.id}", "<resources.jobs.shop_daily.id>"),
         ("${resources.jobs.shop_daily.tasks[1].task_key}", "load"),
@@ -47,7 +47,11 @@ def test_a_reference_becomes_its_value(project: Path, edit: Edit, text: str, val
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("${var.nope}", "${var.nope}: given nope, expected a variable of catalog, owner"),
+        (
+            "${var.nope}",
+            "${var.nope}: given nope, expected a variable of "
+            "catalog, owner, deployer, runner, planner, release",
+        ),
         (
             "${resources.schemas.shop_glod.name}",
             "${resources.schemas.shop_glod.name}: expected one of resources.schemas: shop_gold",
@@ -58,7 +62,7 @@ def test_a_reference_becomes_its_value(project: Path, edit: Edit, text: str, val
         ),
         (
             "${bundle.nmae}",
-            "${bundle.nmae}: nmae of bundle.nmae is not there, expected name",
+            "${bundle.nmae}: nmae of bundle.nmae is not there, expected name, uuid, mode",
         ),
         (
             "${resources.jobs.shop_daily.tasks[9].x} ${bundle.name.x}",

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from delivery.bundle import load, resolve
-from delivery.wiring import Code, check_wiring
+from delivery.rules.wiring import Code, check_wiring
 
 Edit = Callable[[str, str, str], None]
 JOB = "resources/shop/job.yml"

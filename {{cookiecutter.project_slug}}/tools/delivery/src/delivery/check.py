@@ -5,12 +5,19 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from delivery import branches
-from delivery.bundle import Bundle, Resolved, load, resolve
+from delivery.bundle import Bundle, Resolved, Section, load, resolve
+from delivery.bundle_cli import cli_complaints
 from delivery.errors import DeliveryError, Finding, InvalidFileError
-from delivery.policy import Policy, load_policy
-from delivery.secrets import check_secrets
-from delivery.wiring import Code, check_wiring
+from delivery.forbidden import forbidden
+from delivery.policy import FILE, Policy, load_policy
+from delivery.rules import branches, conventions
+from delivery.rules.identity import check_identity
+from delivery.rules.model import check_model
+from delivery.rules.parity import check_parity
+from delivery.rules.paths import check_paths
+from delivery.rules.released import check_placeholders, check_released
+from delivery.rules.secrets import check_secrets
+from delivery.rules.wiring import Code, check_wiring
 
 
 @dataclass(frozen=True)
@@ -19,6 +26,7 @@ class Project:
 
     root: Path
     committing: bool = False
+    with_cli: bool = False
 
     @cached_property
     def bundle(self) -> Bundle:
@@ -34,6 +42,18 @@ class Project:
     def targets(self) -> dict[str, Resolved]:
         """Each target's tree, resolved."""
         return {name: resolve(self.bundle, name) for name in self.bundle.targets}
+
+    def released(self, name: str) -> Section:
+        """A released target's resolved tree.
+
+        Raises:
+            InvalidFileError: `delivery.yml` names a target that is none.
+        """
+        if name not in self.targets:
+            known = ", ".join(self.targets)
+            message = f"branches.targets: given {name}, expected one of {known}"
+            raise InvalidFileError(Finding(FILE, 0, "policy", message))
+        return self.targets[name].tree
 
 
 def _include(project: Project) -> Iterator[Finding]:
@@ -54,6 +74,59 @@ def _wiring(project: Project) -> Iterator[Finding]:
     code = Code(project.root)
     found = {name: check_wiring(r.tree, code) for name, r in project.targets.items()}
     yield from _in_targets(found)
+
+
+def _model(project: Project) -> Iterator[Finding]:
+    yield from _in_targets({name: check_model(r.tree) for name, r in project.targets.items()})
+
+
+def _conventions(project: Project) -> Iterator[Finding]:
+    policy = project.policy
+    found: dict[str, list[Finding]] = {}
+    for name in policy.released:
+        tree = project.released(name)
+        found[name] = [
+            *conventions.check_names(tree, policy),
+            *conventions.check_tags(tree, policy),
+            *conventions.check_notifications(tree),
+            *conventions.check_verification(tree, policy),
+        ]
+    yield from _in_targets(found)
+
+
+def _released(project: Project) -> Iterator[Finding]:
+    last = project.policy.released[-1:]
+    for name in project.policy.released:
+        tree = project.released(name)
+        yield from forbidden(project.bundle, name)
+        yield from check_released(project.bundle, name, tree, (name,) == last)
+
+
+def _placeholder(project: Project) -> Iterator[Finding]:
+    for name in project.policy.released:
+        project.released(name)
+        yield from check_placeholders(project.bundle, name)
+
+
+def _parity(project: Project) -> Iterator[Finding]:
+    policy = project.policy
+    yield from check_parity(project.bundle, policy.released, policy.may_differ)
+
+
+def _path(project: Project) -> Iterator[Finding]:
+    trees = {name: project.bundle.with_target(name) for name in project.policy.released}
+    include = project.policy.release.include
+    found = {name: check_paths(project.root, tree, include) for name, tree in trees.items()}
+    yield from _in_targets(found)
+
+
+def _identity(project: Project) -> Iterator[Finding]:
+    yield from check_identity(project.root, project.bundle, project.policy)
+
+
+def _cli(project: Project) -> Iterator[Finding]:
+    if project.with_cli:
+        yield from cli_complaints(project.bundle)
 
 
 def _in_targets(found: Mapping[str, Iterable[Finding]]) -> Iterator[Finding]:
@@ -82,6 +155,14 @@ RULES: dict[str, Callable[[Project], Iterator[Finding]]] = {
     "include": _include,
     "reference": _reference,
     "wiring": _wiring,
+    "model": _model,
+    "path": _path,
+    "convention": _conventions,
+    "released": _released,
+    "placeholder": _placeholder,
+    "parity": _parity,
+    "identity": _identity,
+    "cli": _cli,
     "secret": _secret,
     "branch": _branch,
 }

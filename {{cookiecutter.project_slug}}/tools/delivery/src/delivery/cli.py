@@ -2,11 +2,11 @@
 
 import contextlib
 import json
+import signal
 import sys
 import time
 import traceback
 from collections.abc import Iterator
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,7 +14,10 @@ import typer
 from rich.console import Console
 from typer.exceptions import TyperException
 
+from delivery.annotations import Form, formatted
 from delivery.check import Project, check
+from delivery.commands import deliver, observe, operate
+from delivery.commands.common import Output, OutputOption
 from delivery.errors import DeliveryError, Exit
 from delivery.policy import find_root
 from delivery.run import Change, Done, plan_run, run_steps
@@ -28,19 +31,13 @@ app = typer.Typer(
 )
 
 
-class Output(StrEnum):
-    """How a result is shown."""
-
-    TABLE = "table"
-    JSON = "json"
-
-
-OutputOption = Annotated[Output, typer.Option(help="For people, or one JSON document.")]
-
-
 @app.callback()
 def _project() -> None:
     """Check, run and deliver the lakehouse."""
+
+
+for commands in (deliver, observe, operate):
+    commands.register(app)
 
 
 @app.command("check")
@@ -49,7 +46,12 @@ def check_command(
     committing: Annotated[
         bool, typer.Option("--committing", help="Also refuse commits to protected branches.")
     ] = False,
-    output: OutputOption = Output.TABLE,
+    with_cli: Annotated[
+        bool, typer.Option("--cli", help="Also ask the Databricks CLI, where it is installed.")
+    ] = False,
+    output: Annotated[
+        Form, typer.Option(help="For people, machines, or the annotations of a forge.")
+    ] = Form.TABLE,
 ) -> None:
     """Hold the project's files to its rules, offline.
 
@@ -57,12 +59,10 @@ def check_command(
 
     Exit codes: 0 all is well, 1 there are findings, 4 the command cannot be carried out.
     """
-    findings = check(Project(find_root(Path.cwd()), committing), only or ())
-    if output is Output.JSON:
-        print(json.dumps([finding.as_json() for finding in findings], indent=2))
-    else:
-        print("\n".join(map(str, findings)) or "check: all is well")
-    raise typer.Exit(Exit.FAILED if findings else Exit.DONE)
+    findings = check(Project(find_root(Path.cwd()), committing, with_cli), only or ())
+    print(formatted(findings, output))
+    failed = any(finding.severity == "error" for finding in findings)
+    raise typer.Exit(Exit.FAILED if failed else Exit.DONE)
 
 
 @app.command("run")
@@ -100,6 +100,7 @@ def run_command(
 def main() -> None:
     """Run the command line; errors go to stderr, with the exit codes of `Exit`."""
     arguments = sys.argv[1:] or ["--help"]
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # pipelines end jobs with it
     try:
         sys.exit(app(arguments, prog_name="delivery", standalone_mode=False))
     except DeliveryError as error:

@@ -2,6 +2,7 @@
 
 from dataclasses import asdict, dataclass
 from enum import IntEnum
+from typing import Literal
 
 
 class Exit(IntEnum):
@@ -23,6 +24,7 @@ class Finding:
         rule: the name of the rule that found it.
         message: what was given and what is expected.
         mend: what to do about it.
+        severity: a warning is to be mended some day, and stops nothing.
     """
 
     file: str
@@ -30,10 +32,12 @@ class Finding:
     rule: str
     message: str
     mend: str = ""
+    severity: Literal["error", "warning"] = "error"
 
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}" if self.line else self.file
-        return f"{place}: {self.message}" + (f"\n    {self.mend}" if self.mend else "")
+        warning = "warning: " if self.severity == "warning" else ""
+        return f"{place}: {warning}{self.message}" + (f"\n    {self.mend}" if self.mend else "")
 
     def as_json(self) -> dict[str, str | int]:
         """The finding for machines."""

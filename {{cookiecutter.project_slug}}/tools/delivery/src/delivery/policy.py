@@ -1,38 +1,46 @@
 """The policy of the project: `delivery.yml`, typed."""
 
+import difflib
+from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from delivery.bundle import read_yaml
+from delivery.bundle import Items, Mark, Section, read_yaml
 from delivery.errors import DeliveryError, Finding, InvalidFileError
 
 FILE = "delivery.yml"
+RULE = "policy"
+
+_OTHER_MINUTES = 10  # what a delivery takes beside its runs, at most
+
+# YAML 1.2 has no dates: they come as texts.
+Day = Annotated[date, BeforeValidator(lambda v: date.fromisoformat(v) if isinstance(v, str) else v)]
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 class Project(_Strict):
-    """What the project is called, and what its jobs run on."""
+    """What the project is called, what its jobs run on, and where it is at home."""
 
     name: str
     compute: str
+    url: str = ""
+    """The repository's address, for links; never with a user or a token in it."""
 
 
 class Branches(_Strict):
-    """Which branch is for what.
-
-    Attributes:
-        integration: where changes come together.
-        targets: the branch that each target is delivered from.
-        prefixes: what the name of every other branch starts with.
-    """
+    """Which branch is for what."""
 
     integration: str
+    """Where changes come together."""
     targets: dict[str, str]
+    """The branch that each released target is delivered from, in the order of promotion."""
     prefixes: list[str]
+    """What the name of every other branch starts with."""
 
     @property
     def protected(self) -> tuple[str, ...]:
@@ -40,28 +48,210 @@ class Branches(_Strict):
         return tuple(dict.fromkeys([self.integration, *self.targets.values()]))
 
 
+class Release(_Strict):
+    """What a release consists of."""
+
+    include: list[str] = ["databricks.yml", "delivery.yml", "resources/", "src/", "targets/"]
+    """Tracked files and folders (with a slash at the end) that travel."""
+    keep: Annotated[int, Field(ge=2)] = 10
+    """How many releases a target keeps to go back to; `delivery prune` removes older ones."""
+
+
+class Naming(_Strict):
+    """How things are called: regular expressions that names must match as a whole."""
+
+    keys: str = "{domain}(_[a-z0-9]+)*"
+    """Keys of resources; `{domain}` stands for the folder below resources/."""
+    tags: list[str] = ["project", "domain"]
+    """Tags that every job and pipeline carries."""
+
+
+class Verify(_Strict):
+    """What proves a delivery."""
+
+    jobs: dict[str, str] = {}
+    """The job of each domain that runs after every deploy, such as `flights: flights_daily`."""
+    minutes: Annotated[int, Field(ge=1)] = 20
+    """How long such a run may take."""
+
+
+class Guard(_Strict):
+    """What a deploy may not do by accident."""
+
+    protected: list[str] = []
+    """Keys that are never destroyed, named or not, such as `volumes.flights_landing`."""
+    jobs_deleted: Annotated[int, Field(ge=0)] = 3
+    """How many jobs, at most a fifth of all, may go in one deploy without being named."""
+    rights: dict[str, Literal["mark", "refuse"]] = {}
+    """Whether wider or removed rights are marked or refused on a target."""
+
+
+class Freeze(_Strict):
+    """A time in which a target takes no deploy; going back is always possible."""
+
+    first: Day
+    last: Day
+    """Both days belong to it, in UTC."""
+    targets: list[str]
+    reason: str
+
+
+class Allow(_Strict):
+    """One exception, reviewed with the change that needs it, and used up once."""
+
+    key: str
+    """What may be destroyed, such as `volumes.flights_landing`; or `freeze`."""
+    reason: str
+    until: Day
+    """The last day, in UTC, on which it counts."""
+
+    @property
+    def id(self) -> str:
+        """What it is remembered by once it is used up."""
+        return f"{self.key} until {self.until}"
+
+
+class Drift(_Strict):
+    """What hands may change in a workspace."""
+
+    ignore: list[str] = []
+    """Patterns of `key: field`, such as `jobs.*: schedule.pause_status`."""
+
+
+class Notify(_Strict):
+    """Whom to tell of what went wrong."""
+
+    webhook_env: str
+    """The variable with the address of an incoming webhook: such an address is a secret."""
+
+
+class Data(_Strict):
+    """What this release does to data."""
+
+    irreversible: str = ""
+    """Why going back across this release is refused; empty when it is not."""
+
+
 class Policy(_Strict):
     """All of `delivery.yml`."""
 
     project: Project
     branches: Branches
+    release: Release = Release()
+    naming: Naming = Naming()
+    verify: Verify = Verify()
+    guard: Guard = Guard()
+    may_differ: list[str] = []
+    """What may differ between released targets, as patterns of paths such as `presets.tags.*`."""
+    approval: dict[str, Literal["none", "environment", "dispatch"]] = {"prod": "environment"}
+    """How a plan is approved: by reviewers of the forge's environment, or by its digest."""
+    plan_hours: Annotated[int, Field(ge=1)] = 72
+    """How long a saved plan may wait."""
+    freezes: list[Freeze] = []
+    allow: list[Allow] = []
+    drift: Drift = Drift()
+    preview_days: Annotated[int, Field(ge=1)] = 7
+    """The age at which `delivery preview sweep` removes a preview."""
+    cli_versions: list[str] = []
+    """Versions of the Databricks CLI, such as "1.27", that may deploy beside the proven ones."""
+    notify: Notify | None = None
+    data: Data = Data()
+
+    @property
+    def released(self) -> tuple[str, ...]:
+        """The targets that take releases only, in the order of promotion."""
+        return tuple(self.branches.targets)
+
+    @property
+    def delivery_minutes(self) -> int:
+        """How long deploy, verification and the way back may take, so long a token must live."""
+        return 2 * self.verify.minutes + _OTHER_MINUTES
+
+    def source(self, target: str) -> str | None:
+        """The target that a release must be verified on before it reaches `target`."""
+        index = self.released.index(target) if target in self.released else 0
+        return self.released[index - 1] if index else None
+
+    def frozen(self, target: str, now: datetime) -> Freeze | None:
+        """The freeze that holds a target now."""
+        today = now.astimezone(UTC).date()
+        held = (f for f in self.freezes if target in f.targets and f.first <= today <= f.last)
+        return next(held, None)
+
+    def stricter(self, other: "Policy") -> "Policy":
+        """What holds when two releases meet: exceptions of this one, the stricter of all else."""
+        guard = Guard(
+            protected=[*self.guard.protected, *other.guard.protected],
+            jobs_deleted=min(self.guard.jobs_deleted, other.guard.jobs_deleted),
+            rights=_strictest(self.guard.rights, other.guard.rights, ("mark", "refuse")),
+        )
+        approval = _strictest(self.approval, other.approval, ("none", "environment", "dispatch"))
+        changes = {
+            "guard": guard,
+            "freezes": [*self.freezes, *other.freezes],
+            "approval": approval,
+            "plan_hours": min(self.plan_hours, other.plan_hours),
+        }
+        return self.model_copy(update=changes)
+
+
+def _strictest(mine: dict[str, Any], theirs: dict[str, Any], order: tuple[str, ...]) -> Any:
+    """For each target the later word of `order`."""
+    return {
+        target: max((d[target] for d in (mine, theirs) if target in d), key=order.index)
+        for target in {**mine, **theirs}
+    }
 
 
 def load_policy(root: Path) -> Policy:
     """Read `delivery.yml`.
 
     Raises:
-        DeliveryError: the file does not follow the form; the message names line and field.
+        InvalidFileError: the file does not follow the form; the message names line and field.
     """
     document = read_yaml(root, FILE)
     try:
         return Policy.model_validate(document)
     except ValidationError as error:
         first = error.errors()[0]
-        field = ".".join(map(str, first["loc"]))
-        mark = document.marks.get(str(first["loc"][0]))
-        line = mark.line if mark else 0
-        raise InvalidFileError(Finding(FILE, line, "policy", f"{field}: {first['msg']}")) from None
+        path = [str(step) for step in first["loc"]]
+        mark = _mark(document, first["loc"])
+        message = f"{'.'.join(path)}: {_told(first['type'], path, first['msg'])}"
+        raise InvalidFileError(Finding(FILE, mark.line, RULE, message)) from None
+
+
+def schema() -> dict[str, Any]:
+    """The JSON schema of `delivery.yml`, for editors."""
+    return Policy.model_json_schema()
+
+
+def _told(kind: str, path: list[str], message: str) -> str:
+    if kind != "extra_forbidden":
+        return message
+    fields = _fields(path[:-1])
+    near = difflib.get_close_matches(path[-1], fields, 1) or [f"one of {', '.join(fields)}"]
+    return f"unknown key, expected {near[0]}"
+
+
+def _fields(path: list[str]) -> list[str]:
+    """The keys that may stand at a path of the policy."""
+    model: Any = Policy
+    for step in path:
+        if not step.isdecimal():
+            model = model.model_fields[step].annotation
+        model = next((a for a in get_args(model) if hasattr(a, "model_fields")), model)
+    return list(model.model_fields)
+
+
+def _mark(document: Section, path: tuple[int | str, ...]) -> Mark:
+    """Where the last part of a path stands that is there."""
+    value, mark = document, Mark(FILE, 0)
+    for step in path:
+        if isinstance(value, Section) and step in value:
+            value, mark = value[str(step)], value.marks[str(step)]
+        elif isinstance(value, Items) and isinstance(step, int):
+            value, mark = value[step], value.marks[step]
+    return mark
 
 
 def find_root(start: Path) -> Path:

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from delivery.bundle import Mark, Section, load, resolve
 from delivery.errors import DeliveryError, Finding
-from delivery.wiring import Code, check_job, dependencies, name_of
+from delivery.rules.wiring import Code, check_job, dependencies, name_of
 
 RULE = "run"
 

@@ -9,7 +9,7 @@ from delivery.bundle.document import Items, Section, read_yaml
 from delivery.errors import DeliveryError, Finding, InvalidFileError
 
 ROOT_FILE = "databricks.yml"
-TARGET_ONLY = {"default", "mode", "presets", "variables"}
+TARGET_ONLY = {"default", "mode", "variables"}
 
 # Lists whose entries are the same one when this key of theirs is.
 _ENTRY_KEYS = {
@@ -59,7 +59,10 @@ class Bundle:
         for key, value in target.items():
             if key not in TARGET_ONLY:
                 overrides.put(key, value, target.marks[key])
-        return merged(tree, overrides)
+        tree = merged(tree, overrides)
+        if "mode" in target:
+            tree.section("bundle").put("mode", target["mode"], target.marks["mode"])
+        return tree
 
 
 def load(root: Path) -> Bundle:

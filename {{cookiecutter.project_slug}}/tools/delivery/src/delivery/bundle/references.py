@@ -1,6 +1,7 @@
 """Resolve `${…}` offline, for one target, and tell which references point at nothing."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -39,13 +40,13 @@ class _DanglingError(Exception):
     """A reference points at nothing; the text says what was expected."""
 
 
-def resolve(bundle: Bundle, target: str) -> Resolved:
-    """Replace every `${…}` of the target's tree.
+def resolve(bundle: Bundle, target: str, variables: Mapping[str, str] | None = None) -> Resolved:
+    """Replace every `${…}` of the target's tree; `variables` win over what the files assign.
 
     A value that is one reference takes the type of what it points at. What only the workspace
     knows, such as the id of a job, stands as `<resources.jobs.x.id>`.
     """
-    resolver = _Resolver(bundle, target)
+    resolver = _Resolver(bundle, target, variables or {})
     tree = resolver.section(bundle.with_target(target))
     return Resolved(tree, tuple(sorted(set(resolver.findings))))
 
@@ -54,6 +55,7 @@ def resolve(bundle: Bundle, target: str) -> Resolved:
 class _Resolver:
     bundle: Bundle
     target: str
+    given: Mapping[str, str]
     findings: list[Finding] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -122,6 +124,8 @@ class _Resolver:
         declared = self._tree.section("variables")
         if name not in declared:
             raise _DanglingError(f"given {name}, expected a variable of {_listed(declared)}")
+        if name in self.given:
+            return self.given[name]
         if name in self._variables:
             return _assigned(self._variables[name], f"<var.{name}>")
         return _assigned(declared[name], f"<var.{name}>")

@@ -18,9 +18,14 @@ _REFERENCE = re.compile(r"\$\{[^}]+\}|\{\{\s*secrets/[^}]+\}\}")
 def check_secrets(section: Section) -> Iterator[Finding]:
     """Every value that is a secret by its look, or by the name of its key."""
     for key, value, mark in _leaves(section):
-        if _TOKEN.search(value) or (_KEY.search(key) and not _REFERENCE.fullmatch(value)):
+        if is_secret(key, value):
             message = f"{key}: given a literal secret, expected a reference"
             yield Finding(mark.file, mark.line, RULE, message, _MEND)
+
+
+def is_secret(key: str, value: str) -> bool:
+    """Whether a value is a secret by its look, or by the name of its key."""
+    return bool(_TOKEN.search(value) or (_KEY.search(key) and not _REFERENCE.fullmatch(value)))
 
 
 def _leaves(section: Section) -> Iterator[tuple[str, str, Mark]]:

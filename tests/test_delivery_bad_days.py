@@ -1,0 +1,169 @@
+"""Whatever goes wrong, where it goes wrong: the next try finishes, and nothing is left behind.
+
+A few places are chosen in each run; `make bad-days` tries all of them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Source
+from delivering import Lake, Said, furnish
+from workspace import Workspace
+
+KINDS: tuple[int | str, ...] = (429, 500, 503, "reset", "hang", "lost")
+EVERYWHERE = bool(os.environ.get("BAD_DAYS"))
+CALLS = 300  # more than any deploy makes
+SAMPLE = 6
+PATIENT = {"DELIVERY_HTTP_TIMEOUT": "2"}
+TRIES = 7
+
+
+def places() -> Iterator[Any]:
+    """Which call goes wrong, in hundredths of all calls or one by one, and how."""
+    if not EVERYWHERE:
+        yield from ((step, SAMPLE, KINDS[step % len(KINDS)]) for step in range(SAMPLE))
+        return
+    yield from ((call, 0, kind) for call in range(CALLS) for kind in KINDS)
+
+
+def deaths() -> Iterator[Any]:
+    """Before which call something is killed, what, and where the next try is made."""
+    ways = [(victim, machine) for victim in ("tool", "both") for machine in ("same", "another")]
+    if EVERYWHERE:
+        yield from ((call, 0, *way) for call in range(CALLS) for way in ways)
+    else:
+        yield from ((step, 7, *ways[step % len(ways)]) for step in range(1, 7))
+
+
+@dataclass(frozen=True)
+class Clean:
+    """A deploy on which nothing went wrong: how many calls it made, and what it led to."""
+
+    calls: int
+    outcome: Any
+
+
+@pytest.fixture(scope="session")
+def clean(source: Source, programs: Path, tmp_path_factory: pytest.TempPathFactory) -> Clean:
+    """The first deploy of a release with everything in it."""
+    folder = tmp_path_factory.mktemp("clean")
+    shutil.copytree(source.path, folder / source.path.name, symlinks=True)
+    with Workspace(port=source.port) as workspace:
+        furnish(workspace, source.path.name)
+        lake = Lake(folder / source.path.name, workspace, programs, folder / "home")
+        lake.done("deploy", "staging", "--first", "--archive", source.more)
+        return Clean(len(workspace.requests), outcome(lake))
+
+
+def outcome(lake: Lake) -> Any:
+    """What is there in the end, apart from the files that tell how it came about."""
+    return lake.workspace.snapshot(files=False)
+
+
+def recovered(lake: Lake, archive: Path) -> list[str]:
+    """Type the command again, and what its messages ask for; gives what was said."""
+    said: list[str] = []
+    options: list[str] = []
+    for _ in range(TRIES):
+        tried = lake.run("deploy", "staging", "--first", "--archive", archive, *options)
+        assert "Traceback" not in tried.err, tried.err
+        if tried.code == 0:
+            return said
+        said.append(tried.err)
+        options = mended(lake, tried, archive)
+    raise AssertionError("no end of it:\n" + "\n---\n".join(said))
+
+
+def mended(lake: Lake, tried: Said, archive: Path) -> list[str]:
+    """Do what a message asks for; gives the options of the next try."""
+    for key, number in re.findall(r"delivery adopt staging (jobs\.\w+) --id (\d+)", tried.err):
+        told = ("--archive", archive, "--reason", "it was cut off")
+        lake.done("adopt", "staging", key, "--id", number, *told)
+    blocked = re.search(r"delivery unblock staging (\S+) --reason", tried.err)
+    if blocked:
+        lake.done("unblock", "staging", blocked[1], "--reason", "the service stumbled")
+    if "--break-lock" in tried.err:
+        return ["--break-lock", "--reason", "the machine is gone"]
+    return []
+
+
+@pytest.mark.parametrize(("step", "of", "kind"), places())
+def test_a_call_that_fails_once_is_survived(
+    lake: Lake, source: Source, clean: Clean, step: int, of: int, kind: int | str
+) -> None:
+    nth = 1 + step * clean.calls // of if of else 1 + step
+    if nth > clean.calls:
+        pytest.skip("there are not so many calls")
+    lake.extra.update(PATIENT)
+    lake.workspace.fault_all(nth, kind, seconds=2.5)
+    said = recovered(lake, source.more)
+    print(f"BAD DAY\t{nth}\t{kind}\t{len(said)}")
+    assert lake.leftovers("staging") == []
+    assert outcome(lake) == clean.outcome
+    lake.done("history", "staging")
+
+
+@pytest.mark.parametrize(("step", "of", "victim", "machine"), deaths())
+def test_a_kill_is_survived(
+    lake: Lake,
+    source: Source,
+    clean: Clean,
+    tmp_path: Path,
+    step: int,
+    of: int,
+    victim: str,
+    machine: str,
+) -> None:
+    nth = 1 + step * clean.calls // of if of else 1 + step
+    if nth > clean.calls:
+        pytest.skip("there are not so many calls")
+    killed_at(lake, nth, victim, source.more)
+    if machine == "another":
+        lake.home = tmp_path / "another"
+    said = recovered(lake, source.more)
+    print(f"KILLED\t{nth}\t{victim}\t{machine}\t{len(said)}")
+    assert lake.leftovers("staging") == []
+    assert outcome(lake) == clean.outcome
+    lake.done("history", "staging")
+
+
+def killed_at(lake: Lake, nth: int, victim: str, archive: Path) -> None:
+    """Begin a deploy, and kill what works on it at its nth call."""
+    begun: list[subprocess.Popen[str]] = []
+
+    def strike() -> None:
+        (process,) = begun
+        children = _children(process.pid)
+        process.kill()
+        for child in children if victim == "both" else ():
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child, signal.SIGKILL)
+
+    lake.workspace.fault_all(nth, strike)
+    begun.append(lake.start("deploy", "staging", "--first", "--archive", archive))
+    children: set[int] = set()
+    while begun[0].poll() is None:
+        children |= _children(begun[0].pid)
+        time.sleep(0.01)
+    begun[0].communicate()
+    end = time.monotonic() + 60
+    while any(Path(f"/proc/{child}").exists() for child in children):
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def _children(process: int) -> set[int]:
+    found = subprocess.run(["pgrep", "-P", str(process)], capture_output=True, text=True)
+    return {int(line) for line in found.stdout.split()}

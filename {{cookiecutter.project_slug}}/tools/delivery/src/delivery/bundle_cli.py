@@ -1,0 +1,255 @@
+"""The one way to the `databricks` CLI: what it is asked for, and in which surroundings."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from delivery.bundle import Bundle
+from delivery.errors import DeliveryError, Exit, Finding
+from delivery.workspace import Workspace, http_timeout
+
+PROGRAM = "databricks"
+
+# Versions that the whole suite of contracts has passed on; `cli_versions` of the policy adds more.
+PROVEN = ("1.13",)
+
+_KEPT = ("PATH", "LANG", "SSL_CERT_FILE", "SSL_CERT_DIR", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY")
+_OFFLINE = " auth: "  # what every complaint about missing credentials has in it
+_HOST = re.compile(r"^(\s+host:\s*).*$", re.MULTILINE)
+_PLACE = re.compile(r"(?:in |^)([\w./-]+\.ya?ml):(\d+)", re.MULTILINE)
+_PLAN_SECONDS = 15 * 60
+_DEPLOY_SECONDS = 60 * 60
+
+
+class CliError(DeliveryError):
+    """The CLI ended with an error; the message is what it said."""
+
+    def __init__(self, command: str, said: str) -> None:
+        super().__init__(f"databricks {command}: {said}", Exit.FAILED)
+
+
+@dataclass(frozen=True)
+class BundleCli:
+    """The CLI, working in the folder of one bundle, for one target, with one identity.
+
+    Attributes:
+        workspace: None for what works offline.
+        released: the target takes releases only, so `destroy` is refused.
+    """
+
+    folder: Path
+    target: str
+    workspace: Workspace | None = None
+    variables: Mapping[str, str] = field(default_factory=dict)
+    released: bool = True
+
+    def merged(self) -> dict[str, Any]:
+        """The configuration as the CLI merges it, offline; its one complaint is that it is."""
+        result = self._run("bundle", "validate", *self._target, "--output", "json", check=False)
+        return self._parsed("bundle validate", result)
+
+    def complaints(self) -> list[str]:
+        """What the CLI warns of, offline, apart from having no credentials."""
+        said = self._run(
+            "bundle", "validate", *self._target, "--output", "json", check=False
+        ).stderr
+        told = re.split(r"^(?=Warning: |Error: )", said, flags=re.MULTILINE)
+        return [t for t in told if t.startswith(("Warning", "Error")) and _OFFLINE not in t]
+
+    def plan(self) -> dict[str, Any]:
+        """What a deploy would do; this only reads."""
+        result = self._run("bundle", "plan", *self._target, "--output", "json")
+        return self._parsed("bundle plan", result)
+
+    def deploy(self, plan: Mapping[str, Any], force_lock: bool = False) -> None:
+        """Carry out a plan that was made a moment ago; our guard has decided before."""
+        file = self.folder / ".databricks" / "plan.json"
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(json.dumps(plan), encoding="utf-8")
+        options = ["--plan", str(file), "--auto-approve", *(["--force-lock"] * force_lock)]
+        self._run("bundle", "deploy", *self._target, *options, seconds=_DEPLOY_SECONDS)
+
+    def deploy_working_tree(self) -> None:
+        """Deploy what stands in the folder: for targets that take no releases."""
+        options = ["--auto-approve", "--force"]
+        self._run("bundle", "deploy", *self._target, *options, seconds=_DEPLOY_SECONDS)
+
+    def bind(self, key: str, resource_id: str) -> None:
+        """Let the bundle own what is there already."""
+        options = [*self._target, "--auto-approve"]
+        self._run("bundle", "deployment", "bind", key, resource_id, *options)
+
+    def unbind(self, key: str) -> None:
+        """Let the bundle forget a resource, which stays as it is."""
+        self._run("bundle", "deployment", "unbind", key, *self._target)
+
+    def destroy(self) -> None:
+        """Remove everything that the bundle made on a target that takes no releases."""
+        if self.released:
+            raise DeliveryError(f"destroy: {self.target} takes releases, it is never destroyed")
+        self._run("bundle", "destroy", *self._target, "--auto-approve", seconds=_DEPLOY_SECONDS)
+
+    @property
+    def _target(self) -> list[str]:
+        given = [part for item in self.variables.items() for part in ("--var", "=".join(item))]
+        return ["--target", self.target, *given]
+
+    def _run(
+        self, *arguments: str, seconds: int = _PLAN_SECONDS, check: bool = True
+    ) -> subprocess.CompletedProcess[str]:
+        """Run it in a process group of its own: a signal to us must not end it half way."""
+        with tempfile.TemporaryDirectory() as home:
+            result = _finished(
+                [program(), *arguments], self.folder, self._environment(home), seconds
+            )
+        if check and result.returncode:
+            raise CliError(" ".join(arguments[:2]), self._without_token(_reason(result)))
+        return result
+
+    def _without_token(self, text: str) -> str:
+        token = self.workspace.token if self.workspace else ""
+        return text.replace(token, "(token)") if token else text
+
+    def _environment(self, home: str) -> dict[str, str]:
+        """Nothing of whoever runs it: no profile, no cache, no telemetry."""
+        kept = {name: value for name, value in os.environ.items() if self._inherits(name)}
+        identity = (
+            {"DATABRICKS_HOST": self.workspace.host, "DATABRICKS_TOKEN": self.workspace.token}
+            if self.workspace
+            else {}
+        )
+        return {
+            "HOME": home,
+            **kept,
+            **identity,
+            "DATABRICKS_AUTH_TYPE": "pat",
+            "DATABRICKS_CONFIG_FILE": os.devnull,
+            "DATABRICKS_CLI_DISABLE_TELEMETRY": "1",
+            "DATABRICKS_CLI_DISABLE_UPDATE_CHECK": "1",
+            "DATABRICKS_CACHE_ENABLED": "false",
+            "DATABRICKS_BUNDLE_HTTP_TIMEOUT_SECONDS": str(http_timeout()),
+            "DATABRICKS_RATE_LIMIT": os.environ.get("DATABRICKS_RATE_LIMIT", "100"),
+            **({"DATABRICKS_BUNDLE_RESTRICTED_CODE_EXECUTION": "1"} if self.released else {}),
+        }
+
+    def _inherits(self, name: str) -> bool:
+        """A working tree is built with the user's own tools, a release is not built at all."""
+        return name in _KEPT or not (self.released or name.startswith("DATABRICKS_"))
+
+    def _parsed(self, what: str, result: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+        try:
+            document: dict[str, Any] = json.loads(result.stdout)
+        except ValueError:
+            raise CliError(what, self._without_token(_reason(result))) from None
+        return document
+
+
+def cli_complaints(bundle: Bundle) -> Iterator[Finding]:
+    """What the CLI itself has to say of the files, offline; nothing when it is not there.
+
+    It works on a copy without addresses, so that no call can leave this machine.
+    """
+    if shutil.which(PROGRAM) is None:
+        return
+    with tempfile.TemporaryDirectory() as name:
+        for file in bundle.files:
+            copy = Path(name, file)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            text = (bundle.root / file).read_text(encoding="utf-8")
+            copy.write_text(_HOST.sub(r"\1https://nowhere.invalid", text), encoding="utf-8")
+        for target in bundle.targets:
+            yield from map(_complaint, BundleCli(Path(name), target).complaints())
+
+
+def _complaint(text: str) -> Finding:
+    """A warning of the CLI, with the place that it names."""
+    place = _PLACE.search(text)
+    message = " ".join(text.split()).removeprefix("Warning: ").removeprefix("Error: ")
+    file, line = (place[1], int(place[2])) if place else ("databricks.yml", 0)
+    return Finding(file, line, "cli", message)
+
+
+def program() -> str:
+    """Where the CLI is.
+
+    Raises:
+        DeliveryError: it is not on the PATH.
+    """
+    found = shutil.which(PROGRAM)
+    if found is None:
+        raise DeliveryError(
+            f"{PROGRAM}: not on the PATH, expected the Databricks CLI {PROVEN[0]} or newer\n"
+            "    Install it: https://docs.databricks.com/dev-tools/cli/install.html"
+        )
+    return found
+
+
+def version() -> str:
+    """The CLI's version, such as `1.13.0`."""
+    result = subprocess.run(
+        [program(), "version"], capture_output=True, text=True, check=False, timeout=60
+    )
+    found = re.search(r"v(\d+\.\d+\.\d+\S*)", result.stdout)
+    if found is None:
+        raise CliError("version", _reason(result))
+    return found[1]
+
+
+def proven_version(also: Sequence[str]) -> str:
+    """The CLI's version, if it may deploy.
+
+    Raises:
+        DeliveryError: neither the tool nor the policy knows this version.
+    """
+    found, known = version(), (*PROVEN, *also)
+    if ".".join(found.split(".")[:2]) not in known:
+        raise DeliveryError(
+            f"databricks: given version {found}, expected one of {', '.join(known)}\n"
+            f'    To use it all the same, add "{".".join(found.split(".")[:2])}" to cli_versions '
+            "in delivery.yml.",
+            Exit.REFUSED,
+        )
+    return found
+
+
+def _finished(
+    command: list[str], folder: Path, environment: dict[str, str], seconds: int
+) -> subprocess.CompletedProcess[str]:
+    process = subprocess.Popen(
+        command,
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+        start_new_session=True,
+    )
+    try:
+        out, err = process.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
+        raise CliError(" ".join(command[1:3]), f"no end after {seconds} s") from None
+    except KeyboardInterrupt:
+        for name in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(name, signal.SIG_IGN)
+        process.communicate(timeout=seconds)  # it ends what it began, and so do we
+        raise
+    return subprocess.CompletedProcess(command, process.returncode, out, err)
+
+
+def _reason(result: subprocess.CompletedProcess[str]) -> str:
+    """The errors among what the CLI said; all of it when there are none."""
+    lines = [line for line in result.stderr.splitlines() if line.strip()]
+    errors = list(dict.fromkeys(line for line in lines if line.startswith("Error")))
+    return "\n".join(errors or lines[-10:]).removeprefix("Error: ") or f"exit {result.returncode}"

@@ -1,0 +1,116 @@
+"""What all commands share: options, and how results and progress are shown."""
+
+import json
+import re
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from delivery.errors import DeliveryError
+from delivery.ledger import Event
+from delivery.policy import find_root
+from delivery.release import Archive, read_archive
+from delivery.site import Site, open_site
+
+
+class Output(StrEnum):
+    """How a result is shown."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+OutputOption = Annotated[Output, typer.Option(help="For people, or one JSON document.")]
+TargetArgument = Annotated[str, typer.Argument(help="A target that takes releases, such as prod.")]
+ReleaseArgument = Annotated[str, typer.Argument(help="Such as 2026.11.23-g3f2a9c10.")]
+ReasonOption = Annotated[str, typer.Option(help="Why; it stands in the ledger.")]
+ArchiveOption = Annotated[
+    Path | None,
+    typer.Option(help="The release's archive; otherwise that of the checked-out commit."),
+]
+WaitOption = Annotated[str, typer.Option(help="How long to wait for the lock, such as 30m.")]
+BreakOption = Annotated[
+    bool, typer.Option("--break-lock", help="Take the lock from a run that is gone for good.")
+]
+
+RELEASES = Path(".delivery", "releases")  # where `delivery release` leaves its archives
+errors = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def emit(output: Output, document: Any, text: str) -> None:
+    """Show a result: one JSON document, or what people read."""
+    if output is Output.JSON:
+        print(json.dumps(document, indent=2, default=str))
+    else:
+        Console(highlight=False, soft_wrap=True).print(text)
+
+
+def say(text: str) -> None:
+    """Tell how far a long command is, away from its result."""
+    errors.print(f"[dim]…[/] {text}", markup=True)
+
+
+def here() -> Path:
+    """The project that the command is called in."""
+    return find_root(Path.cwd())
+
+
+def site(target: str) -> Site:
+    """The target, seen from the project that the command is called in."""
+    return open_site(here(), target)
+
+
+def find_archive(given: Path | None) -> Archive:
+    """The archive that is given, or that `delivery release` built last.
+
+    Raises:
+        DeliveryError: there is none, or it is not whole.
+    """
+    folder = here() / RELEASES
+    newest = max(folder.glob("*.tar.gz"), key=lambda f: f.stat().st_mtime, default=None)
+    file = given or newest
+    if file is None or not file.is_file():
+        raise DeliveryError(
+            f"archive: given {file or 'none'}, expected a release\n"
+            "    Build one: delivery release. Or name it: --archive 2026.11.23-g3f2a9c10.tar.gz"
+        )
+    return read_archive(file.read_bytes(), file.name)[0]
+
+
+def read_receipt(file: Path | None) -> Event | None:
+    """The event that another target wrote when it verified a release.
+
+    Raises:
+        DeliveryError: the file is none.
+    """
+    if file is None:
+        return None
+    try:
+        return Event.model_validate_json(file.read_bytes())
+    except (OSError, ValueError):
+        raise DeliveryError(
+            f"receipt: given {file}, expected a file written by: delivery fetch staging"
+        ) from None
+
+
+def seconds(text: str) -> float:
+    """A duration such as `90s`, `30m` or `2h`, in seconds.
+
+    Raises:
+        DeliveryError: it is none.
+    """
+    found = re.fullmatch(r"(\d+)([smh]?)", text)
+    if not found:
+        raise DeliveryError(f"duration: given {text!r}, expected such as 90s, 30m or 2h")
+    return int(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[found[2]]
+
+
+def write_whole(file: Path, content: bytes) -> None:
+    """Write a file whole or not at all."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    half = file.with_name(f"{file.name}.part")
+    half.write_bytes(content)
+    half.replace(file)

@@ -1,0 +1,247 @@
+"""Commands that bring releases to targets: release, fetch, plan, deploy, rollback."""
+
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from delivery.approval import check_approval
+from delivery.commands.common import (
+    RELEASES,
+    ArchiveOption,
+    BreakOption,
+    Output,
+    OutputOption,
+    ReasonOption,
+    TargetArgument,
+    WaitOption,
+    emit,
+    find_archive,
+    here,
+    read_receipt,
+    say,
+    seconds,
+    site,
+    write_whole,
+)
+from delivery.deploy import Delivery, crossing
+from delivery.errors import DeliveryError
+from delivery.fetch import fetch
+from delivery.plan import read_plan
+from delivery.prepare import Preparation, Wishes
+from delivery.release import build
+from delivery.show import plan_as_text
+from delivery.site import named_keys
+
+ReceiptOption = Annotated[
+    Path | None, typer.Option(help="The word of the target before that it verified this release.")
+]
+DestroyOption = Annotated[
+    list[str] | None, typer.Option(help="A key that may be destroyed; may be repeated.")
+]
+FirstOption = Annotated[
+    bool, typer.Option("--first", help="Nothing was ever delivered to this target.")
+]
+
+
+def release_command(
+    into: Annotated[Path | None, typer.Option(help="The folder for the archive.")] = None,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Build the release of the checked-out commit: the same bytes on any machine.
+
+    Example: `delivery release`
+
+    Exit codes: 0 done, 1 the build failed, 3 refused (changes, no lock, too large).
+    """
+    say("building the wheel and its requirements")
+    archive = build(here())
+    file = archive.write(into or here() / RELEASES)
+    manifest = archive.manifest
+    document = {
+        "release": manifest.release,
+        "digest": manifest.digest,
+        "archive": str(file),
+        "bytes": len(archive.content),
+        "files": len(manifest.files),
+        "commit": manifest.commit,
+        "branch": manifest.branch,
+    }
+    text = (
+        f"[bold]{manifest.release}[/]  {len(manifest.files)} files, {len(archive.content):,} bytes"
+        f"\ndigest   {manifest.digest}\narchive  {file}"
+    )
+    emit(output, document, text)
+
+
+def fetch_command(
+    target: TargetArgument,
+    release: Annotated[str, typer.Option(help="This release, not the one that runs.")] = "",
+    tree: Annotated[str, typer.Option(help="The release of this git tree.")] = "",
+    into: Annotated[Path | None, typer.Option(help="The folder for the files.")] = None,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Bring a release that a target verified, with its receipt, to deliver it on the next.
+
+    Example: `delivery fetch staging`
+
+    Exit codes: 0 done, 3 it is blocked or was never verified, 4 there is no such release.
+    """
+    archive, receipt = fetch(site(target), release, tree)
+    folder = into or here() / RELEASES
+    file = archive.write(folder)
+    paper = folder / f"receipt-{target}-{archive.manifest.release}.json"
+    write_whole(paper, receipt.content())
+    document = {
+        "release": archive.manifest.release,
+        "digest": archive.manifest.digest,
+        "archive": str(file),
+        "receipt": str(paper),
+    }
+    text = f"[bold]{archive.manifest.release}[/]\narchive  {file}\nreceipt  {paper}"
+    emit(output, document, text)
+
+
+def plan_command(
+    target: TargetArgument,
+    archive: ArchiveOption = None,
+    receipt: ReceiptOption = None,
+    allow_destroy: DestroyOption = None,
+    reason: ReasonOption = "",
+    save: Annotated[Path | None, typer.Option(help="Save the plan, to be approved.")] = None,
+    first: FirstOption = False,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Show what a release would change on a target; nothing is changed, nothing is refused.
+
+    Example: `delivery plan prod --receipt receipt.json --save plan.json`
+
+    Exit codes: 0 done, 4 the target cannot be seen.
+    """
+    place, release = site(target), find_archive(archive)
+    wishes = Wishes(
+        named_keys(allow_destroy or [], reason), read_receipt(receipt), reason, first=first
+    )
+    if not first:
+        place.store.check_marker()
+    say(f"planning {release.manifest.release} on {target}")
+    prepared = Preparation(place, release, wishes).plan()
+    shutil.rmtree(place.work, ignore_errors=True)
+    if save:
+        prepared.plan.write(save)
+    emit(
+        output,
+        {"digest": prepared.plan.digest, **prepared.plan.model_dump(mode="json")},
+        plan_as_text(prepared.plan),
+    )
+
+
+def deploy_command(
+    target: TargetArgument,
+    archive: ArchiveOption = None,
+    plan: Annotated[Path | None, typer.Option(help="The saved plan that was approved.")] = None,
+    plan_digest: Annotated[str, typer.Option(help="The digest of the approved plan.")] = "",
+    approved_by: Annotated[str, typer.Option(help="Who approved it.")] = "",
+    receipt: ReceiptOption = None,
+    allow_destroy: DestroyOption = None,
+    reason: ReasonOption = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="All but the changes.")] = False,
+    first: FirstOption = False,
+    wait: WaitOption = "0",
+    break_lock: BreakOption = False,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Deliver a release to a target and verify it there; if it fails, what was before comes back.
+
+    Example: `delivery deploy prod --plan plan.json --receipt receipt.json --approved-by ana`
+
+    Exit codes: 0 done or nothing to do, 1 failed, 3 refused, 4 bad input or set-up.
+    """
+    place, release = site(target), find_archive(archive)
+    approved = read_plan(plan, datetime.now(UTC)) if plan else None
+    wishes = Wishes(
+        named_keys(allow_destroy or [], reason),
+        read_receipt(receipt),
+        reason,
+        approved_by,
+        first=first,
+    )
+    delivery = Delivery(
+        place,
+        release,
+        wishes,
+        approved,
+        plan_digest,
+        seconds(wait),
+        _broken(break_lock, reason),
+        say,
+    )
+    check_approval(place.policy, target, approved, plan_digest, approved_by)
+    _deliver(delivery, dry_run, output)
+
+
+def rollback_command(
+    target: TargetArgument,
+    release: Annotated[
+        str, typer.Argument(help="The release to go back to; otherwise the last verified one.")
+    ] = "",
+    allow_destroy: DestroyOption = None,
+    reason: ReasonOption = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="All but the changes.")] = False,
+    wait: WaitOption = "0",
+    break_lock: BreakOption = False,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Go back to an earlier release; what holds data and came later is kept.
+
+    Example: `delivery rollback prod --reason "totals are wrong"`
+
+    Exit codes: 0 done or nothing to do, 1 failed, 3 refused, 4 bad input or set-up.
+    """
+    if not reason.strip():
+        raise DeliveryError("rollback: expected a reason, such as --reason 'totals are wrong'")
+    place = site(target)
+    place.store.check_marker()
+    chosen = crossing(place, release)
+    wishes = Wishes(named_keys(allow_destroy or [], reason), reason=reason, back=True)
+    archive = place.store.get(chosen)
+    broken = _broken(break_lock, reason)
+    delivery = Delivery(place, archive, wishes, wait=seconds(wait), break_lock=broken, say=say)
+    _deliver(delivery, dry_run, output)
+
+
+def _deliver(delivery: Delivery, dry_run: bool, output: Output) -> None:
+    if dry_run:
+        plan = delivery.dry_run()
+        shutil.rmtree(delivery.site.work, ignore_errors=True)
+        emit(output, {"digest": plan.digest, **plan.model_dump(mode="json")}, plan_as_text(plan))
+        return
+    result = delivery.carry_out()
+    document = {
+        "target": delivery.site.target.name,
+        "release": result.release,
+        "message": result.message,
+        "event": result.event and result.event.model_dump(mode="json"),
+    }
+    emit(
+        output,
+        document,
+        f"[bold]{result.release}[/] on {delivery.site.target.name}: {result.message}",
+    )
+
+
+def _broken(break_lock: bool, reason: str) -> bool:
+    if break_lock and not reason.strip():
+        raise DeliveryError("--break-lock: expected a reason, such as --reason 'the runner died'")
+    return break_lock
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to the command line."""
+    app.command("release")(release_command)
+    app.command("fetch")(fetch_command)
+    app.command("plan")(plan_command)
+    app.command("deploy")(deploy_command)
+    app.command("rollback")(rollback_command)

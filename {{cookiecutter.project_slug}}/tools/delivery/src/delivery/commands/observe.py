@@ -1,0 +1,151 @@
+"""Commands that look: status, history, drift, diff, doctor."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from pydantic import TypeAdapter, ValidationError
+from rich.markup import escape
+
+from delivery.commands.common import (
+    Output,
+    OutputOption,
+    TargetArgument,
+    emit,
+    here,
+    say,
+    site,
+    write_whole,
+)
+from delivery.diff import diff
+from delivery.doctor import examine
+from delivery.drift import find_drift, running_plan
+from delivery.errors import DeliveryError, Exit
+from delivery.page import page
+from delivery.policy import load_policy
+from delivery.show import drift_as_text, history_as_text, status_as_text
+from delivery.status import Status, history, read_status
+
+_STATUSES = TypeAdapter(list[Status])
+
+
+def status_command(
+    target: Annotated[str, typer.Argument(help="A target; otherwise all in this workspace.")] = "",
+    merge: Annotated[
+        list[Path] | None, typer.Option("--from", help="Another target's status, as JSON.")
+    ] = None,
+    html: Annotated[Path | None, typer.Option(help="Write it as a page.")] = None,
+    drift: Annotated[
+        bool, typer.Option("--drift/--no-drift", help="Ask the CLI whether hands changed anything.")
+    ] = True,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Show what runs where, since when, by whom, whether it works, and how delivery goes.
+
+    Example: `delivery status prod --html status.html`
+
+    Exit codes: 0 done, 4 the target cannot be seen.
+    """
+    statuses = [_status(name, drift) for name in _targets(target, bool(merge))]
+    statuses += [status for file in merge or [] for status in _read(file)]
+    if html:
+        project = load_policy(here()).project.name
+        write_whole(html, page(project, statuses, datetime.now(UTC)).encode())
+    text = "\n\n".join(map(status_as_text, statuses)) + (f"\n\npage {html}" if html else "")
+    emit(output, [status.model_dump(mode="json") for status in statuses], text)
+
+
+def history_command(
+    target: TargetArgument,
+    limit: Annotated[int, typer.Option(min=1, help="How many events.")] = 20,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Show what happened on a target, the newest first.
+
+    Example: `delivery history prod --limit 50`
+
+    Exit codes: 0 done, 3 the ledger was tampered with, 4 the target cannot be seen.
+    """
+    events = history(site(target), limit)
+    emit(output, [event.model_dump(mode="json") for event in events], history_as_text(events))
+
+
+def drift_command(target: TargetArgument, output: OutputOption = Output.TABLE) -> None:
+    """Show what hands changed on a target, and the YAML that would adopt it.
+
+    Example: `delivery drift prod`
+
+    Exit codes: 0 nothing, 2 something, 4 the target cannot be seen.
+    """
+    say(f"comparing {target} with what was delivered")
+    found = find_drift(site(target))
+    emit(output, [drift.model_dump(mode="json") for drift in found], drift_as_text(target, found))
+    raise typer.Exit(Exit.FOUND if found else Exit.DONE)
+
+
+def diff_command(
+    first: Annotated[str, typer.Argument(help="A target of this project.")],
+    second: Annotated[str, typer.Argument(help="Another one.")],
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Show where the rendered configurations of two targets differ, offline.
+
+    Example: `delivery diff staging prod`
+
+    Exit codes: 0 they do not, 2 they do.
+    """
+    found = diff(here(), first, second)
+    text = "\n".join(f"{d.path}\n    {first}: {d.first}\n    {second}: {d.second}" for d in found)
+    emit(output, [d._asdict() for d in found], escape(text) or "no difference")
+    raise typer.Exit(Exit.FOUND if found else Exit.DONE)
+
+
+def doctor_command(
+    target: Annotated[str, typer.Argument(help="Look into this target's workspace, too.")] = "",
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Show what is missing, and how to mend it.
+
+    Example: `delivery doctor staging`
+
+    Exit codes: 0 all is well, 2 something is missing.
+    """
+    symptoms = list(examine(here(), target or None))
+    text = "\n".join(f"{'✓' if s.well else '✗'} {s.name}: {s.told}" for s in symptoms)
+    emit(output, [symptom.as_json() for symptom in symptoms], escape(text))
+    raise typer.Exit(Exit.DONE if all(s.well for s in symptoms) else Exit.FOUND)
+
+
+def _targets(target: str, merging: bool) -> list[str]:
+    """The targets to ask; whoever merges files asks only what is named."""
+    if target:
+        return [target]
+    return [] if merging else list(load_policy(here()).released)
+
+
+def _status(target: str, drift: bool) -> Status:
+    place = site(target)
+    place.store.check_marker()
+    say(f"looking at {target}")
+    known = drift and place.ledger.standing().running
+    return read_status(place, running_plan(place)[0] if known else None)
+
+
+def _read(file: Path) -> list[Status]:
+    try:
+        return _STATUSES.validate_python(json.loads(file.read_text(encoding="utf-8")))
+    except (OSError, ValueError, ValidationError):
+        raise DeliveryError(
+            f"--from: given {file}, expected the JSON of: delivery status prod --output json"
+        ) from None
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to the command line."""
+    app.command("status")(status_command)
+    app.command("history")(history_command)
+    app.command("drift")(drift_command)
+    app.command("diff")(diff_command)
+    app.command("doctor")(doctor_command)

@@ -1,0 +1,164 @@
+"""Commands for exceptions: block, unblock, prune, adopt, preview."""
+
+from typing import Annotated
+
+import typer
+
+from delivery.commands.common import (
+    ArchiveOption,
+    BreakOption,
+    Output,
+    OutputOption,
+    ReasonOption,
+    ReleaseArgument,
+    TargetArgument,
+    WaitOption,
+    emit,
+    find_archive,
+    here,
+    say,
+    seconds,
+    site,
+)
+from delivery.errors import DeliveryError
+from delivery.ledger import Event
+from delivery.operate import Operation
+from delivery.policy import load_policy
+from delivery.preview import open_preview, sweep
+
+previews = typer.Typer(help="An environment for one pull or merge request.", no_args_is_help=True)
+RequestArgument = Annotated[str, typer.Argument(help="What it is called after, such as pr42.")]
+
+
+def block_command(
+    target: TargetArgument,
+    release: ReleaseArgument,
+    reason: ReasonOption,
+    wait: WaitOption = "0",
+    break_lock: BreakOption = False,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Refuse a release on a target from now on.
+
+    Example: `delivery block prod 2026.11.23-g3f2a9c10 --reason "wrong totals"`
+
+    Exit codes: 0 done, 3 somebody works on the target, 4 bad input or set-up.
+    """
+    _show(_operation(target, reason, wait, break_lock).block(release), output)
+
+
+def unblock_command(
+    target: TargetArgument,
+    release: ReleaseArgument,
+    reason: ReasonOption,
+    wait: WaitOption = "0",
+    break_lock: BreakOption = False,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Let a blocked release be delivered again.
+
+    Example: `delivery unblock prod 2026.11.23-g3f2a9c10 --reason "it was the source"`
+
+    Exit codes: 0 done, 3 somebody works on the target, 4 it is not blocked.
+    """
+    _show(_operation(target, reason, wait, break_lock).unblock(release), output)
+
+
+def prune_command(
+    target: TargetArgument,
+    keep: Annotated[int | None, typer.Option(min=2, help="How many good releases stay.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would go.")] = False,
+    wait: WaitOption = "0",
+    break_lock: BreakOption = False,
+    reason: ReasonOption = "older than what is kept",
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Remove releases that nobody needs to go back to.
+
+    Example: `delivery prune staging --keep 5 --dry-run`
+
+    Exit codes: 0 done, 3 somebody works on the target, 4 bad input or set-up.
+    """
+    operation = _operation(target, reason, wait, break_lock)
+    gone = operation.prune(keep or operation.site.policy.release.keep, dry_run)
+    verb = "would be removed" if dry_run else "removed"
+    text = "\n".join(f"{release} {verb}" for release in gone) or "nothing to remove"
+    emit(output, {"removed": gone, "dry_run": dry_run}, text)
+
+
+def adopt_command(
+    target: TargetArgument,
+    key: Annotated[str, typer.Argument(help="The key in the release, such as jobs.flights_daily.")],
+    reason: ReasonOption,
+    resource_id: Annotated[str, typer.Option("--id", help="The id of what is there.")] = "",
+    instead_of: Annotated[str, typer.Option("--from", help="The key it was known by.")] = "",
+    archive: ArchiveOption = None,
+    wait: WaitOption = "0",
+    break_lock: BreakOption = False,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Own what is there: an orphan, a job made by hand, or a resource under another key.
+
+    Example: `delivery adopt prod jobs.flights_daily --id 123 --reason "was made by hand"`
+
+    Exit codes: 0 done, 1 the CLI failed, 3 somebody works on the target, 4 bad input or set-up.
+    """
+    if bool(resource_id) == bool(instead_of):
+        raise DeliveryError("adopt: expected either --id 123 or --from jobs.old_key")
+    operation = _operation(target, reason, wait, break_lock)
+    event = operation.adopt(find_archive(archive), key, resource_id, instead_of)
+    _show(event, output)
+
+
+@previews.command("up")
+def preview_up(request: RequestArgument, output: OutputOption = Output.TABLE) -> None:
+    """Deploy the working tree as a preview.
+
+    Example: `delivery preview up pr42`
+    """
+    say(f"deploying preview {request}")
+    address = open_preview(here(), request).up()
+    emit(output, {"request": request, "address": address}, f"[bold]{request}[/] is up: {address}")
+
+
+@previews.command("down")
+def preview_down(request: RequestArgument, output: OutputOption = Output.TABLE) -> None:
+    """Remove a preview and everything it made.
+
+    Example: `delivery preview down pr42`
+    """
+    say(f"removing preview {request}")
+    open_preview(here(), request).down()
+    emit(output, {"request": request, "removed": True}, f"[bold]{request}[/] is gone")
+
+
+@previews.command("sweep")
+def preview_sweep(
+    days: Annotated[int | None, typer.Option(min=0, help="Older than so many days.")] = None,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Remove previews that nobody took down.
+
+    Example: `delivery preview sweep --days 7`
+    """
+    gone = sweep(here(), load_policy(here()).preview_days if days is None else days)
+    emit(output, {"removed": gone}, "\n".join(f"{r} is gone" for r in gone) or "nothing to remove")
+
+
+def _operation(target: str, reason: str, wait: str, break_lock: bool) -> Operation:
+    if not reason.strip():
+        raise DeliveryError("--reason: given nothing, expected why, for the ledger")
+    return Operation(site(target), reason, seconds(wait), break_lock, say)
+
+
+def _show(event: Event, output: Output) -> None:
+    emit(output, event.model_dump(mode="json"), f"{event.release} {event.kind}: {event.reason}")
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to the command line."""
+    app.command("block")(block_command)
+    app.command("unblock")(unblock_command)
+    app.command("prune")(prune_command)
+    app.command("adopt")(adopt_command)
+    app.add_typer(previews, name="preview")

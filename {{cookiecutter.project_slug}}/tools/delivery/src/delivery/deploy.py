@@ -1,0 +1,327 @@
+"""Carry out a plan: lock, plan again, deploy, verify, and go back when it fails."""
+
+import contextlib
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from delivery.bundle_cli import CliError
+from delivery.errors import DeliveryError, Exit
+from delivery.ledger import Event, Lock, Name
+from delivery.notify import notify
+from delivery.plan import Plan, moved
+from delivery.prepare import Preparation, Prepared, Wishes
+from delivery.release import Archive
+from delivery.site import Site
+from delivery.verify import verify
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a delivery ended.
+
+    Attributes:
+        release: what runs now.
+        event: the last event that was written; None when there was nothing to do.
+    """
+
+    release: str
+    event: Event | None
+    message: str
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """One release on its way to one target.
+
+    Attributes:
+        approved: the plan that was approved; None where none is asked for.
+        wait: how long to wait for the target's lock, in seconds.
+        break_lock: take the lock away from whoever has it.
+        say: tells people how far it is.
+    """
+
+    site: Site
+    archive: Archive
+    wishes: Wishes
+    approved: Plan | None = None
+    approved_digest: str = ""
+    wait: float = 0
+    break_lock: bool = False
+    say: Say = field(default=lambda _: None)
+
+    def dry_run(self) -> Plan:
+        """All that comes before the first change.
+
+        Raises:
+            DeliveryError: the delivery would be refused.
+        """
+        self.site.store.check_marker()
+        prepared = self._prepare(self.archive, self.wishes)
+        self._refuse(prepared)
+        return prepared.plan
+
+    def carry_out(self) -> Result:
+        """Deliver the release.
+
+        Raises:
+            DeliveryError: it was refused, or it failed; then what was before is back, if it could.
+        """
+        if self.wishes.first:
+            self.site.store.make_marker()
+        self.site.store.check_marker()
+        self._refuse_short_token()
+        what = (
+            f"{'going back to' if self.wishes.back else 'deploy'} {self.archive.manifest.release}"
+        )
+        with self._locked(what) as lock:
+            self.say("planning once more")
+            prepared = self._prepare(self.archive, self.wishes)
+            self._refuse(prepared)
+            if self.wishes.back and prepared.standing.running not in ("", prepared.plan.release):
+                self._block(lock, prepared)
+            if _is_done(prepared):
+                return Result(prepared.plan.release, None, "nothing to do: it runs and is verified")
+            return self._delivered(lock, prepared)
+
+    def _block(self, lock: Lock, prepared: Prepared) -> None:
+        """The release that is left must not come again by itself."""
+        left = prepared.standing
+        if left.running not in left.blocked:
+            self.site.ledger.append(lock, "blocked", left.running, reason=self.wishes.reason)
+
+    def _locked(self, what: str) -> contextlib.AbstractContextManager[Lock]:
+        waiting = lambda told: self.say(f"waiting for {told}")  # noqa: E731
+        return self.site.ledger.lock(what, self.wait, self.break_lock, waiting)
+
+    def _prepare(self, archive: Archive, wishes: Wishes) -> Prepared:
+        return Preparation(self.site, archive, wishes).plan()
+
+    def _refuse_short_token(self) -> None:
+        """A delivery that loses its identity half way cannot go back."""
+        expires = self.site.workspace.expires
+        need = self.site.policy.delivery_minutes
+        left = (expires - time.time()) / 60 if expires else need
+        if left < need:
+            raise DeliveryError(
+                f"token: given {left:.0f} minutes of life, expected {need}: deploy, verification "
+                "and the way back may take so long\n    Start the job again, or lower "
+                "verify.minutes in delivery.yml.",
+                Exit.REFUSED,
+            )
+
+    def _refuse(self, prepared: Prepared) -> None:
+        plan, target = prepared.plan, self.site.target.name
+        if plan.refused:
+            told = "\n".join(f"  {v.key}: {v.reason}" for v in plan.refused)
+            raise DeliveryError(f"refused on {target}:\n{told}", Exit.REFUSED)
+        differences = moved(self.approved, plan) if self.approved else []
+        if differences:
+            told = "\n".join(f"  {difference}" for difference in differences)
+            raise DeliveryError(
+                f"the approved plan is not what it would be now:\n{told}", Exit.REFUSED
+            )
+        if self.approved_digest and self.approved_digest != plan.digest:
+            raise DeliveryError(
+                f"plan digest: given {self.approved_digest}, expected {plan.digest} of the plan as "
+                f"it is now\n    See it: delivery plan {target}",
+                Exit.REFUSED,
+            )
+
+    def _delivered(self, lock: Lock, prepared: Prepared) -> Result:
+        """Deploy and verify; what fails goes back."""
+        began = time.monotonic()
+        try:
+            deployed = self._deployed(lock, prepared, began)
+        except CliError as error:
+            return self._way_back(lock, prepared, str(error), self.site.store.state().serial)
+        failures = self._verified(prepared, deployed)
+        if failures:
+            return self._way_back(lock, prepared, "; ".join(failures), deployed.serial)
+        event = self._write(lock, "verified", prepared, began)
+        self.site.forget()
+        return Result(prepared.plan.release, event, "delivered and verified")
+
+    def _deployed(self, lock: Lock, prepared: Prepared, began: float) -> Event:
+        """Hand the plan to the CLI, once more after a failure, and write down what came of it."""
+        plan, running = prepared.plan, prepared.standing.delivered
+        if plan.running == plan.release and not plan.changes and running:
+            return self.site.ledger.read(running)  # cut off before it was verified
+        self.site.store.put(prepared.archive)
+        self._write(lock, "started", prepared, began)
+        self.say(f"deploying {plan.release}")
+        self._run_cli(prepared)
+        self._tidy()
+        kind = "rolled_back" if plan.back else "deployed"
+        event = self._write(lock, kind, prepared, began, detail=_detail(prepared))
+        self.site.store.keep_state(
+            str(Name(event.seq, kind, event.release)), self.site.store.state()
+        )
+        return event
+
+    def _run_cli(self, prepared: Prepared) -> None:
+        """One retry, with a plan of its own: the first try may have done a part."""
+        held = self.site.store.lock_of_cli()
+        if held and not self.break_lock:
+            raise DeliveryError(
+                f"lock of the CLI on {self.site.target.name}: {held} works on it, or was cut off\n"
+                "    If that run is gone for good: --break-lock --reason …",
+                Exit.REFUSED,
+            )
+        try:
+            prepared.cli.deploy(prepared.raw, force_lock=bool(held))
+        except CliError as error:
+            self.say(f"failed, trying once more: {error}")
+            prepared.cli.deploy(prepared.cli.plan(), force_lock=bool(self.site.store.lock_of_cli()))
+
+    def _tidy(self) -> None:
+        """Put away jobs that this deploy made and that no state knows: an answer was lost.
+
+        A double was never seen by anybody and goes; what else there is may not start by itself.
+        """
+        state = self.site.store.state()
+        doubles = self.site.store.doubles(state)
+        for job in self.site.store.orphans(state):
+            if job in doubles:
+                self.say(f"removing job {job.id}, which was made twice: {job.name}")
+                self.site.workspace.delete_job(job.id)
+            else:
+                self.site.workspace.pause(job.id)
+
+    def _verified(self, prepared: Prepared, deployed: Event) -> list[str]:
+        state = self.site.store.state()
+        return verify(self.site.workspace, prepared.policy.verify, state, deployed.id, self.say)
+
+    def _way_back(self, lock: Lock, prepared: Prepared, reason: str, serial: int) -> Result:
+        """Bring back what was verified before.
+
+        Raises:
+            DeliveryError: always; the message says what runs now.
+        """
+        release, target = prepared.plan.release, self.site.target.name
+        self.say(f"failed: {reason}")
+        state = self.site.store.state()
+        self._write(lock, "failed", prepared, time.monotonic(), reason=reason)
+        self.site.ledger.append(
+            lock, "blocked", release, digest=prepared.plan.digest_of_release, reason=reason
+        )
+        try:
+            previous = self._previous(prepared, state.serial == serial)
+            outcome = self._gone_back(lock, previous)
+        except DeliveryError as error:
+            self._pause()
+            outcome = f"going back was not possible, its jobs are paused: {error}"
+        told = f"{release} failed on {target}: {reason}\n    {outcome}\n    {release} is blocked."
+        notify(prepared.policy, target, told)
+        raise DeliveryError(told, Exit.FAILED)
+
+    def _previous(self, prepared: Prepared, ours: bool) -> str:
+        """The release to go back to."""
+        if not ours:
+            names = self.site.ledger.names()
+            last = self.site.ledger.read(names[-1]) if names else None
+            raise DeliveryError(f"another deployed meanwhile: {last.actor if last else 'unknown'}")
+        refuse_irreversible(self.site, prepared.irreversible, prepared.plan.release)
+        previous = self.site.ledger.standing().back()
+        if not previous:
+            raise DeliveryError("nothing was verified here before")
+        return previous
+
+    def _gone_back(self, lock: Lock, release: str) -> str:
+        self.say(f"going back to {release}")
+        back = replace(
+            self, archive=self.site.store.get(release), approved=None, approved_digest=""
+        )
+        wishes = Wishes(back=True, reason="the release after it failed")
+        prepared = back._prepare(back.archive, wishes)
+        back._refuse(prepared)
+        began = time.monotonic()
+        deployed = back._deployed(lock, prepared, began)
+        failures = back._verified(prepared, deployed)
+        if failures:
+            raise DeliveryError(f"{release} is back, but fails now too: {'; '.join(failures)}")
+        back._write(lock, "verified", prepared, began)
+        return f"{release} is back, and verified."
+
+    def _pause(self) -> None:
+        for job in self.site.store.jobs():
+            self.site.workspace.pause(job.id)
+
+    def _write(
+        self, lock: Lock, kind: Any, prepared: Prepared, began: float, **fields: Any
+    ) -> Event:
+        manifest, plan, state = prepared.archive.manifest, prepared.plan, self.site.store.state()
+        told: Mapping[str, Any] = {
+            "digest": plan.digest_of_release,
+            "plan_digest": plan.digest,
+            "commit": manifest.commit,
+            "branch": manifest.branch,
+            "approved_by": self.wishes.approved_by,
+            "reason": self.wishes.reason,
+            "cli_version": prepared.cli_version,
+            "lineage": state.lineage,
+            "serial": state.serial,
+            "changes": plan.counts(),
+            "seconds": round(max(0.0, time.monotonic() - began), 1),
+        }
+        return self.site.ledger.append(lock, kind, plan.release, **{**told, **fields})
+
+
+def _is_done(prepared: Prepared) -> bool:
+    plan = prepared.plan
+    return plan.running == plan.release and not plan.changes and prepared.standing.verified
+
+
+def _detail(prepared: Prepared) -> dict[str, Any]:
+    """What later deliveries need to know of this one."""
+    running = prepared.standing
+    return {
+        "retained": prepared.plan.retained,
+        "used": list(prepared.allowed),
+        "policy": prepared.policy.model_dump(mode="json"),
+        "irreversible": prepared.irreversible,
+        "time": prepared.archive.manifest.time,
+        "before": running.running,
+    }
+
+
+def crossing(site: Site, release: str) -> str:
+    """The release to go back to, if nothing in between changed data for good.
+
+    Args:
+        release: empty for the newest one that was verified before.
+
+    Raises:
+        DeliveryError: there is none, or going back there is refused.
+    """
+    names = site.ledger.names()
+    standing = site.ledger.standing(names)
+    chosen = release or standing.back()
+    delivered = [n for n in names if n.kind in ("deployed", "rolled_back")]
+    if chosen not in standing.good:
+        good = ", ".join(standing.good) or "none"
+        raise DeliveryError(f"release: given {chosen!r}, expected one verified before: {good}")
+    for name in reversed(delivered):
+        if name.release == chosen:
+            break
+        refuse_irreversible(
+            site, site.ledger.read(name).detail.get("irreversible", ""), name.release
+        )
+    return chosen
+
+
+def refuse_irreversible(site: Site, reason: str, release: str) -> None:
+    """Refuse to go back across a release that changed data for good.
+
+    Raises:
+        DeliveryError: this is such a release.
+    """
+    if reason:
+        raise DeliveryError(
+            f"{release} cannot be gone back across on {site.target.name}: {reason}\n"
+            "    Go forward with a mended release.",
+            Exit.REFUSED,
+        )

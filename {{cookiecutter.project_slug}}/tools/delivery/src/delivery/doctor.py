@@ -1,0 +1,116 @@
+"""What is missing before a target can be delivered to, and how to mend it."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from delivery import bundle_cli
+from delivery.errors import DeliveryError
+from delivery.policy import Policy, load_policy
+from delivery.rules.released import is_placeholder
+from delivery.site import Site, open_site
+from delivery.target import read_target
+
+
+@dataclass(frozen=True)
+class Symptom:
+    """One thing that was looked at."""
+
+    name: str
+    well: bool
+    told: str
+
+    def as_json(self) -> dict[str, Any]:
+        """The symptom for machines."""
+        return asdict(self)
+
+
+def examine(root: Path, target: str | None) -> Iterator[Symptom]:
+    """Look at the project, and at one target's workspace when it is named."""
+    policy = load_policy(root)
+    yield _tried("CLI", lambda: f"version {bundle_cli.proven_version(policy.cli_versions)}")
+    lock = (root / "uv.lock").is_file()
+    yield Symptom("lock", lock, "uv.lock is there" if lock else "no uv.lock: type make setup")
+    for name in [target] if target else policy.released:
+        yield from _declared(root, name)
+    if target:
+        yield from _workspace(root, target)
+
+
+def _declared(root: Path, name: str) -> Iterator[Symptom]:
+    target = read_target(root, name, {"release": "", "wheel": ""})
+    for field in ("host", "deployer", "runner", "planner"):
+        value = getattr(target, field)
+        missing = is_placeholder(value)
+        told = f"not set: see targets/{name}.yml" if missing else value
+        yield Symptom(f"{name} {field}", not missing, told)
+
+
+def _workspace(root: Path, name: str) -> Iterator[Symptom]:
+    try:
+        site = open_site(root, name)
+    except DeliveryError as error:
+        yield Symptom("workspace", False, str(error))
+        return
+    yield _tried("identity", lambda: _who(site))
+    yield _tried("marker", lambda: _marker(site))
+    yield _tried("ledger", lambda: _chain(site))
+    yield _tried("lock", lambda: _lock(site))
+    yield _tried("orphans", lambda: _orphans(site))
+    yield _tried("token", lambda: _life(site, site.policy))
+
+
+def _tried(name: str, look: Callable[[], str]) -> Symptom:
+    try:
+        return Symptom(name, True, look())
+    except DeliveryError as error:
+        return Symptom(name, False, str(error))
+
+
+def _marker(site: Site) -> str:
+    site.store.check_marker()
+    return "the target is ours"
+
+
+def _who(site: Site) -> str:
+    me, target = site.workspace.me, site.target
+    roles = {target.deployer: "deployer", target.runner: "runner", target.planner: "planner"}
+    return f"{me}, {roles.get(me, 'none of the three of this target')}"
+
+
+def _chain(site: Site) -> str:
+    names = site.ledger.names()
+    site.ledger.verify(names)
+    return f"{len(names)} events, each chained to the one before"
+
+
+def _lock(site: Site) -> str:
+    held, cli = site.ledger.held(), site.store.lock_of_cli()
+    if held:
+        raise DeliveryError(f"{held.told(datetime.now(UTC))}; if it is gone: --break-lock")
+    if cli:
+        raise DeliveryError(f"the CLI's own lock: {cli}; if it is gone: --break-lock")
+    return "free"
+
+
+def _orphans(site: Site) -> str:
+    orphans = site.store.orphans(site.store.state())
+    if orphans:
+        known = ", ".join(f"{job.name} ({job.id})" for job in orphans)
+        raise DeliveryError(
+            f"{known}; keep them: delivery adopt {site.target.name} jobs.KEY --id ID"
+        )
+    return "none"
+
+
+def _life(site: Site, policy: Policy) -> str:
+    expires = site.workspace.expires
+    if expires is None:
+        return "does not say when it ends"
+    left = (expires - datetime.now(UTC).timestamp()) / 60
+    need = policy.delivery_minutes
+    if left < need:
+        raise DeliveryError(f"{left:.0f} minutes left, a delivery may take {need}")
+    return f"{left:.0f} minutes left"

@@ -1,0 +1,174 @@
+"""What a deploy may not do by accident: destroy data, lose jobs, widen rights."""
+
+from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from delivery.bundle import Section
+from delivery.plan import Change, Field, Verdict
+from delivery.policy import Allow, Policy
+
+# Everything else holds data, and so does a kind that nobody has heard of yet.
+HOLD_NO_DATA = frozenset(
+    {"alerts", "clusters", "grants", "instance_pools", "jobs", "permissions", "sql_warehouses"}
+)
+_DESTROYS = ("delete", "recreate", "update_id")
+_PIPELINE_TABLES = ("catalog", "schema", "storage", "target")
+_EVERYONE = ("users", "account users")
+
+
+@dataclass(frozen=True)
+class Situation:
+    """What the guard knows beside the changes.
+
+    Attributes:
+        policy: the stricter of what runs and what comes.
+        named: keys named for destruction on the command line, each with its reason.
+        used: exceptions of the policy that are used up.
+        state: the entries of the CLI's state, by key.
+        tree: the target's configuration as it will be.
+        active: keys of jobs that have a run going on.
+        back: an earlier release returns; what the newer one added and holds no data may go.
+    """
+
+    target: str
+    policy: Policy
+    state: Mapping[str, Mapping[str, Any]]
+    tree: Section
+    named: Mapping[str, str] = field(default_factory=dict)
+    used: Set[str] = frozenset()
+    active: Set[str] = frozenset()
+    back: bool = False
+    now: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    def exception(self, key: str) -> Allow | None:
+        """The policy's exception for a key, if it still counts."""
+        today = self.now.astimezone(UTC).date()
+        valid = (a for a in self.policy.allow if a.until >= today and a.id not in self.used)
+        return next((a for a in valid if a.key == key), None)
+
+
+def judge(changes: Sequence[Change], situation: Situation) -> list[Verdict]:
+    """What is to be seen or refused among the changes."""
+    return [
+        *(v for change in changes for v in _judged(change, situation)),
+        *_jobs_lost(changes, situation),
+    ]
+
+
+def holds_data(key: str) -> bool:
+    """Whether losing this resource may lose data."""
+    last = key.rpartition(".")[2]
+    kind = last if last in ("permissions", "grants") else key.partition(".")[0]
+    return kind not in HOLD_NO_DATA
+
+
+def used_up(verdicts: Sequence[Verdict], situation: Situation) -> list[str]:
+    """The policy's exceptions that these verdicts make use of."""
+    keys = {v.key for v in verdicts if v.verdict == "allow"} - {*situation.named}
+    return sorted({a.id for key in keys if (a := situation.exception(key))})
+
+
+def _judged(change: Change, situation: Situation) -> Iterator[Verdict]:
+    danger = _danger(change, situation)
+    if danger:
+        yield _permitted(change.key, danger, situation)
+    if change.kind in ("permissions", "grants"):
+        yield from _rights(change, situation)
+    if change.key in situation.active:
+        yield Verdict(key=change.key, verdict="mark", reason="has a run going on")
+
+
+def _danger(change: Change, situation: Situation) -> str:
+    """Why a change may lose data; empty when it cannot."""
+    if holds_data(change.key) and change.action in _DESTROYS:
+        return f"{change.action} loses what it holds"
+    if change.kind == "pipelines":
+        return next((r for f in change.fields if (r := _pipeline_danger(f))), "")
+    if change.kind == "jobs" and _refreshes(change, situation.tree):
+        return "full_refresh: true empties the pipeline's tables at every run"
+    return ""
+
+
+def _pipeline_danger(changed: Field) -> str:
+    if changed.is_drift:
+        return ""
+    if changed.path in _PIPELINE_TABLES:
+        return f"another {changed.path} leaves the pipeline's tables behind"
+    if changed.path.startswith("libraries") and changed.new is None:
+        return "a library is removed: its tables are dropped"
+    return ""
+
+
+def _refreshes(change: Change, tree: Section) -> bool:
+    changed = any(
+        f.path.endswith(".full_refresh") and f.new and not f.is_drift for f in change.fields
+    )
+    job = tree.section("resources").section("jobs").section(change.key.partition(".")[2])
+    tasks = (task.section("pipeline_task") for task, _ in job.items_of("tasks").sections())
+    return changed or (change.action == "create" and any(t.get("full_refresh") for t in tasks))
+
+
+def _permitted(key: str, danger: str, situation: Situation) -> Verdict:
+    """Whether somebody named the key, and may."""
+    if key in situation.policy.guard.protected:
+        return Verdict(key=key, verdict="refuse", reason=f"{danger}; guard.protected forbids it")
+    if key in situation.named:
+        reason = f"{danger}; named: {situation.named[key]}"
+        return Verdict(key=key, verdict="allow", reason=reason)
+    exception = situation.exception(key)
+    if exception:
+        reason = f"{danger}; allowed until {exception.until}: {exception.reason}"
+        return Verdict(key=key, verdict="allow", reason=reason)
+    mend = f"name it: --allow-destroy {key} --reason …, or an allow entry in delivery.yml"
+    return Verdict(key=key, verdict="refuse", reason=f"{danger}; {mend}")
+
+
+def _jobs_lost(changes: Sequence[Change], situation: Situation) -> Iterator[Verdict]:
+    """Many jobs at once are rather a lost file than a decision."""
+    lost = [c.key for c in changes if c.kind == "jobs" and c.action == "delete"]
+    total = sum(key.startswith("jobs.") and key.count(".") == 1 for key in situation.state)
+    limit = min(situation.policy.guard.jobs_deleted, total // 5)
+    for key in lost:
+        renamed = _renamed(key, changes, situation)
+        if renamed:
+            reason = f"looks like {renamed} by another key: delivery adopt {situation.target} "
+            yield Verdict(key=key, verdict="mark", reason=f"{reason}{renamed} --from {key}")
+        if len(lost) > limit and not situation.back:
+            yield _permitted(key, f"{len(lost)} of {total} jobs would be deleted", situation)
+
+
+def _renamed(key: str, changes: Sequence[Change], situation: Situation) -> str:
+    """The key that is created under the name of the job that is deleted."""
+    name = situation.state.get(key, {}).get("state", {}).get("name")
+    jobs = situation.tree.section("resources").section("jobs")
+    created = (c.key for c in changes if c.kind == "jobs" and c.action == "create")
+    return next((k for k in created if jobs.section(k.partition(".")[2]).get("name") == name), "")
+
+
+def _rights(change: Change, situation: Situation) -> Iterator[Verdict]:
+    refuses = situation.policy.guard.rights.get(situation.target) == "refuse" and not situation.back
+    for changed in change.fields:
+        reason = _right(changed)
+        if reason:
+            yield _right_verdict(change.key, f"{reason}: {changed.path}", refuses, situation)
+
+
+def _right_verdict(key: str, reason: str, refuses: bool, situation: Situation) -> Verdict:
+    if key in situation.named or situation.exception(key):
+        return Verdict(key=key, verdict="allow", reason=reason)
+    return Verdict(key=key, verdict="refuse" if refuses else "mark", reason=reason)
+
+
+def _right(changed: Field) -> str:
+    """How a right changes by declaration; what hands changed is put back without a word."""
+    if changed.is_drift:
+        return ""
+    if "ALL_PRIVILEGES" in str(changed.new) or "ALL PRIVILEGES" in str(changed.new):
+        return "gets all privileges"
+    if "CAN_MANAGE" in str(changed.new) and any(f"'{e}'" in changed.path for e in _EVERYONE):
+        return "everyone may manage it"
+    if changed.old is None:
+        return "gets a right"
+    return "loses a right" if changed.new is None else "gets other rights"

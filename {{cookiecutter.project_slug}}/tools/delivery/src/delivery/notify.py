@@ -1,0 +1,23 @@
+"""Tell people what went wrong: one message to an incoming webhook."""
+
+import json
+import os
+import sys
+import urllib.request
+
+from delivery.policy import Policy
+
+
+def notify(policy: Policy, target: str, text: str) -> None:
+    """Send a message, if the policy names a webhook; that it cannot be sent changes nothing."""
+    address = os.environ.get(policy.notify.webhook_env, "") if policy.notify else ""
+    if not address.startswith(("https://", "http://127.0.0.1")):
+        return
+    body = json.dumps({"text": f"{policy.project.name}, {target}: {text}"}).encode()
+    request = urllib.request.Request(  # noqa: S310
+        address, body, {"Content-Type": "application/json"}
+    )
+    try:
+        urllib.request.urlopen(request, timeout=10).close()  # noqa: S310
+    except OSError as error:
+        print(f"notify: the webhook does not answer: {type(error).__name__}", file=sys.stderr)

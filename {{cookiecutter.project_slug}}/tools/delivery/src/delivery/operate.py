@@ -1,0 +1,118 @@
+"""The exceptions: block and unblock releases, remove old ones, adopt what exists."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from delivery.bundle_cli import BundleCli
+from delivery.errors import DeliveryError, Exit
+from delivery.ledger import NO_RELEASE, Event, Lock
+from delivery.prepare import Preparation, Wishes
+from delivery.release import ID, Archive
+from delivery.site import Site
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One exception on one target, with its reason.
+
+    Attributes:
+        wait: how long to wait for the lock, in seconds.
+    """
+
+    site: Site
+    reason: str
+    wait: float = 0
+    break_lock: bool = False
+    say: Callable[[str], None] = field(default=lambda _: None)
+
+    def block(self, release: str) -> Event:
+        """Refuse a release from now on."""
+        with self._locked(f"block {release}") as lock:
+            return self.site.ledger.append(lock, "blocked", _release(release), reason=self.reason)
+
+    def unblock(self, release: str) -> Event:
+        """Let a blocked release be delivered again.
+
+        Raises:
+            DeliveryError: it is not blocked.
+        """
+        with self._locked(f"unblock {release}") as lock:
+            blocked = self.site.ledger.standing().blocked
+            if release not in blocked:
+                known = ", ".join(blocked) or "none"
+                raise DeliveryError(f"release: given {release!r}, expected a blocked one: {known}")
+            return self.site.ledger.append(lock, "unblocked", release, reason=self.reason)
+
+    def prune(self, keep: int, dry_run: bool) -> list[str]:
+        """Remove old releases; what runs and the last good ones stay, and so does the ledger."""
+        with self._locked("prune") as lock:
+            gone = prunable(self.site, keep)
+            for release in [] if dry_run else gone:
+                self.say(f"removing {release}")
+                self.site.store.remove(release)
+            if gone and not dry_run:
+                detail = {"releases": gone}
+                self.site.ledger.append(
+                    lock, "pruned", NO_RELEASE, reason=self.reason, detail=detail
+                )
+        return gone
+
+    def adopt(self, archive: Archive, key: str, resource_id: str, instead_of: str) -> Event:
+        """Let the bundle own what is there: nothing is made, nothing is deleted.
+
+        Args:
+            key: the key in the release, such as `jobs.flights_daily`.
+            resource_id: what to own; empty when it is that of another key.
+            instead_of: the key that it was known by.
+        """
+        with self._locked(f"adopt {key}") as lock:
+            preparation = Preparation(self.site, archive, Wishes(first=True))
+            if key not in preparation.target.declared:
+                known = ", ".join(sorted(preparation.target.declared))
+                raise DeliveryError(f"key: given {key!r}, expected one of {known}")
+            found = resource_id or self._id_of(instead_of)
+            cli = BundleCli(preparation.opened.folder, self.site.target.name, self.site.workspace)
+            if instead_of:
+                cli.unbind(instead_of.partition(".")[2])
+            cli.bind(key.partition(".")[2], found)
+            self.site.forget()
+            detail = {"key": key, "id": found, "from": instead_of}
+            return self.site.ledger.append(
+                lock, "adopted", archive.manifest.release, reason=self.reason, detail=detail
+            )
+
+    def _id_of(self, key: str) -> str:
+        entries = self.site.store.state().entries
+        if key not in entries:
+            jobs = ", ".join(k for k in entries if k.count(".") == 1)
+            raise DeliveryError(f"--from: given {key!r}, expected a key of the state: {jobs}")
+        return str(entries[key]["__id__"])
+
+    @contextlib.contextmanager
+    def _locked(self, what: str) -> Iterator[Lock]:
+        self.site.store.check_marker()
+        waiting = lambda told: self.say(f"waiting for {told}")  # noqa: E731
+        with self.site.ledger.lock(what, self.wait, self.break_lock, waiting) as lock:
+            yield lock
+
+
+def prunable(site: Site, keep: int) -> list[str]:
+    """The releases that a target keeps and that nobody needs any more, the oldest first."""
+    standing = site.ledger.standing()
+    needed = {standing.running, *standing.good[-keep:]}
+    active = _in_use(site) if site.store.kept() else ""
+    return [r for r in site.store.kept() if r not in needed and r not in active]
+
+
+def _in_use(site: Site) -> str:
+    """What the state refers to: after a delivery that was cut off, more than one release."""
+    return site.store.state().content.decode(errors="replace")
+
+
+def _release(text: str) -> str:
+    if not ID.fullmatch(text):
+        raise DeliveryError(
+            f"release: given {text!r}, expected such as 2026.11.23-g3f2a9c10", Exit.BAD_INPUT
+        )
+    return text

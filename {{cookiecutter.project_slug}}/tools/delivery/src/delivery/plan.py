@@ -1,0 +1,261 @@
+"""What a release would change on a target: the CLI's plan, reduced to what is decided on."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Set
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from delivery.errors import DeliveryError, Exit
+from delivery.release.manifest import ID, sha256
+from delivery.rules.secrets import is_secret
+
+Action = Literal["create", "update", "update_id", "resize", "recreate", "delete"]
+
+_RELEASE_FOLDER = re.compile(rf"/releases/{ID.pattern}/")
+_WHEEL_VERSION = re.compile(r"-[^-/]+\+g[0-9a-f]{8}-")
+_LONGEST = 300  # characters of a value that people are shown
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Field(_Frozen):
+    """One field of a resource: as deployed last, as declared now, as it is in the workspace."""
+
+    path: str
+    old: Any = None
+    new: Any = None
+    remote: Any = None
+
+    @property
+    def is_drift(self) -> bool:
+        """Changed by hand: the declaration did not change, the workspace did."""
+        return bool(self.old == self.new)
+
+    @property
+    def is_code(self) -> bool:
+        """Only the release's folder and its wheel differ."""
+        return not self.is_drift and _without_release(self.old) == _without_release(self.new)
+
+
+class Change(_Frozen):
+    """What happens to one resource, or to its permissions or grants.
+
+    Attributes:
+        key: such as `jobs.flights_daily` or `schemas.flights_gold.grants`.
+        value: digest of what is created.
+    """
+
+    key: str
+    action: Action
+    fields: list[Field] = []
+    value: str = ""
+
+    @property
+    def kind(self) -> str:
+        """The kind of resource, or `permissions` and `grants`."""
+        last = self.key.rpartition(".")[2]
+        return last if last in ("permissions", "grants") else self.key.partition(".")[0]
+
+    @property
+    def is_code(self) -> bool:
+        """Nothing but the release's code changes."""
+        fields = [field for field in self.fields if not field.is_drift]
+        return self.action == "update" and bool(fields) and all(f.is_code for f in fields)
+
+    @property
+    def is_drift(self) -> bool:
+        """Nothing but hands changed this; a deploy puts it back."""
+        return self.action == "update" and all(field.is_drift for field in self.fields)
+
+
+class Verdict(_Frozen):
+    """What the guard says to a change: `mark` is for people to see, `refuse` stops a deploy."""
+
+    key: str
+    verdict: Literal["mark", "allow", "refuse"]
+    reason: str
+
+
+class Plan(_Frozen):
+    """A plan that can be saved, approved and carried out once, exactly as it is.
+
+    Attributes:
+        digest_of_release: the release's digest.
+        running: the release that runs on the target, empty when none does.
+        lineage, serial: the state that the plan is made for.
+        retained: keys that a newer release added, and that are kept.
+    """
+
+    schema_: Literal[1] = 1
+    target: str
+    host: str
+    project: str
+    release: str
+    digest_of_release: str
+    running: str
+    back: bool = False
+    lineage: str
+    serial: int
+    changes: list[Change]
+    retained: list[str] = []
+    verdicts: list[Verdict] = []
+    notes: list[str] = []
+    made: datetime
+    expires: datetime
+
+    @property
+    def digest(self) -> str:
+        """What names this plan: all that is decided on, and nothing about when or by whom."""
+        left_out = {"made", "expires", "verdicts", "notes"}
+        body = self.model_dump(mode="json", exclude=left_out)
+        return sha256(json.dumps(body, sort_keys=True).encode())
+
+    @property
+    def refused(self) -> list[Verdict]:
+        """What stops a deploy."""
+        return [verdict for verdict in self.verdicts if verdict.verdict == "refuse"]
+
+    def counts(self) -> dict[str, int]:
+        """How many resources are created, changed and deleted, and how many are retained."""
+        count = {"create": 0, "update": 0, "delete": 0, "retained": len(self.retained)}
+        for change in self.changes:
+            for action in ("create", "delete") if change.action == "recreate" else (change.action,):
+                count[action if action in count else "update"] += 1
+        return count
+
+    def write(self, file: Path) -> None:
+        """Save it, whole or not at all, with its digest."""
+        plan = self.model_dump(mode="json")
+        document = {"digest": self.digest, "checksum": _checksum(plan), "plan": plan}
+        file.parent.mkdir(parents=True, exist_ok=True)
+        half = file.with_name(f"{file.name}.part")
+        half.write_text(json.dumps(document, indent=1), encoding="utf-8")
+        half.replace(file)
+
+
+def read_plan(file: Path, now: datetime) -> Plan:
+    """Read a saved plan.
+
+    Raises:
+        DeliveryError: it was edited, has expired, or is no plan.
+    """
+    try:
+        document = json.loads(file.read_text(encoding="utf-8"))
+        plan = Plan.model_validate(document["plan"])
+    except OSError as error:
+        raise DeliveryError(f"{file}: cannot be read: {error.strerror}") from None
+    except (ValueError, KeyError, TypeError, ValidationError):
+        raise DeliveryError(f"{file}: expected a plan made by: delivery plan --save") from None
+    sums = (document.get("digest"), document.get("checksum"))
+    if sums != (plan.digest, _checksum(document["plan"])):
+        raise DeliveryError(f"{file}: the plan was edited after it was made", Exit.REFUSED)
+    if now > plan.expires:
+        raise DeliveryError(
+            f"{file}: the plan expired at {plan.expires:%Y-%m-%d %H:%M} UTC; make a new one",
+            Exit.REFUSED,
+        )
+    return plan
+
+
+def _checksum(plan: Any) -> str:
+    """Of everything in the file, the hour of its end among it."""
+    return sha256(json.dumps(plan, sort_keys=True).encode())
+
+
+def moved(saved: Plan, fresh: Plan) -> list[str]:
+    """What differs between the plan that was approved and the plan as it would be now."""
+    names = ("target", "host", "project", "release", "digest_of_release", "running", "back")
+    state = ("lineage", "serial", "retained")
+    differences = [
+        f"{name}: approved {getattr(saved, name)!r}, now {getattr(fresh, name)!r}"
+        for name in (*names, *state)
+        if getattr(saved, name) != getattr(fresh, name)
+    ]
+    before, after = ({c.key: c for c in plan.changes} for plan in (saved, fresh))
+    keys = sorted(key for key in {*before, *after} if before.get(key) != after.get(key))
+    return differences + [
+        f"{k}: approved {_brief(before.get(k))}, now {_brief(after.get(k))}" for k in keys
+    ]
+
+
+def normalised(raw: Mapping[str, Any], hidden: Set[str]) -> list[Change]:
+    """The changes of the CLI's plan, the same whoever made it.
+
+    Args:
+        hidden: principals whose entries in permissions are left out: the CLI writes whoever runs
+            it into permissions as owner.
+    """
+    changes = (_change(key, node, hidden) for key, node in sorted(raw["plan"].items()))
+    return [change for change in changes if change is not None]
+
+
+def expiry(made: datetime, hours: int) -> datetime:
+    """When a plan ends."""
+    return made.astimezone(UTC) + timedelta(hours=hours)
+
+
+def _change(node: str, entry: Mapping[str, Any], hidden: Set[str]) -> Change | None:
+    action = entry["action"]
+    key = node.removeprefix("resources.")
+    if action == "skip":
+        return None
+    fields = list(_fields(key, entry.get("changes") or {}, hidden))
+    if action == "update" and not fields:
+        return None
+    value = entry.get("new_state", {}).get("value") if action == "create" else None
+    left_out = hidden if key.endswith(".permissions") else frozenset()
+    return Change(key=key, action=action, fields=fields, value=_digest(value, left_out))
+
+
+def _fields(key: str, changes: Mapping[str, Any], hidden: Set[str]) -> Iterator[Field]:
+    owners = key.endswith(".permissions")
+    for path, change in sorted(changes.items()):
+        if change["action"] == "skip" or (owners and any(f"'{p}'" in path for p in hidden)):
+            continue
+        values = {name: _shown(path, change.get(name)) for name in ("old", "new", "remote")}
+        yield Field(path=path, **values)
+
+
+def _shown(path: str, value: Any) -> Any:
+    """A value as it may be seen and saved: no secret, and not too long."""
+    if isinstance(value, Mapping):
+        return {name: _shown(f"{path}.{name}", v) for name, v in value.items()}
+    if isinstance(value, list):
+        return [_shown(path, entry) for entry in value]
+    name = re.split(r"[.\[\]']+", path.rstrip("]'"))[-1]
+    if isinstance(value, str) and is_secret(name, value):
+        return "(hidden)"
+    if isinstance(value, str) and len(value) > _LONGEST:
+        return f"{value[:_LONGEST]}… (sha256 {sha256(value.encode())[:16]})"
+    return value
+
+
+def _digest(value: Any, hidden: Set[str]) -> str:
+    if value is None:
+        return ""
+    rights = value.get("__embed__", value.get("acls")) if isinstance(value, Mapping) else None
+    if hidden and rights is not None:
+        value = sorted((entry for entry in rights if not hidden & _texts(entry)), key=str)
+    return sha256(json.dumps(value, sort_keys=True).encode())
+
+
+def _texts(entry: Any) -> set[str]:
+    return {text for text in entry.values() if isinstance(text, str)}
+
+
+def _without_release(value: Any) -> Any:
+    text = json.dumps(value, sort_keys=True)
+    return _WHEEL_VERSION.sub("-*-", _RELEASE_FOLDER.sub("/releases/*/", text))
+
+
+def _brief(change: Change | None) -> str:
+    if change is None:
+        return "nothing"
+    fields = ", ".join(f"{f.path}: {f.remote!r} → {f.new!r}" for f in change.fields[:3])
+    return f"{change.action} {fields}".strip()

@@ -1,0 +1,307 @@
+"""From a release to a plan: open it, hold it to the policy, ask the CLI, judge the answer."""
+
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from delivery import guard, retain
+from delivery.bundle_cli import BundleCli, proven_version
+from delivery.errors import DeliveryError, Exit
+from delivery.forbidden import refuse_forbidden
+from delivery.ledger import Event, Standing
+from delivery.plan import Plan, Verdict, expiry, normalised
+from delivery.policy import Policy, load_policy
+from delivery.release import Archive, Opened, open_archive
+from delivery.site import Site
+from delivery.store import State
+from delivery.target import Target, own_host, read_target
+
+GATE = "policy"  # what stands for the key in verdicts that are about the release as a whole
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What whoever started the command asked for.
+
+    Attributes:
+        named: keys named for destruction, each with the reason.
+        receipt: the source target's word that it verified this release.
+        back: an earlier release returns.
+        first: nothing was ever delivered to this target.
+    """
+
+    named: Mapping[str, str] = field(default_factory=dict)
+    receipt: Event | None = None
+    reason: str = ""
+    approved_by: str = ""
+    back: bool = False
+    first: bool = False
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A plan, and all that carrying it out needs."""
+
+    plan: Plan
+    raw: Mapping[str, Any]
+    archive: Archive
+    cli: BundleCli
+    cli_version: str
+    policy: Policy
+    allowed: tuple[str, ...]
+    state: State
+    standing: Standing
+    irreversible: str
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """One release to be planned on one target."""
+
+    site: Site
+    archive: Archive
+    wishes: Wishes
+
+    @cached_property
+    def opened(self) -> Opened:
+        """The release in a fresh folder: what an older folder knows of the state is not true."""
+        folder = self.site.work / self.archive.manifest.release
+        leftover = self._leftover
+        shutil.rmtree(self.site.work, ignore_errors=True)
+        folder.mkdir(parents=True)
+        opened = open_archive(self.archive.content, folder, self.archive.name)
+        _restore(folder, self.site.target.name, leftover)
+        return opened
+
+    @cached_property
+    def _leftover(self) -> Mapping[str, bytes]:
+        folders = [self.site.work, *self.site.abandoned()]
+        return _rescued(folders, self.site.target.name)
+
+    @cached_property
+    def target(self) -> Target:
+        """The target as the release itself declares it."""
+        target = own_host(read_target(self.opened.folder, self.site.target.name))
+        mine = self.site.target
+        for name in ("host", "root", "project", "bundle"):
+            given, expected = getattr(target, name), getattr(mine, name)
+            if given != expected:
+                raise DeliveryError(
+                    f"{self.archive.manifest.release}: {name} of {target.name}: given {given}, "
+                    f"expected {expected} as in this checkout",
+                    Exit.REFUSED,
+                )
+        refuse_forbidden(self.opened.folder, target.name)
+        return target
+
+    @cached_property
+    def policy(self) -> Policy:
+        """The stricter of the policy of what runs and of what comes."""
+        mine = load_policy(self.opened.folder)
+        running = self.running and self.running.detail.get("policy")
+        return mine.stricter(Policy.model_validate(running)) if running else mine
+
+    @cached_property
+    def standing(self) -> Standing:
+        """What the ledger says."""
+        return self.site.ledger.standing()
+
+    @cached_property
+    def running(self) -> Event | None:
+        """The event that delivered what runs."""
+        return self.site.running(self.standing)
+
+    @cached_property
+    def state(self) -> State:
+        """What the CLI's state says; it must fit the ledger."""
+        state = self.site.store.state()
+        if state.entries and self.standing.is_empty:
+            raise DeliveryError(
+                f"target {self.target.name}: {self.target.root}/state knows "
+                f"{len(state.entries)} resources that no event explains\n    Another tool deployed "
+                "there. Move them to a target of this project, or adopt them.",
+                Exit.REFUSED,
+            )
+        if self.standing.delivered and not state.content:
+            raise DeliveryError(f"target {self.target.name}: its state cannot be read or is gone")
+        return state
+
+    @property
+    def retained(self) -> list[str]:
+        """What a newer release added and what is kept until a release declares or names it."""
+        kept = set(self.running.detail.get("retained", [])) if self.running else set()
+        if self.wishes.back:
+            kept |= {k for k in self.state.entries if k.count(".") == 1 and guard.holds_data(k)}
+        kept &= set(self.state.entries)
+        freed = {a.key for a in self.policy.allow if self._situation.exception(a.key)}
+        return sorted(kept - self.target.declared - {*self.wishes.named} - freed)
+
+    @cached_property
+    def _situation(self) -> guard.Situation:
+        return guard.Situation(
+            target=self.target.name,
+            policy=self.policy,
+            state=self.state.entries,
+            tree=self.target.tree,
+            named=self.wishes.named,
+            used=frozenset(self.running.detail.get("used", [])) if self.running else frozenset(),
+            back=self.wishes.back,
+        )
+
+    def plan(self) -> Prepared:
+        """Ask the CLI what a deploy would do, and judge it; nothing is changed.
+
+        Raises:
+            DeliveryError: the release or the target cannot be what they should be.
+        """
+        target, retained = self.target, self.retained
+        retain.lay_over(self.opened.folder, self.state.entries, retained)
+        cli = BundleCli(self.opened.folder, target.name, self.site.workspace)
+        cli_version = proven_version(self.policy.cli_versions)
+        raw = cli.plan()
+        hidden = {target.deployer, target.planner, self.site.workspace.me}
+        changes = normalised(raw, hidden)
+        situation = replace(self._situation, active=self._active([c.key for c in changes]))
+        verdicts = [*self._gates(), *guard.judge(changes, situation)]
+        made = datetime.now(UTC)
+        plan = Plan(
+            target=target.name,
+            host=target.host,
+            project=target.project,
+            release=self.archive.manifest.release,
+            digest_of_release=self.archive.manifest.digest,
+            running=self.standing.running,
+            back=self.wishes.back,
+            lineage=raw.get("lineage", ""),
+            serial=raw.get("serial", 0),
+            changes=changes,
+            retained=retained,
+            verdicts=verdicts,
+            notes=self._commits(),
+            made=made,
+            expires=expiry(made, self.policy.plan_hours),
+        )
+        return Prepared(
+            plan=plan,
+            raw=raw,
+            archive=self.archive,
+            cli=cli,
+            cli_version=cli_version,
+            policy=self.policy,
+            allowed=tuple(guard.used_up(verdicts, situation)),
+            state=self.state,
+            standing=self.standing,
+            irreversible=load_policy(self.opened.folder).data.irreversible,
+        )
+
+    def _active(self, keys: list[str]) -> frozenset[str]:
+        """Jobs among these keys that would be touched while they run."""
+        ids = self.state.ids("jobs")
+        jobs = {key: ids.get(key.partition(".")[2]) for key in keys if key.startswith("jobs.")}
+        workspace = self.site.workspace
+        return frozenset(k for k, i in jobs.items() if i and workspace.runs(int(i), active=True))
+
+    def _gates(self) -> Iterator[Verdict]:
+        """What policy says to the release as a whole; going back is held to blocks alone."""
+        manifest = self.archive.manifest
+        if manifest.release in self.standing.blocked:
+            why = self.site.ledger.read(self.standing.blocked[manifest.release]).reason
+            yield _refusal(
+                f"{manifest.release} is blocked: {why}; once it is mended: delivery unblock "
+                f"{self.target.name} {manifest.release} --reason …"
+            )
+        for job in self.site.store.orphans(self.state):
+            if any(str(job.id).encode() in content for content in self._leftover.values()):
+                continue  # what was cut off here goes on here
+            yield _refusal(
+                f"job {job.id} ({job.name}) was made by a deploy that was cut off; keep it, with a "
+                f"release that has it: delivery adopt {self.target.name} "
+                f"jobs.{self._key_of(job.name)} --id {job.id} --archive FILE --reason …"
+            )
+        if not self.wishes.back:
+            yield from self._promotion()
+
+    def _key_of(self, name: str) -> str:
+        """The key of the job of this name; a job is called by its key unless YAML says more."""
+        jobs = self.target.tree.section("resources").section("jobs")
+        return next((key for key in jobs if jobs.section(key).get("name") == name), "KEY")
+
+    def _promotion(self) -> Iterator[Verdict]:
+        manifest, target, policy = self.archive.manifest, self.target.name, self.policy
+        freeze = policy.frozen(target, datetime.now(UTC))
+        exception = self._situation.exception("freeze")
+        if freeze and exception:
+            yield Verdict(key="freeze", verdict="allow", reason=exception.reason)
+        elif freeze:
+            yield _refusal(f"{target} is frozen until {freeze.last}: {freeze.reason}")
+        branches = [policy.branches.targets[t] for t in policy.released]
+        expected = branches[: policy.released.index(target) + 1]
+        if manifest.branch not in expected:
+            yield _refusal(
+                f"built on branch {manifest.branch}, expected {' or '.join({*expected})}"
+            )
+        source = policy.source(target)
+        if source:
+            yield from self._receipt(source)
+
+    def _receipt(self, source: str) -> Iterator[Verdict]:
+        """Whether the target before has verified these very bytes."""
+        receipt, manifest = self.wishes.receipt, self.archive.manifest
+        if receipt is None:
+            yield _refusal(
+                f"no receipt of {source}; fetch it: delivery fetch {source} --release "
+                f"{manifest.release}, then --receipt FILE"
+            )
+        elif (receipt.kind, receipt.target, receipt.project) != (
+            "verified",
+            source,
+            self.target.project,
+        ):
+            yield _refusal(
+                f"the receipt is of {receipt.kind} on {receipt.target}, expected "
+                f"verified on {source}"
+            )
+        elif receipt.digest != manifest.digest:
+            yield _refusal(f"the receipt is for other bytes than these of {manifest.release}")
+
+    def _commits(self) -> list[str]:
+        """The commits between what runs and what comes, where the checkout knows them."""
+        before = self.running.commit if self.running else ""
+        after = self.archive.manifest.commit
+        if not before or before == after:
+            return []
+        command = ["git", "log", "--oneline", "--no-decorate", "-20", f"{before}..{after}"]
+        try:
+            found = subprocess.run(
+                command, cwd=self.site.root, capture_output=True, text=True, check=False
+            )
+        except OSError:
+            return []
+        return found.stdout.splitlines() if found.returncode == 0 else []
+
+
+def _refusal(reason: str) -> Verdict:
+    return Verdict(key=GATE, verdict="refuse", reason=reason)
+
+
+def _rescued(works: Sequence[Path], target: str) -> dict[str, bytes]:
+    """What an interrupted CLI wrote down of its work; the next try on this machine goes on."""
+    name = f"*/.databricks/bundle/{target}/resources.json.wal"
+    logs = [log for work in works for log in work.glob(name)]
+    if not logs:
+        return {}
+    newest = max(logs, key=lambda log: log.stat().st_mtime)
+    return {file.name: file.read_bytes() for file in newest.parent.glob("resources.json*")}
+
+
+def _restore(folder: Path, target: str, files: Mapping[str, bytes]) -> None:
+    """Hand it on; the CLI itself drops what is stale."""
+    for name, content in files.items():
+        place = folder / ".databricks" / "bundle" / target / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(content)

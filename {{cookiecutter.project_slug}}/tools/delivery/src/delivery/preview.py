@@ -1,0 +1,99 @@
+"""An environment for one request: up, down, and swept away when nobody needs it any more."""
+
+import re
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from delivery.bundle_cli import BundleCli
+from delivery.errors import DeliveryError, Exit
+from delivery.policy import Policy, load_policy
+from delivery.target import Target, own_host, read_target
+from delivery.workspace import Workspace, connect
+
+TARGET = "preview"
+_REQUEST = re.compile(r"[a-z][a-z0-9]{0,19}")
+_DAY = 24 * 3600
+
+
+@dataclass(frozen=True)
+class Preview:
+    """The preview of one request.
+
+    Attributes:
+        request: what it is called after, such as `pr42`.
+    """
+
+    root: Path
+    request: str
+    workspace: Workspace
+    target: Target
+
+    def up(self) -> str:
+        """Deploy what stands in the working tree; the address of where it is."""
+        self._cli.deploy_working_tree()
+        return f"{self.target.host}/#workspace{self.target.root}"
+
+    def down(self) -> None:
+        """Remove everything that it made."""
+        self._cli.destroy()
+
+    @property
+    def _cli(self) -> BundleCli:
+        variables = {"request": self.request}
+        return BundleCli(self.root, TARGET, self.workspace, variables, released=False)
+
+
+def open_preview(root: Path, request: str, workspace: Workspace | None = None) -> Preview:
+    """The preview of a request, whether it is up or not.
+
+    Raises:
+        DeliveryError: the name is none, or the preview would touch a released target.
+    """
+    if not _REQUEST.fullmatch(request):
+        raise DeliveryError(
+            f"request: given {request!r}, expected a letter and up to 19 letters and digits, "
+            "such as pr42"
+        )
+    target = own_host(read_target(root, TARGET, {"request": request}))
+    _refuse_released(root, load_policy(root), target, request)
+    return Preview(root, request, workspace or connect(target.host), target)
+
+
+def sweep(root: Path, days: int) -> list[str]:
+    """Take down all previews that are older than some days; their names."""
+    any_preview = open_preview(root, "x")
+    folder = any_preview.target.root.rpartition("/")[0]
+    limit = time.time() - days * _DAY
+    old = [e.name for e in any_preview.workspace.entries(folder) if e.modified < limit]
+    for request in old:
+        open_preview(root, request, any_preview.workspace).down()
+    return old
+
+
+def _refuse_released(root: Path, policy: Policy, preview: Target, request: str) -> None:
+    """A preview has a folder, a catalog and names of its own."""
+    if not preview.root.endswith(f"/{request}"):
+        raise _refused("its root_path must end with ${var.request}")
+    presets = preview.tree.section("presets")
+    if request not in str(presets.get("name_prefix", "")):
+        raise _refused("presets.name_prefix must have ${var.request} in it")
+    if presets.get("trigger_pause_status") != "PAUSED":
+        raise _refused("presets.trigger_pause_status must be PAUSED")
+    for name in policy.released:
+        other = read_target(root, name, {"release": "", "wheel": ""})
+        if _catalogs(other) & _catalogs(preview):
+            raise _refused(f"it has the catalog of {name}")
+        if preview.root.startswith(f"{other.root}/") or preview.root == other.root:
+            raise _refused(f"it is in the folder of {name}")
+
+
+def _catalogs(target: Target) -> set[str]:
+    resources = target.tree.section("resources")
+    kinds = [resources.section(kind) for kind in ("schemas", "volumes", "pipelines")]
+    entries = [kind.section(key) for kind in kinds for key in kind]
+    return {str(e.get("catalog_name") or e.get("catalog")) for e in entries} - {"None"}
+
+
+def _refused(reason: str) -> DeliveryError:
+    return DeliveryError(f"preview: {reason}, see targets/preview.yml", Exit.REFUSED)

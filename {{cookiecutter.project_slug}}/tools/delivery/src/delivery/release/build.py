@@ -1,0 +1,202 @@
+"""Build a release: from the commit alone, never from what lies in the working tree."""
+
+import io
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import tomllib
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from delivery.errors import DeliveryError, Exit
+from delivery.policy import Policy, load_policy
+from delivery.release.archive import Archive, pack
+from delivery.release.manifest import LIMIT, FileEntry, Manifest, sha256
+from delivery.rules.branches import current_branch
+from delivery.target import read_target
+
+_LOCK = "uv.lock"
+_VERSION = re.compile(r'^version = "([^"]+)"$', re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class _Commit:
+    """The commit that a release is built from; its time is Unix time in seconds."""
+
+    id: str
+    tree: str
+    time: int
+
+    @property
+    def short(self) -> str:
+        """Always eight digits and a letter before: `0123456` alone would be a number."""
+        return f"g{self.id[:8]}"
+
+    @property
+    def release(self) -> str:
+        return f"{datetime.fromtimestamp(self.time, UTC):%Y.%m.%d}-{self.short}"
+
+
+def build(root: Path) -> Archive:
+    """Build the release of the commit that is checked out.
+
+    The same commit on the same branch, with the same uv, gives the same bytes on any machine.
+
+    Raises:
+        DeliveryError: the tree is dirty, there is no lock, or something is too large.
+    """
+    commit = _commit(root)
+    policy = load_policy(root)
+    with tempfile.TemporaryDirectory() as name:
+        source = Path(name)
+        _check_out(root, commit, source)
+        files = _tracked(source, policy)
+        wheel = _build_wheel(source, commit)
+        files[f"dist/{wheel.name}"] = wheel.read_bytes()
+        files["requirements.txt"] = _requirements(source)
+        branch = current_branch(root) or "unknown"
+        files["release.yml"] = _release_yaml(commit, branch, wheel.name, policy)
+        manifest = _manifest(source, commit, branch, wheel.name, files)
+    return pack(manifest, files)
+
+
+def _commit(root: Path) -> _Commit:
+    """The checked-out commit of a clean tree."""
+    if _git(root, "status", "--porcelain", "--untracked-files=normal").strip():
+        raise DeliveryError(
+            "release: the working tree has changes, expected a commit and nothing beside it\n"
+            "    git status shows them; commit them, or put them away: git stash -u",
+            Exit.REFUSED,
+        )
+    identity, tree, time = _git(root, "log", "-1", "--format=%H %T %ct").split()
+    return _Commit(identity, tree, int(time))
+
+
+def _check_out(root: Path, commit: _Commit, folder: Path) -> None:
+    """The files of the commit, as git keeps them: no line ending of this machine."""
+    archive = subprocess.run(
+        ["git", "-c", "core.autocrlf=false", "archive", "--format=tar", commit.id],
+        cwd=root,
+        capture_output=True,
+        check=True,
+    )
+    with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as tar:
+        tar.extractall(folder, filter="data")
+    if not (folder / _LOCK).is_file():
+        raise DeliveryError(
+            f"release: {_LOCK} is not committed, expected the lock that the release is built with\n"
+            f"    Without it libraries resolve again when a job starts: git add {_LOCK}",
+            Exit.REFUSED,
+        )
+
+
+def _tracked(source: Path, policy: Policy) -> dict[str, bytes]:
+    """The files that `release.include` names."""
+    files: dict[str, bytes] = {}
+    for pattern in policy.release.include:
+        found = source / pattern
+        chosen = sorted(found.rglob("*")) if found.is_dir() else [found]
+        if not found.exists() or not found.resolve().is_relative_to(source.resolve()):
+            example = "such as `src/`"
+            raise DeliveryError(
+                f"release.include: given {pattern}, expected a tracked file or folder, {example}"
+            )
+        for file in chosen:
+            if file.is_file() and not file.is_symlink():
+                files[file.relative_to(source).as_posix()] = file.read_bytes()
+    return files
+
+
+def _build_wheel(source: Path, commit: _Commit) -> Path:
+    """The wheel, with the commit in its version; built in a folder that has the commit alone."""
+    project = source / "pyproject.toml"
+    text = project.read_text(encoding="utf-8")
+    version = tomllib.loads(text)["project"]["version"].partition("+")[0]
+    project.write_text(
+        _VERSION.sub(f'version = "{version}+{commit.short}"', text, count=1), encoding="utf-8"
+    )
+    _uv(source, "build", "--quiet", "--wheel", "--out-dir", "dist", SOURCE_DATE_EPOCH=commit.time)
+    return next((source / "dist").glob("*.whl"))
+
+
+def _requirements(source: Path) -> bytes:
+    """What the wheel needs when it runs, as the lock has it."""
+    options = ("--no-dev", "--no-default-groups", "--no-emit-workspace", "--no-annotate")
+    exported = _uv(source, "export", "--quiet", "--frozen", *options, "--no-hashes", "--no-header")
+    return exported.encode()
+
+
+def _release_yaml(commit: _Commit, branch: str, wheel: str, policy: Policy) -> bytes:
+    """What the bundle gets to know about its release; JSON is YAML with every text quoted."""
+    git = {"branch": branch, "commit": commit.id, "origin_url": policy.project.url}
+    document = {
+        "variables": {"release": {"default": commit.release}, "wheel": {"default": wheel}},
+        "bundle": {"git": {name: value for name, value in git.items() if value}},
+    }
+    return f"{json.dumps(document, indent=2)}\n".encode()
+
+
+def _manifest(
+    source: Path, commit: _Commit, branch: str, wheel: str, files: dict[str, bytes]
+) -> Manifest:
+    large = [
+        f"{name} ({len(content):,} bytes)"
+        for name, content in files.items()
+        if len(content) > LIMIT
+    ]
+    if large:
+        raise DeliveryError(
+            f"release: given {', '.join(large)}, expected files of at most {LIMIT:,} bytes\n"
+            "    Keep data in a volume, not in the repository.",
+            Exit.REFUSED,
+        )
+    target = read_target(
+        source, next(iter(load_policy(source).released)), {"release": "", "wheel": ""}
+    )
+    entries = {name: FileEntry(sha256=sha256(c), size=len(c)) for name, c in sorted(files.items())}
+    return Manifest(
+        release=commit.release,
+        bundle=target.bundle,
+        project=target.project,
+        version=wheel.split("-")[1],
+        wheel=wheel,
+        branch=branch,
+        commit=commit.id,
+        tree=commit.tree,
+        time=commit.time,
+        files=entries,
+    )
+
+
+def _git(root: Path, *arguments: str) -> str:
+    result = subprocess.run(
+        ["git", *arguments], cwd=root, capture_output=True, text=True, check=False
+    )
+    if result.returncode:
+        raise DeliveryError(f"git {arguments[0]}: {result.stderr.strip()}")
+    return result.stdout
+
+
+def _uv(folder: Path, *arguments: str, **environment: object) -> str:
+    """Run the project's own uv."""
+    beside = Path(sys.executable).with_name("uv")
+    program = str(beside) if beside.exists() else shutil.which("uv")
+    if program is None:
+        raise DeliveryError("uv: not found, expected it in .venv: type make setup")
+    result = subprocess.run(
+        [program, *arguments],
+        cwd=folder,
+        env={**os.environ, **{name: str(value) for name, value in environment.items()}},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if result.returncode:
+        raise DeliveryError(f"uv {arguments[0]}: {result.stderr.strip()}", Exit.FAILED)
+    return result.stdout

@@ -1,0 +1,71 @@
+"""How things are called, who owns them, who is told, and what proves a delivery."""
+
+import re
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+
+from delivery.bundle import Mark, Section
+from delivery.errors import Finding
+from delivery.policy import FILE, Policy
+
+_TAGGED = ("jobs", "pipelines")
+
+
+def resources(tree: Section) -> Iterator[tuple[str, str, Section, Mark]]:
+    """Every resource with its kind, key and place."""
+    kinds = tree.section("resources")
+    for kind in kinds:
+        for key in kinds.section(kind):
+            yield kind, key, kinds.section(kind).section(key), kinds.section(kind).marks[key]
+
+
+def check_names(tree: Section, policy: Policy) -> Iterator[Finding]:
+    """Keys start with their domain, and a job is called by its key."""
+    for kind, key, resource, (file, line) in resources(tree):
+        domain = PurePosixPath(file).parent.name
+        pattern = policy.naming.keys.replace("{domain}", re.escape(domain))
+        if file.startswith("resources/") and not re.fullmatch(pattern, key):
+            example = f"such as {domain}_{key.removeprefix(f'{domain}_')}"
+            message = f"{kind}.{key}: given {key}, expected {pattern} ({example})"
+            yield Finding(file, line, "naming", message)
+        name = resource.get("name")
+        if kind == "jobs" and name is not None and name != key:
+            place = resource.marks["name"]
+            message = f"jobs.{key}: given the name {name}, expected {key}, as it is keyed"
+            yield Finding(place.file, place.line, "naming", message)
+
+
+def check_tags(tree: Section, policy: Policy) -> Iterator[Finding]:
+    """Every job and pipeline says what it belongs to."""
+    presets = set(tree.section("presets").section("tags"))
+    for kind, key, resource, (file, line) in resources(tree):
+        missing = set(policy.naming.tags) - set(resource.section("tags")) - presets
+        if kind in _TAGGED and missing:
+            message = f"{kind}.{key}: given no tag {', '.join(sorted(missing))}"
+            mend = "tags:\n      project: ${bundle.name}\n      domain: sales"
+            yield Finding(file, line, "tags", message, mend)
+
+
+def check_notifications(tree: Section) -> Iterator[Finding]:
+    """Somebody is told when a job fails."""
+    for kind, key, resource, (file, line) in resources(tree):
+        told = [resource.section(f"{way}_notifications") for way in ("email", "webhook")]
+        if kind == "jobs" and not any(way.get("on_failure") for way in told):
+            message = f"jobs.{key}: nobody is told when it fails"
+            mend = 'email_notifications:\n      on_failure: ["${var.owner}"]'
+            yield Finding(file, line, "notification", message, mend)
+
+
+def check_verification(tree: Section, policy: Policy) -> Iterator[Finding]:
+    """Each domain that has jobs names the one that proves a delivery."""
+    jobs = {key: mark for kind, key, _, mark in resources(tree) if kind == "jobs"}
+    for domain, job in policy.verify.jobs.items():
+        if job not in jobs:
+            known = ", ".join(jobs) or "none"
+            message = f"verify.jobs.{domain}: given {job}, expected one of {known}"
+            yield Finding(FILE, 0, "verify", message)
+    for domain in sorted({PurePosixPath(mark.file).parent.name for mark in jobs.values()}):
+        if domain not in policy.verify.jobs:
+            message = f"verify.jobs: given nothing for {domain}, expected one of its jobs"
+            mend = f"verify:\n      jobs:\n        {domain}: {domain}_daily"
+            yield Finding(FILE, 0, "verify", message, mend)

@@ -1,0 +1,43 @@
+"""A project's identity is its own: a fork that kept it would delete what the other deployed."""
+
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+from delivery.bundle import Bundle
+from delivery.errors import Finding
+from delivery.policy import FILE, Policy
+
+RULE = "identity"
+_ADDRESS = re.compile(r"(?:[\w+]+://)?(?:[^@/]*@)?([^/:]+)(?::\d+)?[/:](.+?)(?:\.git)?/?")
+
+
+def check_identity(root: Path, bundle: Bundle, policy: Policy) -> Iterator[Finding]:
+    """Whether there is an identity, and whether this repository is the one that it was made for."""
+    if not bundle.tree.section("bundle").get("uuid"):
+        mend = "Make one: python -c 'import uuid; print(uuid.uuid4())'"
+        yield Finding("targets/identity.yml", 0, RULE, "bundle.uuid: given none", mend)
+    home, origin = _place(policy.project.url), _place(_origin(root))
+    if home and origin and home != origin:
+        message = f"project.url: given {'/'.join(home)}, but this repository is {'/'.join(origin)}"
+        mend = (
+            "A fork needs an identity of its own: a new uuid in targets/identity.yml, its own "
+            "deploy_root or bundle name, and its own project.url."
+        )
+        yield Finding(FILE, 0, RULE, message, mend)
+
+
+def _origin(root: Path) -> str:
+    command = ["git", "config", "--get", "remote.origin.url"]
+    try:
+        found = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    except OSError:
+        return ""
+    return found.stdout.strip()
+
+
+def _place(address: str) -> tuple[str, str] | None:
+    """Host and path of a repository, whatever way it is addressed in."""
+    match = _ADDRESS.fullmatch(address)
+    return (match[1].lower(), match[2].lower()) if match else None

@@ -1,0 +1,144 @@
+"""Unknown fields and wrong types, by the typed model of `databricks-bundles`."""
+
+import difflib
+import importlib
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import fields
+from functools import cache
+from typing import Any
+
+from delivery.bundle import Items, Mark, Section
+from delivery.errors import Finding
+
+RULE = "model"
+
+# The class of each kind, in `databricks.bundles.<kind>`; other kinds are left to the CLI.
+_CLASSES = {
+    "alerts": "Alert",
+    "apps": "App",
+    "clusters": "Cluster",
+    "dashboards": "Dashboard",
+    "experiments": "MlflowExperiment",
+    "jobs": "Job",
+    "model_serving_endpoints": "ModelServingEndpoint",
+    "models": "MlflowModel",
+    "pipelines": "Pipeline",
+    "quality_monitors": "QualityMonitor",
+    "registered_models": "RegisteredModel",
+    "schemas": "Schema",
+    "secret_scopes": "SecretScope",  # pragma: allowlist secret
+    "sql_warehouses": "SqlWarehouse",
+    "volumes": "Volume",
+}
+_UNKNOWN = re.compile(r"Unexpected field '(.*)' for class (\w+)")
+_MISSING = re.compile(r"missing \d+ required keyword-only arguments?: (.*)")
+_LATER = re.compile(r"<([\w.\[\]-]+)>")
+_MOST = 20  # findings of one resource
+
+
+def check_model(tree: Section) -> Iterator[Finding]:
+    """Every resource that its kind's model does not take."""
+    kinds = tree.section("resources")
+    for kind in set(kinds) & set(_CLASSES):
+        for key, resource in kinds.section(kind).items():
+            mark = kinds.section(kind).marks[key]
+            yield from _check(kind, f"{kind}.{key}", _plain(resource), resource, mark)
+
+
+def _check(kind: str, key: str, value: Any, resource: Any, mark: Mark) -> Iterator[Finding]:
+    """One finding after the other: the model tells the first only, so each is taken away."""
+    for _ in range(_MOST):
+        error = _error(kind, value)
+        if error is None:
+            return
+        unknown = _UNKNOWN.search(error)
+        own = error.startswith(f"{_CLASSES[kind]}.")  # about the resource as a whole
+        culprit = None if unknown or own else _culprit(kind, value, resource, error)
+        place = _find(resource, unknown[1]) if unknown else culprit
+        file, line = place or mark
+        yield Finding(file, line, RULE, f"{key}: {_told(kind, error)}")
+        if not unknown:
+            return
+        _remove(value, unknown[1])
+
+
+@cache
+def _parser(kind: str) -> Callable[[Any], object]:
+    module = importlib.import_module(f"databricks.bundles.{kind}")
+    parse: Callable[[Any], object] = getattr(module, _CLASSES[kind]).from_dict
+    return parse
+
+
+def _error(kind: str, value: Any) -> str | None:
+    try:
+        _parser(kind)(value)
+    except (ValueError, TypeError, AttributeError, KeyError) as error:
+        return str(error)
+    return None
+
+
+def _told(kind: str, error: str) -> str:
+    unknown, missing = _UNKNOWN.search(error), _MISSING.search(error)
+    if unknown:
+        near = difflib.get_close_matches(unknown[1], _names(kind, unknown[2]), 1)
+        return f"unknown field {unknown[1]}" + (f", expected {near[0]}" if near else "")
+    return f"missing {missing[1]}" if missing else error
+
+
+def _names(kind: str, name: str) -> list[str]:
+    """The fields of one of the model's classes."""
+    module = importlib.import_module(f"databricks.bundles.{kind}")
+    found = getattr(module, name, None)
+    return [field.name for field in fields(found)] if found else []
+
+
+def _plain(value: Any) -> Any:
+    """What the model takes: references that only the workspace knows stand as references."""
+    if isinstance(value, dict):
+        return {key: _plain(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [_plain(entry) for entry in value]
+    later = _LATER.fullmatch(value) if isinstance(value, str) else None
+    return f"${{{later[1]}}}" if later else value
+
+
+def _find(value: Any, key: str) -> Mark | None:
+    """Where a key stands first, at any depth."""
+    if isinstance(value, Section) and key in value:
+        return value.marks[key]
+    below = (
+        value.values() if isinstance(value, Section) else value if isinstance(value, list) else ()
+    )
+    return next((mark for entry in below if (mark := _find(entry, key))), None)
+
+
+def _remove(value: Any, key: str) -> None:
+    """Take a key away, where `_find` would find it."""
+    if isinstance(value, dict) and value.pop(key, None) is not None:
+        return
+    for entry in (
+        value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    ):
+        _remove(entry, key)
+
+
+def _culprit(kind: str, value: Any, resource: Any, error: str) -> Mark | None:
+    """The field without which there would be no such error."""
+    if not isinstance(resource, Section):
+        return None
+    for key, entry in resource.items():
+        without = {name: v for name, v in value.items() if name != key}
+        if _error(kind, without) != error:
+            inner = _entry(kind, value, key, entry, error) if isinstance(entry, Items) else None
+            return inner or resource.marks[key]
+    return None
+
+
+def _entry(kind: str, value: Any, key: str, entries: Items, error: str) -> Mark | None:
+    """The entry of a list without which there would be no such error."""
+    for index, mark in enumerate(entries.marks):
+        fewer = [v for i, v in enumerate(value[key]) if i != index]
+        if _error(kind, {**value, key: fewer}) != error:
+            return mark
+    return None

@@ -1,0 +1,65 @@
+"""Files that resources name: they exist, and they travel with the release."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from delivery.bundle import Mark, Section
+from delivery.errors import Finding
+
+RULE = "path"
+
+_KEYS = ("notebook_path", "python_file", "main_python_file", "path", "whl", "file", "job_file")
+_FILES = "${workspace.file_path}/"
+_BUILT = ("requirements.txt", "dist/${var.wheel}", "release.yml")
+
+
+def check_paths(root: Path, tree: Section, include: Sequence[str]) -> Iterator[Finding]:
+    """Every path of a resource that is not there, or that no release has.
+
+    Args:
+        tree: the configuration, references not resolved.
+    """
+    resources = tree.section("resources")
+    for key, text, mark in _texts(resources, "", Mark("databricks.yml", 0)):
+        named = _named(key, text, mark)
+        if named is None or named in _BUILT:
+            continue
+        if not (root / named).exists() and not _as_notebook(root, named):
+            yield Finding(mark.file, mark.line, RULE, f"{key}: given {text}, expected a file")
+        elif not any(_reaches(pattern, named) for pattern in include):
+            message = f"{key}: given {text}, expected a file that the release includes"
+            mend = f"Add {named} to release.include in delivery.yml."
+            yield Finding(mark.file, mark.line, RULE, message, mend)
+
+
+def _named(key: str, text: str, mark: Mark) -> str | None:
+    """The file that a value names, relative to the project; None when it names none."""
+    if _FILES in text:
+        return text.partition(_FILES)[2].strip()
+    local = key in _KEYS and text.startswith((".", "..")) and "${" not in text
+    if not local:
+        return None
+    parts: list[str] = []
+    for step in (*PurePosixPath(mark.file).parent.parts, *PurePosixPath(text).parts):
+        parts = parts[:-1] if step == ".." else [*parts, step]
+    return "/".join(parts)
+
+
+def _as_notebook(root: Path, named: str) -> bool:
+    return any((root / f"{named}{suffix}").exists() for suffix in (".py", ".sql", ".ipynb"))
+
+
+def _reaches(pattern: str, named: str) -> bool:
+    return named == pattern or (pattern.endswith("/") and f"{named}/".startswith(pattern))
+
+
+def _texts(value: Any, key: str, mark: Mark) -> Iterator[tuple[str, str, Mark]]:
+    if isinstance(value, Section):
+        for name, entry in value.items():
+            yield from _texts(entry, name, value.marks[name])
+    elif isinstance(value, list):
+        for entry in value:
+            yield from _texts(entry, key, mark)
+    elif isinstance(value, str):
+        yield key, value, mark

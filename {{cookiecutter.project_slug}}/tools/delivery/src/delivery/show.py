@@ -1,0 +1,114 @@
+"""Results as people read them."""
+
+from collections.abc import Iterator, Sequence
+
+from rich.markup import escape
+
+from delivery.drift import Drift
+from delivery.ledger import Event
+from delivery.plan import Change, Plan
+from delivery.status import Dora, Status
+
+_SIGNS = {"create": "[green]+[/]", "delete": "[red]−[/]", "recreate": "[red]±[/]"}
+_MOST_FIELDS = 6
+
+
+def plan_as_text(plan: Plan) -> str:
+    """A plan: what changes, what the guard says, what is kept, and how it is named."""
+    return "\n".join(_plan_lines(plan))
+
+
+def _plan_lines(plan: Plan) -> Iterator[str]:
+    came = f" (now {plan.running})" if plan.running else ""
+    yield f"[bold]{plan.release}[/] on {plan.target}{came}"
+    code = [change.key for change in plan.changes if change.is_code]
+    if code:
+        yield f"[yellow]~[/] code: {plan.running} → {plan.release} ({len(code)} resources)"
+        yield from (f"    {escape(note)}" for note in plan.notes)
+    for change in plan.changes:
+        if not change.is_code:
+            yield from _change_lines(change)
+    yield from (f"[cyan]=[/] {key} is kept" for key in plan.retained)
+    yield from (f"[bold]{v.verdict}[/] {v.key}: {escape(v.reason)}" for v in plan.verdicts)
+    counts = plan.counts()
+    yield (
+        f"{counts['create']} to create, {counts['update']} to change, "
+        f"{counts['delete']} to delete, {counts['retained']} kept"
+    )
+    yield f"digest {plan.digest}"
+
+
+def _change_lines(change: Change) -> Iterator[str]:
+    drift = " [magenta](changed by hand, put back)[/]" if change.is_drift else ""
+    yield f"{_SIGNS.get(change.action, '[yellow]~[/]')} {change.action} {change.key}{drift}"
+    for changed in change.fields[:_MOST_FIELDS]:
+        before = changed.remote if changed.is_drift else changed.old
+        yield f"    {escape(f'{changed.path}: {before!r} → {changed.new!r}')}"
+    if len(change.fields) > _MOST_FIELDS:
+        yield f"    and {len(change.fields) - _MOST_FIELDS} more"
+
+
+def status_as_text(status: Status) -> str:
+    """One target, as it stands."""
+    return "\n".join(_status_lines(status))
+
+
+def _status_lines(status: Status) -> Iterator[str]:
+    release = status.release or "nothing delivered"
+    yield f"[bold]{status.target}[/]  {release}  {status.health}, {status.sync}"
+    facts = {
+        "commit": f"{status.commit[:12]} {status.branch}".strip(),
+        "since": f"{status.since:%Y-%m-%d %H:%M} UTC by {status.actor}" if status.since else "",
+        "approved by": status.approved_by,
+        "run": status.run_url,
+        "goes back to": status.previous,
+        "mixed": status.mixed,
+        "changed by hand": ", ".join(status.drifted),
+        "kept": ", ".join(status.retained),
+        "blocked": ", ".join(f"{r} ({reason})" for r, reason in status.blocked.items()),
+        "orphans": ", ".join(status.orphans),
+        "lock": status.lock,
+        "unfinished": status.unfinished,
+        "unexplained": status.unexplained,
+    }
+    yield from (f"  {name:16}{escape(text)}" for name, text in facts.items() if text)
+    for job in status.jobs:
+        last = f"last run {job.last_run}  {job.run_url or job.url}"
+        yield f"  {'job':16}{escape(f'{job.key}: {last}')}"
+    yield f"  {'last 90 days':16}{_dora(status.dora)}"
+
+
+def _dora(dora: Dora) -> str:
+    hours = {
+        "to target": (dora.lead_hours, dora.lead_of),
+        "to mend": (dora.restore_hours, dora.restore_of),
+    }
+    told = [f"{name} {h:g} h (of {n})" for name, (h, n) in hours.items() if h is not None]
+    counts = f"{dora.deployments} deployments ({dora.per_week:g} a week), {dora.failed} failed"
+    return ", ".join([counts, *told])
+
+
+def history_as_text(events: Sequence[Event]) -> str:
+    """Events, one a line."""
+    lines = (
+        f"{e.seq:5}  {e.at:%Y-%m-%d %H:%M}  {e.kind:11}  {e.release:22}  "
+        f"{escape(f'{e.actor}  {e.reason}')}"
+        for e in events
+    )
+    return "\n".join(map(str.rstrip, lines)) or "nothing happened yet"
+
+
+def drift_as_text(target: str, found: Sequence[Drift]) -> str:
+    """What hands changed, each with the YAML that adopts it."""
+    if not found:
+        return f"{target}: as it was delivered"
+    return "\n".join(line for drift in found for line in _drift_lines(drift))
+
+
+def _drift_lines(drift: Drift) -> Iterator[str]:
+    yield f"[yellow]◆[/] {drift.key}: {escape(drift.what)}"
+    if drift.delivered != drift.found:
+        yield f"    delivered {escape(repr(drift.delivered))}, found {escape(repr(drift.found))}"
+    if drift.adopt:
+        yield "    to adopt it:"
+        yield from (f"      {escape(line)}" for line in drift.adopt.splitlines())

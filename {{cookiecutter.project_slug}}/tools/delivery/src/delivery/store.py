@@ -1,0 +1,177 @@
+"""What a target keeps in its workspace: marker, state of the CLI, archives of releases."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from delivery.errors import DeliveryError, Exit
+from delivery.release import Archive, read_archive
+from delivery.target import Target
+from delivery.workspace import Job, Workspace
+
+MARKER = "TARGET.json"
+
+
+@dataclass(frozen=True)
+class State:
+    """What the CLI knows of what it made.
+
+    Attributes:
+        entries: id, fields and dependencies by key, such as `jobs.flights_daily`.
+        content: the file as it is.
+    """
+
+    lineage: str = ""
+    serial: int = 0
+    entries: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    content: bytes = b""
+
+    def ids(self, kind: str) -> dict[str, str]:
+        """The ids of all resources of a kind, by key without the kind."""
+        keys = (k for k in self.entries if k.startswith(f"{kind}.") and k.count(".") == 1)
+        return {key.partition(".")[2]: str(self.entries[key].get("__id__", "")) for key in keys}
+
+
+class Store:
+    """The files of one target, apart from its ledger."""
+
+    def __init__(self, workspace: Workspace, target: Target) -> None:
+        self.workspace = workspace
+        self.target = target
+
+    def check_marker(self) -> None:
+        """Make sure that this is the target we mean, and that we can see it.
+
+        A missing marker never means an empty target: whoever may not read gets the same answer.
+
+        Raises:
+            DeliveryError: it is missing, unreadable, or another project's.
+        """
+        target = self.target
+        content = self.workspace.read(f"{target.root}/{MARKER}")
+        if content is None:
+            raise DeliveryError(
+                f"target {target.name}: cannot be seen: no {MARKER} in {target.root} of "
+                f"{target.host}\n    Ask for the right to read this folder. If nothing was ever "
+                f"delivered there: delivery deploy {target.name} --first"
+            )
+        try:
+            project = json.loads(content)["project"]
+        except (ValueError, KeyError, TypeError):
+            raise DeliveryError(
+                f"target {target.name}: {MARKER} in {target.root} cannot be read for what it is"
+            ) from None
+        if project != target.project:
+            raise DeliveryError(
+                f"target {target.name}: {target.root} belongs to the project {project}, expected "
+                f"{target.project}\n    Two projects would delete each other's resources: give one "
+                "of them another bundle name or deploy_root.",
+                Exit.REFUSED,
+            )
+
+    def make_marker(self) -> None:
+        """Claim a folder that holds no target yet."""
+        told = {"schema": 1, "project": self.target.project, "bundle": self.target.bundle}
+        content = json.dumps({**told, "target": self.target.name}, indent=1).encode()
+        if self.workspace.read(f"{self.target.root}/{MARKER}") is None:
+            self.workspace.create(f"{self.target.root}/{MARKER}", content)
+
+    def state(self) -> State:
+        """The CLI's state as it is now; an empty one when there is none yet."""
+        content = self.workspace.read(f"{self.target.root}/state/resources.json")
+        if content is None:
+            return State()
+        try:
+            document = json.loads(content)
+            entries = {k.removeprefix("resources."): v for k, v in document["state"].items()}
+        except (ValueError, KeyError, AttributeError):
+            raise DeliveryError(
+                f"state of {self.target.name}: state/resources.json cannot be read for what it is"
+            ) from None
+        return State(document.get("lineage", ""), document.get("serial", 0), entries, content)
+
+    def doubles(self, state: State) -> list[Job]:
+        """Orphans of the same name as a job of the state: the CLI sent a request twice."""
+        entries = (state.entries[f"jobs.{key}"] for key in state.ids("jobs"))
+        names = {entry.get("state", {}).get("name") for entry in entries}
+        return [job for job in self.orphans(state) if job.name in names]
+
+    def orphans(self, state: State) -> list[Job]:
+        """Jobs that a deploy of this target made and that no state knows: it was cut off."""
+        known = set(state.ids("jobs").values())
+        return [job for job in self.jobs() if str(job.id) not in known]
+
+    def jobs(self) -> list[Job]:
+        """All jobs that deploys of this target made."""
+        made_here = f"{self.target.root}/state/metadata.json"
+        return [job for job in self.workspace.jobs() if job.deployment == made_here]
+
+    def lock_of_cli(self) -> str:
+        """Who holds the CLI's own lock and since when; empty when nobody does."""
+        content = self.workspace.read(f"{self.target.root}/state/deploy.lock")
+        if content is None:
+            return ""
+        try:
+            lock = json.loads(content)
+            return f"{lock['User']} since {lock['AcquisitionTime']}"
+        except (ValueError, KeyError, TypeError):
+            return "somebody"
+
+    def put(self, archive: Archive) -> None:
+        """Keep a release, so that the target can go back to it.
+
+        Raises:
+            DeliveryError: another archive is kept under the same name.
+        """
+        folder = self._folder(archive.manifest.release)
+        files = {"release.tar.gz": archive.content, "manifest.json": archive.manifest.content()}
+        for name, content in files.items():
+            if not self.workspace.create(f"{folder}/{name}", content):
+                raise DeliveryError(
+                    f"{archive.manifest.release}: {folder}/{name} has other bytes; a release never "
+                    "changes: build it from its commit with the locked tools",
+                    Exit.REFUSED,
+                )
+
+    def get(self, release: str) -> Archive:
+        """A release that the target keeps, if it is whole.
+
+        Raises:
+            DeliveryError: it is not kept, or not what it was.
+        """
+        content = self.workspace.read(f"{self._folder(release)}/release.tar.gz")
+        if content is None:
+            kept = ", ".join(self.kept()) or "none"
+            raise DeliveryError(
+                f"release: given {release!r}, expected one that {self.target.name} keeps: {kept}"
+            )
+        archive, _ = read_archive(content, f"{release} of {self.target.name}")
+        if archive.manifest.release != release:
+            raise DeliveryError(
+                f"{release}: the archive says it is {archive.manifest.release}", Exit.REFUSED
+            )
+        return archive
+
+    def kept(self) -> list[str]:
+        """The releases that the target keeps, the oldest first."""
+        return sorted(e.name for e in self.workspace.entries(f"{self.target.root}/archives"))
+
+    def remove(self, release: str) -> None:
+        """Forget a release: its archive, then its folder."""
+        self.workspace.delete(self._folder(release), recursive=True)
+        self.workspace.delete(self.target.release_folder(release), recursive=True)
+
+    def keep_state(self, event: str, state: State) -> None:
+        """Keep the state beside an event: the CLI has no history of it."""
+        name = event.removesuffix(".json")
+        self.workspace.create(f"{self.target.root}/ledger/{name}.state.json", state.content)
+
+    def _folder(self, release: str) -> str:
+        return f"{self.target.root}/archives/{release}"
+
+
+def told_time(seconds: float) -> str:
+    """A Unix time in words, in UTC."""
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M}"

@@ -1,0 +1,313 @@
+"""One workspace, seen with one identity: its files, its jobs and their runs.
+
+All calls go through `databricks-sdk`, which takes a second to import: this is done when the first
+call is made.
+"""
+
+import io
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import PurePosixPath
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from delivery.errors import DeliveryError, Exit
+
+T = TypeVar("T")
+
+# A service that answers 500 once is asked again; everything we send may be sent twice.
+_TRIES = 4
+_RETRY_SECONDS = 120  # in which the SDK repeats a call that was cut off or turned away
+PATIENCE = "DELIVERY_HTTP_TIMEOUT"  # seconds that one call may take
+
+
+def http_timeout() -> int:
+    """How long one call may take, in seconds."""
+    return int(os.environ.get(PATIENCE, "60"))
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A file or folder in the workspace.
+
+    Attributes:
+        path: where it is.
+        created, modified: Unix time in seconds.
+    """
+
+    path: str
+    created: float
+    modified: float
+
+    @property
+    def name(self) -> str:
+        """The last part of the path."""
+        return PurePosixPath(self.path).name
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job in the workspace, and whose deployment made it."""
+
+    id: int
+    name: str
+    deployment: str
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run of a job.
+
+    Attributes:
+        state: `running`, `succeeded` or `failed`.
+        started: Unix time in seconds.
+    """
+
+    id: int
+    url: str
+    state: str
+    message: str
+    started: float
+
+
+class Workspace:
+    """Files, jobs and runs of one workspace.
+
+    Args:
+        host: its address.
+        token: a bearer token; see `connect`.
+        expires: when it ends, as Unix time in seconds; None when it does not say.
+    """
+
+    def __init__(self, host: str, token: str, expires: float | None = None) -> None:
+        self.host = host
+        self.token = token
+        self.expires = expires
+
+    @cached_property
+    def _client(self) -> Any:
+        from databricks.sdk import WorkspaceClient
+        from databricks.sdk.config import Config
+
+        config = Config(
+            host=self.host,
+            token=self.token,
+            auth_type="pat",
+            http_timeout_seconds=http_timeout(),
+            retry_timeout_seconds=_RETRY_SECONDS,
+        )
+        return WorkspaceClient(config=config)
+
+    @cached_property
+    def me(self) -> str:
+        """Who we are: a service principal's application id, or a user's name."""
+        return str(self._call("who am I", self._client.current_user.me).user_name)
+
+    def read(self, path: str) -> bytes | None:
+        """A file's content; None when there is no such file."""
+        return self._unless_missing(path, lambda: _read_all(self._client, path))
+
+    def create(self, path: str, content: bytes) -> bool:
+        """Write a file that is not there yet.
+
+        After a lost answer the file that stands in the way is our own: its bytes tell.
+
+        Returns:
+            Whether the file is there with this content.
+        """
+        from databricks.sdk.errors import BadRequest, NotFound, ResourceConflict
+
+        def upload() -> None:
+            try:
+                self._upload(path, content)
+            except NotFound:
+                self.make_folder(str(PurePosixPath(path).parent))
+                self._upload(path, content)
+
+        try:
+            self._call(path, upload, ResourceConflict, BadRequest)
+        except (ResourceConflict, BadRequest) as error:
+            if not _exists(error):
+                raise DeliveryError(f"{path}: {_reason(error)}", Exit.FAILED) from error
+            return self.read(path) == content
+        return True
+
+    def _upload(self, path: str, content: bytes) -> None:
+        from databricks.sdk.service.workspace import ImportFormat
+
+        self._client.workspace.upload(
+            path, io.BytesIO(content).getvalue(), format=ImportFormat.AUTO
+        )
+
+    def make_folder(self, path: str) -> None:
+        """Make a folder and those above it; nothing happens when it is there."""
+        self._call(path, lambda: self._client.workspace.mkdirs(path))
+
+    def delete(self, path: str, recursive: bool = False) -> None:
+        """Delete a file or folder; nothing happens when it is not there."""
+        delete = self._client.workspace.delete
+        self._unless_missing(path, lambda: delete(path, recursive=recursive))
+
+    def entries(self, path: str) -> list[Entry]:
+        """What a folder holds; nothing when there is no such folder."""
+        listed = self._unless_missing(path, lambda: list(self._client.workspace.list(path)))
+        return [
+            Entry(o.path, (o.created_at or 0) / 1000, (o.modified_at or 0) / 1000)
+            for o in listed or []
+        ]
+
+    def jobs(self) -> Iterator[Job]:
+        """All jobs that we may see."""
+        for job in self._call("jobs", lambda: list(self._client.jobs.list())):
+            settings = job.settings
+            deployment = settings.deployment.metadata_file_path if settings.deployment else ""
+            yield Job(job.job_id, settings.name or "", deployment or "")
+
+    def delete_job(self, job: int) -> None:
+        """Delete a job; nothing happens when it is not there."""
+        self._unless_missing(f"job {job}", lambda: self._client.jobs.delete(job))
+
+    def pause(self, job: int) -> None:
+        """Stop a job from starting by itself, whatever starts it."""
+        settings = self._call(f"job {job}", lambda: self._client.jobs.get(job)).settings.as_dict()
+        changes = {
+            key: {**settings[key], "pause_status": "PAUSED"}
+            for key in ("schedule", "trigger", "continuous")
+            if key in settings
+        }
+        if changes:
+            body = {"job_id": job, "new_settings": changes}
+            path = "/api/2.2/jobs/update"
+            self._call(path, lambda: self._client.api_client.do("POST", path, body=body))
+
+    def start(self, job: int, token: str) -> int:
+        """Start a run; the same token never starts a second one."""
+        run = lambda: self._client.jobs.run_now(job, idempotency_token=token)  # noqa: E731
+        return int(self._call(f"job {job}", run).run_id)
+
+    def run(self, run: int) -> Run:
+        """A run as it is now."""
+        return _run(self._call(f"run {run}", lambda: self._client.jobs.get_run(run)))
+
+    def runs(self, job: int, active: bool = False, limit: int = 1) -> list[Run]:
+        """The newest runs of a job, or those that are active."""
+        listed = self._call(
+            f"runs of job {job}",
+            lambda: self._client.jobs.list_runs(job_id=job, active_only=active, limit=limit),
+        )
+        return [_run(run) for run, _ in zip(listed, range(limit), strict=False)]
+
+    def job_address(self, job: int | str) -> str:
+        """Where people look at a job."""
+        return f"{self.host}/jobs/{job}"
+
+    def _unless_missing(self, what: str, call: Callable[[], T]) -> T | None:
+        from databricks.sdk.errors import NotFound
+
+        try:
+            return self._call(what, call, NotFound)
+        except NotFound:
+            return None
+
+    def _call(self, what: str, call: Callable[[], T], *expected: type[Exception]) -> T:
+        """Make a call; a service that stumbles is asked again.
+
+        Raises:
+            DeliveryError: it fails for good, in any way but those that the caller expects.
+        """
+        from databricks.sdk.core import DatabricksError
+        from databricks.sdk.errors import InternalError
+
+        for attempt in range(1, _TRIES + 1):
+            try:
+                return call()
+            except expected:
+                raise
+            except InternalError as error:
+                if attempt == _TRIES:
+                    raise DeliveryError(f"{what}: {_reason(error)}", Exit.FAILED) from error
+                time.sleep(0.2 * attempt)
+            except (DatabricksError, OSError, TimeoutError) as error:
+                raise DeliveryError(f"{what}: {_reason(error)}", Exit.FAILED) from error
+        raise AssertionError
+
+
+def connect(host: str) -> Workspace:
+    """The workspace at `host`, with the identity that the environment gives.
+
+    An id token is exchanged once, here; all that follows uses the access token, so that a long
+    deploy does not lose its identity on the way.
+
+    Raises:
+        DeliveryError: nothing answers at `host`, or there are no credentials for it.
+    """
+    probe(host)
+    from databricks.sdk.config import Config
+    from databricks.sdk.core import DatabricksError
+
+    try:
+        config = Config(host=host, http_timeout_seconds=http_timeout())
+        token = config.authenticate()["Authorization"].removeprefix("Bearer ")
+    except (ValueError, KeyError, DatabricksError) as error:
+        raise DeliveryError(
+            f"credentials for {host}: {_reason(error)}\n"
+            "    Set DATABRICKS_AUTH_TYPE and what it needs, or type: databricks auth login"
+        ) from None
+    return Workspace(host, token, _expiry(config))
+
+
+def probe(host: str) -> None:
+    """Ask whether anything listens: a CLI that is refused waits for minutes without a word.
+
+    Raises:
+        DeliveryError: nothing does, or `host` is no address.
+    """
+    address = urlsplit(host)
+    port = address.port or (443 if address.scheme == "https" else 80)
+    if address.scheme not in ("http", "https") or not address.hostname:
+        example = "https://dbc-11111111-2222.cloud.databricks.com"
+        raise DeliveryError(f"host: given {host!r}, expected an address such as {example}")
+    if os.environ.get("HTTPS_PROXY") or os.environ.get("https_proxy"):
+        return  # the proxy will tell
+    try:
+        socket.create_connection((address.hostname, port), timeout=5).close()
+    except OSError as error:
+        raise DeliveryError(f"host: {host} does not answer: {error}", Exit.FAILED) from None
+
+
+def _expiry(config: Any) -> float | None:
+    """When the access token ends; personal tokens do not say."""
+    try:
+        expiry = config.oauth_token().expiry
+    except (ValueError, NotImplementedError):
+        return None
+    return float(expiry.timestamp()) if expiry else None
+
+
+def _read_all(client: Any, path: str) -> bytes:
+    with client.workspace.download(path) as stream:
+        content: bytes = stream.read()
+    return content
+
+
+def _reason(error: Exception) -> str:
+    """What went wrong; the SDK adds its whole configuration, which helps nobody here."""
+    return str(error).partition(". Config:")[0].strip() or type(error).__name__
+
+
+def _exists(error: Any) -> bool:
+    return error.error_code == "RESOURCE_ALREADY_EXISTS" or "already exists" in str(error)
+
+
+def _run(run: Any) -> Run:
+    state = run.state
+    cycle = state.life_cycle_state.value if state and state.life_cycle_state else ""
+    result = state.result_state.value if state and state.result_state else ""
+    ended = cycle in ("TERMINATED", "SKIPPED", "INTERNAL_ERROR")
+    told = ("succeeded" if result == "SUCCESS" else "failed") if ended else "running"
+    message = (state.state_message or "") if state else ""
+    return Run(run.run_id, run.run_page_url or "", told, message, (run.start_time or 0) / 1000)

@@ -1,0 +1,89 @@
+"""Going back keeps what holds data: its state becomes YAML again."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from delivery.errors import DeliveryError, Exit
+from delivery.retain import FILE, lay_over, overlay
+
+STATE = {
+    "volumes.files": {"__id__": "c.s.files", "state": {"name": "files", "volume_type": "MANAGED"}},
+    "volumes.files.grants": {
+        "state": {"__embed__": [{"principal": "users", "privileges": ["READ_VOLUME"]}]}
+    },
+    "schemas.raw": {"state": {"name": "raw", "comment": "x"}},
+    "dashboards.d": {"state": {"display_name": "d", "etag": "1", "published": True}},
+    "dashboards.d.permissions": {
+        "state": {"object_id": "/d", "__embed__": [{"level": "CAN_READ", "group_name": "users"}]}
+    },
+    "pipelines.p": {"state": {"name": "p", "deployment": {"kind": "BUNDLE"}}},
+    "registered_models.m": {"state": {"name": "m"}},
+    "secret_scopes.s": {"state": {"scope": "s"}},
+    "secret_scopes.s.permissions": {
+        "state": {
+            "scope_name": "s",
+            "acls": [
+                {"principal": "0b2b6fd2-0d4a-4b0a-9d0e-6f3a7c1f2a33", "permission": "READ"},
+                {"principal": "ana@example.com", "permission": "WRITE"},
+                {"principal": "users", "permission": "READ"},
+            ],
+        }
+    },
+    "apps.a": {"state": {"name": "a"}},
+}
+
+
+def test_what_only_the_state_has_is_left_out_and_rights_come_along() -> None:
+    keys = [key for key in STATE if key.count(".") == 1 and key != "apps.a"]
+    assert overlay(STATE, keys)["resources"] == {
+        "dashboards": {
+            "d": {
+                "display_name": "d",
+                "permissions": [{"level": "CAN_READ", "group_name": "users"}],
+            }
+        },
+        "pipelines": {"p": {"name": "p"}},
+        "registered_models": {"m": {"name": "m"}},
+        "schemas": {"raw": {"name": "raw", "comment": "x"}},
+        "secret_scopes": {
+            "s": {
+                "name": "s",
+                "permissions": [
+                    {
+                        "level": "READ",
+                        "service_principal_name": "0b2b6fd2-0d4a-4b0a-9d0e-6f3a7c1f2a33",
+                    },
+                    {"level": "WRITE", "user_name": "ana@example.com"},
+                    {"level": "READ", "group_name": "users"},
+                ],
+            }
+        },
+        "volumes": {
+            "files": {
+                "name": "files",
+                "volume_type": "MANAGED",
+                "grants": [{"principal": "users", "privileges": ["READ_VOLUME"]}],
+            }
+        },
+    }
+
+
+def test_a_kind_that_nobody_tried_stops_going_back() -> None:
+    with pytest.raises(DeliveryError, match=r"apps\.a: given a resource of apps") as caught:
+        overlay(STATE, ["apps.a"])
+    assert caught.value.code is Exit.REFUSED
+    assert "--allow-destroy apps.a" in str(caught.value)
+
+
+def test_the_overlay_is_not_deployed_as_a_file(tmp_path: Path) -> None:
+    lay_over(tmp_path, STATE, ["schemas.raw"])
+    written = json.loads((tmp_path / FILE).read_text(encoding="utf-8"))
+    assert written["sync"] == {"exclude": [FILE]}
+    assert [*written["resources"]] == ["schemas"]
+
+
+def test_nothing_kept_is_no_overlay(tmp_path: Path) -> None:
+    lay_over(tmp_path, STATE, [])
+    assert list(tmp_path.iterdir()) == []
