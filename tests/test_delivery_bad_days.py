@@ -38,6 +38,13 @@ def places() -> Iterator[Any]:
     yield from ((call, 0, kind) for call in range(CALLS) for kind in KINDS)
 
 
+def test_a_lost_answer_leaves_no_double(lake: Lake, source: Source) -> None:
+    lake.workspace.fault("POST", "/jobs/create", "lost")
+    lake.done("deploy", "staging", "--first", "--archive", source.first)
+    assert len(lake.workspace.jobs) == 1
+    assert lake.leftovers("staging") == []
+
+
 def deaths() -> Iterator[Any]:
     """Before which call something is killed, what, and where the next try is made."""
     ways = [(victim, machine) for victim in ("tool", "both") for machine in ("same", "another")]

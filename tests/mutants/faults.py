@@ -147,6 +147,96 @@ TOOL_FAULTS = [
     _tool("heavy imports", "cli.py", "import typer\n", "import pandas\nimport typer\n"),
 ]
 
+STORY = "tests/test_delivery_story.py::"
+REFUSALS = "tests/test_delivery_refusals.py::"
+BAD_DAYS = "tests/test_delivery_bad_days.py::"
+
+
+def _delivery(name: str, file: str, old: str, new: str, test: str = DELIVERY) -> Fault:
+    return _tool(name, file, old, new)._replace(test=test)
+
+
+DELIVERY_FAULTS = [
+    # Policy
+    _delivery("the looser policy wins", "policy.py", "max((d[target] for d", "min((d[target] for d"),
+    _delivery("the newer plan age counts", "policy.py", "min(self.plan_hours, other.plan_hours)", "max(self.plan_hours, other.plan_hours)"),
+    _delivery("a freeze ends a day early", "policy.py", "f.first <= today <= f.last", "f.first <= today < f.last"),
+    _delivery("prod without a source", "policy.py", "return self.released[index - 1] if index else None", "return None"),
+    _delivery("protected keys of one side only", "policy.py", "[*self.guard.protected, *other.guard.protected]", "[*self.guard.protected]"),
+    # Rules
+    _delivery("persons run jobs", "rules/released.py", 'if key == "user_name" or', 'if False or'),
+    _delivery("the deployer runs jobs", "rules/released.py", 'not by or by != variables.get("deployer")', "True"),
+    _delivery("parity of nothing", "rules/parity.py", "if not any(_matches(found.path, pattern)", "if False and not any(_matches(found.path, pattern)"),
+    _delivery("a fork keeps its identity", "rules/identity.py", "if home and origin and home != origin:", "if False:"),
+    _delivery("unknown fields", "rules/model.py", "        if error is None:\n", "        if True:\n"),
+    _delivery("builds in released targets", "forbidden.py", '_KEYS = ("artifacts", ', "_KEYS = ("),
+    _delivery("another host in YAML", "target.py", "if meant and meant != target.host:", "if False:"),
+    # Releases
+    _delivery("machine's time in the archive", "release/archive.py", "entry.mtime, entry.mode = len(files[name]), time, 0o644", "entry.mtime, entry.mode = len(files[name]), time + 1, 0o644"),
+    _delivery("links in an archive", "release/archive.py", "return entry.isreg() and parts_ok", "return parts_ok"),
+    _delivery("unlisted files in an archive", "release/archive.py", "    if listed != set(files):", "    if listed - set(files):"),
+    _delivery("swapped bytes in an archive", "release/archive.py", "!= (entry.size, entry.sha256):", "== ():"),
+    _delivery("a damaged archive", "release/archive.py", "packed.read(_MOST + 1)", "packed.read1(_MOST + 1)"),
+    # Plans
+    _delivery("planners in the plan", "plan.py", "if change[\"action\"] == \"skip\" or (owners and", "if change[\"action\"] == \"skip\" or (False and"),
+    _delivery("new rights by whoever plans", "plan.py", "hidden if key.endswith(\".permissions\") else frozenset()", "frozenset()"),
+    _delivery("secrets in plans", "plan.py", 'return "(hidden)"', "return value"),
+    _delivery("skipped fields count", "plan.py", '        if change["action"] == "skip" or', "        if"),
+    _delivery("edited plans", "plan.py", "if sums != (plan.digest, _checksum(document[\"plan\"])):", "if False:"),
+    _delivery("expired plans", "plan.py", "if now > plan.expires:", "if False:"),
+    _delivery("what moved is not compared", "deploy.py", "differences = moved(self.approved, plan) if self.approved else []", "differences: list[str] = []",
+              f"{REFUSALS}test_a_hand_edit_after_the_plan_is_refused_by_name"),
+    # Guard
+    _delivery("unknown kinds hold nothing", "guard.py", "return kind not in HOLD_NO_DATA", 'return kind in ("schemas", "volumes")'),
+    _delivery("a rename is no loss", "guard.py", '_DESTROYS = ("delete", "recreate", "update_id")', '_DESTROYS = ("delete", "recreate")'),
+    _delivery("named beats protected", "guard.py", "    if key in situation.policy.guard.protected:", "    if key in situation.policy.guard.protected and key not in situation.named:"),
+    _delivery("exceptions for ever", "guard.py", "if a.until >= today and a.id not in self.used", "if a.id not in self.used"),
+    _delivery("exceptions again and again", "guard.py", "if a.until >= today and a.id not in self.used", "if a.until >= today"),
+    _delivery("all jobs may go", "guard.py", "if len(lost) > limit and not situation.back:", "if False:"),
+    _delivery("a fifth does not count", "guard.py", "min(situation.policy.guard.jobs_deleted, total // 5)", "situation.policy.guard.jobs_deleted"),
+    _delivery("wider rights", "guard.py", 'verdict="refuse" if refuses else "mark"', 'verdict="mark"'),
+    _delivery("a refusal is only told", "deploy.py", "        if plan.refused:\n", "        if False:\n",
+              f"{REFUSALS}test_what_holds_data_goes_only_when_it_is_named"),
+    # Ledger and lock
+    _delivery("gaps in the ledger", "ledger.py", "            if name.seq != expected:", "            if False:"),
+    _delivery("a broken chain", "ledger.py", "if self.read(name).previous != before:", "if False:"),
+    _delivery("newer events are guessed", "ledger.py", 'if document.get("schema_", 0) > SCHEMA:', "if False:"),
+    _delivery("events of others", "ledger.py", "if (event.project, event.target) != (", "if () == ("),
+    _delivery("a broken lock writes on", "ledger.py", "if self.workspace.read(self._lock) != lock.content():", "if False:"),
+    _delivery("the lock of another is removed", "ledger.py", "            if self.workspace.read(self._lock) == lock.content():\n", "            if True:\n"),
+    _delivery("no lock", "ledger.py", "while not self.workspace.create(self._lock, lock.content()):", "while False:",
+              f"{REFUSALS}test_of_two_at_once_one_wins_and_the_other_is_told_who"),
+    _delivery("blocked releases are good", "ledger.py", "if r != self.running and r not in self.blocked]", "if r != self.running]"),
+    _delivery("blocked releases are delivered", "prepare.py", "if manifest.release in self.standing.blocked:", "if False:",
+              f"{STORY}test_a_release_that_fails_its_verification_goes_back_by_itself"),
+    # Targets
+    _delivery("a missing marker is a new target", "store.py", "        if content is None:\n            raise DeliveryError(\n                f\"target", "        if content is None:\n            return\n            raise DeliveryError(\n                f\"target",
+              f"{REFUSALS}test_a_target_that_is_not_ours_is_refused"),
+    _delivery("another project's target", "store.py", "        if project != target.project:", "        if False:",
+              f"{REFUSALS}test_a_second_project_of_the_same_name_is_refused"),
+    _delivery("an unexplained state", "prepare.py", "if state.entries and self.standing.is_empty:", "if False:",
+              f"{REFUSALS}test_a_state_that_no_event_explains_is_refused"),
+    _delivery("receipts for other bytes", "prepare.py", "elif receipt.digest != manifest.digest:", "elif False:",
+              f"{REFUSALS}test_a_forged_receipt_is_refused"),
+    _delivery("receipts of any kind", "prepare.py", 'elif (receipt.kind, receipt.target, receipt.project) != (', "elif () != () and () != (",
+              f"{REFUSALS}test_a_forged_receipt_is_refused"),
+    _delivery("prod without approval", "approval.py", '    mode = policy.approval.get(target, "none")', '    mode = "none"',
+              f"{REFUSALS}test_prod_asks_for_receipt_plan_and_approval"),
+    # The way back and what is kept
+    _delivery("verification proves nothing", "verify.py", '    elif run.state == "failed":', '    elif run.state == "":',
+              f"{STORY}test_a_release_that_fails_its_verification_goes_back_by_itself"),
+    _delivery("what failed is not blocked", "deploy.py", 'lock, "blocked", release, digest=', 'lock, "unblocked", release, digest=',
+              f"{STORY}test_a_release_that_fails_its_verification_goes_back_by_itself"),
+    _delivery("going back keeps nothing", "prepare.py", "        if self.wishes.back:\n            kept |=", "        if False:\n            kept |=",
+              f"{STORY}test_going_back_keeps_what_holds_data_until_it_is_named"),
+    _delivery("the next release forgets what is kept", "deploy.py", '"retained": prepared.plan.retained,', '"retained": [],',
+              f"{STORY}test_going_back_keeps_what_holds_data_until_it_is_named"),
+    _delivery("grants are not kept", "retain.py", 'for part in ("permissions", "grants"):', 'for part in ("permissions",):'),
+    _delivery("a kind that nobody tried is kept", "retain.py", "    if kind not in _STATE_ONLY:", "    if False:"),
+    _delivery("doubles stay", "deploy.py", "            if job in doubles:", "            if False:",
+              f"{BAD_DAYS}test_a_lost_answer_leaves_no_double"),
+]
+
 TEMPLATE_FAULTS = [
     Fault("an option that does nothing", "hooks/post_gen_project.py",
           'if variant.name in {f"{name}={value}" for name, value in answers.items()}:', "if False:",
@@ -228,4 +318,4 @@ TEMPLATE_FAULTS = [
 ]
 
 # fmt: on
-FAULTS = [*BUNDLE_FAULTS, *SOURCE_FAULTS, *TOOL_FAULTS, *TEMPLATE_FAULTS]
+FAULTS = [*BUNDLE_FAULTS, *SOURCE_FAULTS, *TOOL_FAULTS, *DELIVERY_FAULTS, *TEMPLATE_FAULTS]

@@ -1,9 +1,11 @@
 """The exceptions: block and unblock releases, remove old ones, adopt what exists."""
 
 import contextlib
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+from delivery import retain
 from delivery.bundle_cli import BundleCli
 from delivery.errors import DeliveryError, Exit
 from delivery.ledger import NO_RELEASE, Event, Lock
@@ -74,7 +76,7 @@ class Operation:
             found = resource_id or self._id_of(instead_of)
             cli = BundleCli(preparation.opened.folder, self.site.target.name, self.site.workspace)
             if instead_of:
-                cli.unbind(instead_of.partition(".")[2])
+                _unbind(cli, instead_of)
             cli.bind(key.partition(".")[2], found)
             self.site.forget()
             detail = {"key": key, "id": found, "from": instead_of}
@@ -95,6 +97,16 @@ class Operation:
         waiting = lambda told: self.say(f"waiting for {told}")  # noqa: E731
         with self.site.ledger.lock(what, self.wait, self.break_lock, waiting) as lock:
             yield lock
+
+
+def _unbind(cli: BundleCli, key: str) -> None:
+    """Let the state forget a key that the release has no more: the CLI wants it declared."""
+    kind, _, name = key.partition(".")
+    file = cli.folder / retain.FILE
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps({"resources": {kind: {name: {"name": name}}}}), encoding="utf-8")
+    cli.unbind(name)
+    file.unlink()
 
 
 def prunable(site: Site, keep: int) -> list[str]:

@@ -9,7 +9,7 @@ from delivery.bundle_cli import BundleCli
 from delivery.errors import DeliveryError, Exit
 from delivery.policy import Policy, load_policy
 from delivery.target import Target, own_host, read_target
-from delivery.workspace import Workspace, connect
+from delivery.workspace import Entry, Workspace, connect
 
 TARGET = "preview"
 _REQUEST = re.compile(r"[a-z][a-z0-9]{0,19}")
@@ -65,10 +65,17 @@ def sweep(root: Path, days: int) -> list[str]:
     any_preview = open_preview(root, "x")
     folder = any_preview.target.root.rpartition("/")[0]
     limit = time.time() - days * _DAY
-    old = [e.name for e in any_preview.workspace.entries(folder) if e.modified < limit]
+    workspace = any_preview.workspace
+    old = [e.name for e in workspace.entries(folder) if 0 < _last_change(workspace, e) < limit]
     for request in old:
         open_preview(root, request, any_preview.workspace).down()
     return old
+
+
+def _last_change(workspace: Workspace, preview: Entry) -> float:
+    """When a preview was deployed last, as Unix time; 0 when nothing tells: folders may not."""
+    entries = [preview, *workspace.entries(f"{preview.path}/state")]
+    return max(max(entry.created, entry.modified) for entry in entries)
 
 
 def _refuse_released(root: Path, policy: Policy, preview: Target, request: str) -> None:

@@ -1,6 +1,7 @@
 """What runs where: one target's standing, its health, and how it is delivered to."""
 
 import re
+import statistics
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -178,8 +179,7 @@ def _restored(events: Sequence[Event]) -> list[float]:
 
 
 def _median(values: Sequence[float]) -> float | None:
-    middle = sorted(values)[len(values) // 2 :][:1]
-    return round(max(0.0, middle[0]), 2) if middle else None
+    return round(max(0.0, statistics.median(values)), 2) if values else None
 
 
 def _delivery(event: Event | None) -> dict[str, Any]:

@@ -1,0 +1,238 @@
+"""Looking, mending and tidying: drift, status, freezes, adoption, previews, old releases."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from baking import git
+from conftest import Source
+from delivering import Lake
+
+
+def run_of(archive: Path) -> str:
+    """The release in an archive."""
+    return archive.name.removesuffix(".tar.gz")
+
+
+# --- drift ---
+
+
+def test_what_hands_changed_is_found_and_nothing_else(delivered: Lake) -> None:
+    assert delivered.done("drift", "staging", "--output", "json", who="planner").json == []
+    delivered.job("staging", "flights_daily")["timeout_seconds"] = 77
+    folder = f"{delivered.root('staging')}/releases/"
+    edited = next(n for n in delivered.workspace.files if folder in n and n.endswith("tasks.py"))
+    delivered.workspace.files[edited] = b"# by hand\n"
+    said = delivered.run("drift", "staging", "--output", "json", who="planner")
+    assert said.code == 2
+    found = {(one["key"], one["what"]): one for one in said.json}
+    assert set(found) == {
+        ("jobs.flights_daily", "timeout_seconds"),
+        ("file", f"{edited.partition('/files/')[2]} was edited"),
+    }
+    one = found["jobs.flights_daily", "timeout_seconds"]
+    assert (one["delivered"], one["found"]) == (3600, 77)
+    assert "timeout_seconds: 77" in one["adopt"]
+
+
+def test_a_job_deleted_by_hand_is_drift(delivered: Lake) -> None:
+    delivered.workspace.jobs.clear()
+    said = delivered.run("drift", "staging", "--output", "json")
+    assert said.code == 2
+    assert ("jobs.flights_daily", "deleted by hand") in {(o["key"], o["what"]) for o in said.json}
+
+
+# --- status ---
+
+
+def test_status_tells_what_runs_and_how_it_was_delivered(delivered: Lake, source: Source) -> None:
+    (status,) = delivered.done("status", "staging", "--output", "json", who="planner").json
+    assert status["release"] == run_of(source.first)
+    assert (status["health"], status["sync"], status["retained"]) == ("verified", "in sync", [])
+    assert [(j["key"], j["last_run"]) for j in status["jobs"]] == [("flights_daily", "succeeded")]
+    assert (status["dora"]["deployments"], status["dora"]["failed"]) == (1, 0)
+
+
+def test_jobs_on_two_releases_are_told_as_mixed(delivered: Lake) -> None:
+    name = f"{delivered.root('staging')}/state/resources.json"
+    state = delivered.workspace.files[name].decode()
+    other = re.sub(r"/releases/[^/]+/", "/releases/2026.01.01-g00000000/", state)
+    delivered.workspace.files[name] = other.encode()
+    (status,) = delivered.done("status", "staging", "--no-drift", "--output", "json").json
+    assert (status["sync"], status["mixed"]) == ("mixed", "1 of 1 jobs run another release")
+
+
+def test_a_state_that_moved_on_without_an_event_is_told(delivered: Lake) -> None:
+    name = f"{delivered.root('staging')}/state/resources.json"
+    state = json.loads(delivered.workspace.files[name])
+    delivered.workspace.files[name] = json.dumps({**state, "serial": 99}).encode()
+    (status,) = delivered.done("status", "staging", "--no-drift", "--output", "json").json
+    assert "the state has serial 99" in status["unexplained"]
+
+
+def test_statuses_of_several_targets_become_one_page(delivered: Lake, tmp_path: Path) -> None:
+    file, page = tmp_path / "staging.json", tmp_path / "status.html"
+    file.write_text(delivered.done("status", "staging", "--output", "json").out, encoding="utf-8")
+    merged = delivered.done("status", "--from", file, "--from", file, "--output", "json").json
+    assert [status["target"] for status in merged] == ["staging", "staging"]
+    delivered.done("status", "--from", file, "--html", page)
+    assert "<h2>staging</h2>" in page.read_text(encoding="utf-8")
+    said = delivered.refused("status", "--from", page, code=4)
+    assert "expected the JSON of: delivery status" in said
+
+
+def test_doctor_says_what_is_missing(delivered: Lake) -> None:
+    said = delivered.done("doctor", "staging", who="planner")
+    assert "planner" in said.out
+    name = f"{delivered.root('staging')}/ledger/lock.json"
+    delivered.workspace.files[name] = b"{}"
+    told = delivered.run("doctor", "staging", "--output", "json")
+    assert told.code == 2
+    assert [one["name"] for one in told.json if not one["well"]] == ["lock"]
+
+
+# --- policy ---
+
+
+def _changed(lake: Lake, old: str, new: str) -> Path:
+    lake.edit("delivery.yml", old, new)
+    return lake.code(f"policy: {new[:20]}")
+
+
+def test_a_freeze_holds_until_it_is_lifted_by_name(delivered: Lake) -> None:
+    window = "{first: 2020-01-01, last: 2099-12-31, targets: [staging], reason: the year's end}"
+    frozen = _changed(delivered, "freezes: []", f"freezes: [{window}]")
+    said = delivered.refused("deploy", "staging", "--archive", frozen)
+    assert "staging is frozen until 2099-12-31: the year's end" in said
+    lifted = _changed(
+        delivered, "allow: []", "allow: [{key: freeze, reason: urgent, until: 2099-01-01}]"
+    )
+    delivered.done("deploy", "staging", "--archive", lifted)
+    again = delivered.code("again")
+    assert "is frozen" in delivered.refused("deploy", "staging", "--archive", again)
+    delivered.done("rollback", "staging", "--reason", "freezes do not hold back")
+
+
+def test_a_release_of_another_branch_is_refused(delivered: Lake) -> None:
+    git(delivered.path, "checkout", "--quiet", "-b", "feature/x")
+    archive = delivered.code("a feature")
+    said = delivered.refused("deploy", "staging", "--archive", archive)
+    assert "built on branch feature/x, expected main" in said
+
+
+def test_nobody_goes_back_across_data_that_was_changed_for_good(delivered: Lake) -> None:
+    delivered.write("delivery.yml", (delivered.path / "delivery.yml").read_text("utf-8")
+                    + "\ndata: {irreversible: the column is gone}\n")  # fmt: skip
+    delivered.done("deploy", "staging", "--archive", delivered.code("irreversible"))
+    said = delivered.refused("rollback", "staging", "--reason", "totals are wrong")
+    assert "cannot be gone back across" in said
+    assert "the column is gone" in said
+
+
+def test_a_cli_that_was_not_proven_is_refused(
+    delivered: Lake, source: Source, tmp_path: Path
+) -> None:
+    fake = tmp_path / "programs/databricks"
+    fake.parent.mkdir()
+    fake.write_text("#!/bin/sh\necho 'Databricks CLI v9.9.9'\n", encoding="utf-8")
+    fake.chmod(0o755)
+    real, delivered.programs = delivered.programs, fake.parent
+    said = delivered.run("doctor").out
+    delivered.programs = real
+    assert "given version 9.9.9, expected one of 1.13, 1.27" in said
+
+
+# --- adopting ---
+
+
+def test_a_job_made_by_hand_becomes_the_project_s_own(delivered: Lake, source: Source) -> None:
+    """A renamed key is bound to what is there: no job is deleted, none is made."""
+    (before,) = delivered.workspace.jobs
+    text = (delivered.path / "resources/flights/job.yml").read_text("utf-8")
+    delivered.write(
+        "resources/flights/job.yml", text.replace("    flights_daily:", "    flights_all:", 1)
+    )
+    delivered.edit("delivery.yml", "flights: flights_daily", "flights: flights_all")
+    archive = delivered.release("another key")
+    told = ("--archive", archive, "--reason", "renamed")
+    delivered.done("adopt", "staging", "jobs.flights_all", "--from", "jobs.flights_daily", *told)
+    delivered.done("deploy", "staging", "--archive", archive)
+    assert [*delivered.workspace.jobs] == [before]
+    assert delivered.leftovers("staging") == []
+
+
+# --- tidying ---
+
+
+def test_prune_keeps_what_runs_and_what_one_may_go_back_to(delivered: Lake, source: Source) -> None:
+    archives = [source.first, *(delivered.code(f"change {n}") for n in range(3))]
+    for archive in archives[1:]:
+        delivered.done("deploy", "staging", "--archive", archive)
+    told = ("prune", "staging", "--keep", "2", "--output", "json")
+    would = delivered.done(*told, "--dry-run").json["removed"]
+    gone = delivered.done(*told).json["removed"]
+    assert gone == would
+    assert {*gone} == {run_of(a) for a in archives[:2]}
+    kept = delivered.refused("rollback", "staging", run_of(source.first), "--reason", "x", code=4)
+    assert "expected one that staging keeps" in kept
+    delivered.done("rollback", "staging", "--reason", "what is kept can be gone back to")
+
+
+# --- previews ---
+
+
+@pytest.fixture
+def previewing(lake: Lake) -> Lake:
+    """A project whose previews need no build."""
+    catalog = f"{lake.name.replace('-', '_')}_preview"
+    lake.workspace.add_catalog(catalog, creators=["person"])
+    lake.workspace.grant_folder(
+        f"/Workspace/Deployments/{lake.name}/previews", "person", "CAN_MANAGE"
+    )
+    lake.edit("targets/preview.yml", "make wheel", '"true"')
+    text = (lake.path / "targets/preview.yml").read_text("utf-8")
+    host = re.sub(r'host: ".*"', f'host: "{lake.workspace.url}"', text)
+    lake.write("targets/preview.yml", host)
+    lake.write("dist/lakehouse-0.1.0-py3-none-any.whl", "x")
+    lake.write("requirements.txt", "")
+    return lake
+
+
+def _jobs(lake: Lake) -> dict[str, Any]:
+    return {job["settings"]["name"]: job["settings"] for job in lake.workspace.jobs.values()}
+
+
+def test_a_preview_is_of_its_own_and_goes_when_it_is_told_to(previewing: Lake) -> None:
+    before = previewing.workspace.snapshot(files=False)
+    previewing.done("preview", "up", "pr42", who="person")
+    ((name, job),) = _jobs(previewing).items()
+    assert "pr42" in name
+    assert job["schedule"]["pause_status"] == "PAUSED"
+    previewing.done("preview", "down", "pr42", who="person")
+    assert previewing.workspace.snapshot(files=False) == before
+
+
+def test_old_previews_are_swept_and_young_ones_stay(previewing: Lake) -> None:
+    previewing.done("preview", "up", "pr42", who="person")
+    told = ("preview", "sweep", "--output", "json", "--days")
+    assert previewing.done(*told, "1", who="person").json == {"removed": []}
+    time.sleep(0.1)
+    assert previewing.done(*told, "0", who="person").json == {"removed": ["pr42"]}
+    assert _jobs(previewing) == {}
+
+
+@pytest.mark.parametrize("name", ["PR-42", "../prod", "", "42", "x" * 30])
+def test_a_preview_s_name_is_no_path(previewing: Lake, name: str) -> None:
+    said = previewing.refused("preview", "up", name, who="person", code=4)
+    assert "request: given" in said
+
+
+def test_a_preview_never_touches_a_released_target(previewing: Lake) -> None:
+    previewing.edit("targets/preview.yml", '_preview"', '_prod"')
+    said = previewing.refused("preview", "up", "pr42", who="person")
+    assert "it has the catalog of prod" in said
