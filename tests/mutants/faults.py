@@ -173,7 +173,7 @@ DELIVERY_FAULTS = [
     _delivery("another host in YAML", "target.py", "if meant and meant != target.host:", "if False:"),
     # Releases
     _delivery("machine's time in the archive", "release/archive.py", "entry.mtime, entry.mode = len(files[name]), time, 0o644", "entry.mtime, entry.mode = len(files[name]), time + 1, 0o644"),
-    _delivery("links in an archive", "release/archive.py", "return entry.isreg() and parts_ok", "return parts_ok"),
+    _delivery("links in an archive", "release/archive.py", "return plain and parts_ok", "return parts_ok"),
     _delivery("unlisted files in an archive", "release/archive.py", "    if listed != set(files):", "    if listed - set(files):"),
     _delivery("swapped bytes in an archive", "release/archive.py", "!= (entry.size, entry.sha256):", "== ():"),
     _delivery("a damaged archive", "release/archive.py", "packed.read(_MOST + 1)", "packed.read1(_MOST + 1)"),

@@ -152,6 +152,14 @@ def test_an_archive_that_grows_beyond_all_measure_is_refused() -> None:
         read_archive(bomb, "x.tar.gz")
 
 
+def test_a_file_that_is_also_a_folder_is_refused(tmp_path: Path) -> None:
+    files = {"a": b"1", "a/b": b"2"}
+    content = packed((entry("manifest.json"), manifest(files).content()),
+                     *((entry(name), data) for name, data in files.items()))  # fmt: skip
+    with pytest.raises(DeliveryError, match="not a whole release: a/b: "):
+        open_archive(content, tmp_path, "x.tar.gz")
+
+
 def test_a_release_that_is_too_large_names_what_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("delivery.release.archive.LIMIT", 100)
     with pytest.raises(DeliveryError, match=r"The largest files are databricks\.yml, src/app/x"):

@@ -189,3 +189,34 @@ def test_other_rights_are_marked_or_refused_as_policy_says(
 def test_rights_that_hands_changed_are_put_back_without_a_word() -> None:
     fields = field("[group_name='x']", "CAN_VIEW", "CAN_VIEW", "CAN_MANAGE")
     assert verdicts(Change(key="jobs.x.permissions", action="update", fields=fields)) == []
+
+
+def test_losing_all_rights_on_something_that_stays_is_seen() -> None:
+    gone = Change(key="schemas.s.grants", action="delete")
+    assert verdicts(gone) == [("mark", "everybody loses their rights")]
+    strict = policy(rights={"prod": "refuse"})
+    assert verdicts(gone, given=strict)[0][0] == "refuse"
+    named = situation(named={"schemas.s": "moved"})
+    both = judge([gone, Change(key="schemas.s", action="delete")], named)
+    assert [v.key for v in both] == ["schemas.s"]
+
+
+@pytest.mark.parametrize("kind", ["jobs", "sql_warehouses"])
+def test_what_is_protected_stays_whatever_it_is(kind: str) -> None:
+    state = {f"jobs.j{n}": {} for n in range(100)}
+    change = Change(key=f"{kind}.x", action="delete")
+    found = verdicts(change, given=policy(protected=[f"{kind}.x"]), state=state)
+    assert [verdict for verdict, _ in found] == ["refuse"]
+
+
+@pytest.mark.parametrize(
+    ("path", "new"),
+    [
+        ("tasks[task_key='r']", {"pipeline_task": {"full_refresh": True}}),
+        ("tasks[task_key='r'].pipeline_task", {"full_refresh": True}),
+        ("tasks", [{"for_each_task": {"task": {"pipeline_task": {"full_refresh": True}}}}]),
+    ],
+)
+def test_a_full_refresh_is_found_at_any_depth(path: str, new: Any) -> None:
+    change = Change(key="jobs.x", action="update", fields=field(path, None, new))
+    assert verdicts(change)[0][0] == "refuse"

@@ -154,6 +154,15 @@ def test_an_unreadable_lock_is_a_lock(ledger: Ledger, memory: Memory) -> None:
         ledger._take(Lock("1", "x", "", datetime.now(UTC), "y"), 0, lambda _: None)
 
 
+def test_a_folder_that_takes_no_lock_ends_the_wait(
+    ledger: Ledger, memory: Memory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("delivery.ledger._VANISHING", 0.1)
+    monkeypatch.setattr(memory, "create", lambda path, content: False)
+    with pytest.raises(DeliveryError, match="can be neither written nor read"), ledger.lock("x"):
+        pass
+
+
 def test_a_clock_that_jumps_makes_no_negative_age() -> None:
     lock = Lock("1", "ana", "", datetime.now(UTC) + timedelta(hours=3), "deploy x")
     assert "(0 min)" in lock.told(datetime.now(UTC))

@@ -53,6 +53,7 @@ def judge(changes: Sequence[Change], situation: Situation) -> list[Verdict]:
     """What is to be seen or refused among the changes."""
     return [
         *(v for change in changes for v in _judged(change, situation)),
+        *_rights_lost(changes, situation),
         *_jobs_lost(changes, situation),
     ]
 
@@ -82,7 +83,8 @@ def _judged(change: Change, situation: Situation) -> Iterator[Verdict]:
 
 def _danger(change: Change, situation: Situation) -> str:
     """Why a change may lose data; empty when it cannot."""
-    if holds_data(change.key) and change.action in _DESTROYS:
+    protected = change.key in situation.policy.guard.protected
+    if change.action in _DESTROYS and (holds_data(change.key) or protected):
         return f"{change.action} loses what it holds"
     if change.kind == "pipelines":
         return next((r for f in change.fields if (r := _pipeline_danger(f))), "")
@@ -102,12 +104,20 @@ def _pipeline_danger(changed: Field) -> str:
 
 
 def _refreshes(change: Change, tree: Section) -> bool:
-    changed = any(
-        f.path.endswith(".full_refresh") and f.new and not f.is_drift for f in change.fields
-    )
+    new = [f for f in change.fields if not f.is_drift and _has_refresh(f.path, f.new)]
+    if any(not _has_refresh(f.path, f.old) for f in new):
+        return True
     job = tree.section("resources").section("jobs").section(change.key.partition(".")[2])
-    tasks = (task.section("pipeline_task") for task, _ in job.items_of("tasks").sections())
-    return changed or (change.action == "create" and any(t.get("full_refresh") for t in tasks))
+    return change.action in ("create", "recreate") and _has_refresh("", job)
+
+
+def _has_refresh(path: str, value: Any) -> bool:
+    """Whether a full refresh is asked for at any depth, as in a task of `for_each_task`."""
+    if isinstance(value, Mapping):
+        return any(_has_refresh(key, entry) for key, entry in value.items())
+    if isinstance(value, list):
+        return any(_has_refresh("", entry) for entry in value)
+    return path.rpartition(".")[2] == "full_refresh" and bool(value)
 
 
 def _permitted(key: str, danger: str, situation: Situation) -> Verdict:
@@ -153,6 +163,16 @@ def _rights(change: Change, situation: Situation) -> Iterator[Verdict]:
         reason = _right(changed)
         if reason:
             yield _right_verdict(change.key, f"{reason}: {changed.path}", refuses, situation)
+
+
+def _rights_lost(changes: Sequence[Change], situation: Situation) -> Iterator[Verdict]:
+    """All rights on something that stays."""
+    gone = {c.key for c in changes if c.action == "delete"}
+    refuses = situation.policy.guard.rights.get(situation.target) == "refuse" and not situation.back
+    for key in sorted(gone):
+        owner, _, last = key.rpartition(".")
+        if last in ("permissions", "grants") and owner not in gone:
+            yield _right_verdict(key, "everybody loses their rights", refuses, situation)
 
 
 def _right_verdict(key: str, reason: str, refuses: bool, situation: Situation) -> Verdict:

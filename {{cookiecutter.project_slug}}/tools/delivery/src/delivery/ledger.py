@@ -34,6 +34,7 @@ Kind = Literal[
 SCHEMA = 1
 NO_RELEASE = "none"  # what stands for the release in events that are about the target
 _NAME = re.compile(r"(\d{8})-([a-z_]+)-(\d{4}\.\d\d\.\d\d-g[0-9a-f]{8}|none)\.json")
+_VANISHING = 2.0  # seconds in which a lock may come and go between two looks
 _START = "0" * 64  # the digest before the first event
 
 
@@ -202,7 +203,7 @@ class Ledger:
                     f"{document['schema_']}, expected at most {SCHEMA}: update the delivery tool"
                 )
             event = Event.model_validate(document)
-        except (ValueError, ValidationError, AttributeError):
+        except (ValueError, TypeError, ValidationError, AttributeError, RecursionError):
             raise self._tampered(f"event {name.seq} is no event") from None
         if (event.seq, event.kind, event.release) != (name.seq, name.kind, name.release):
             raise self._tampered(f"event {name.seq} says it is {event.seq}, {event.kind}")
@@ -259,7 +260,8 @@ class Ledger:
             return None
         try:
             told = json.loads(content)
-            return Lock(**{**told, "at": datetime.fromisoformat(told["at"])})
+            at = datetime.fromisoformat(told["at"])
+            return Lock(**{**told, "at": at if at.tzinfo else at.replace(tzinfo=UTC)})
         except (ValueError, KeyError, TypeError):
             return Lock("", "somebody", "", datetime.fromtimestamp(0, UTC), "an unreadable lock")
 
@@ -305,7 +307,13 @@ class Ledger:
                 )
             if held:
                 waiting(held.told(_now()))
-                time.sleep(min(5.0, max(0.1, end - time.monotonic())))
+            elif time.monotonic() >= end + _VANISHING:
+                raise DeliveryError(
+                    f"lock of {self.target.name}: {self._lock} can be neither written nor read\n"
+                    "    Ask for the right to write to this folder.",
+                    Exit.FAILED,
+                )
+            time.sleep(min(5.0, max(0.1, end - time.monotonic())))
 
     def _body(self, name: Name) -> bytes:
         if name not in self._bodies:

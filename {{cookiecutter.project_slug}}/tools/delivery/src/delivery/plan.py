@@ -65,8 +65,7 @@ class Change(_Frozen):
     @property
     def is_code(self) -> bool:
         """Nothing but the release's code changes."""
-        fields = [field for field in self.fields if not field.is_drift]
-        return self.action == "update" and bool(fields) and all(f.is_code for f in fields)
+        return self.action == "update" and bool(self.fields) and all(f.is_code for f in self.fields)
 
     @property
     def is_drift(self) -> bool:

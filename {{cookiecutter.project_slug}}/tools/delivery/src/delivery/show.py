@@ -28,8 +28,8 @@ def _plan_lines(plan: Plan) -> Iterator[str]:
     for change in plan.changes:
         if not change.is_code:
             yield from _change_lines(change)
-    yield from (f"[cyan]=[/] {key} is kept" for key in plan.retained)
-    yield from (f"[bold]{v.verdict}[/] {v.key}: {escape(v.reason)}" for v in plan.verdicts)
+    yield from (f"[cyan]=[/] {escape(key)} is kept" for key in plan.retained)
+    yield from (f"[bold]{v.verdict}[/] {escape(f'{v.key}: {v.reason}')}" for v in plan.verdicts)
     counts = plan.counts()
     yield (
         f"{counts['create']} to create, {counts['update']} to change, "
@@ -40,7 +40,7 @@ def _plan_lines(plan: Plan) -> Iterator[str]:
 
 def _change_lines(change: Change) -> Iterator[str]:
     drift = " [magenta](changed by hand, put back)[/]" if change.is_drift else ""
-    yield f"{_SIGNS.get(change.action, '[yellow]~[/]')} {change.action} {change.key}{drift}"
+    yield f"{_SIGNS.get(change.action, '[yellow]~[/]')} {change.action} {escape(change.key)}{drift}"
     for changed in change.fields[:_MOST_FIELDS]:
         before = changed.remote if changed.is_drift else changed.old
         yield f"    {escape(f'{changed.path}: {before!r} → {changed.new!r}')}"
@@ -106,7 +106,7 @@ def drift_as_text(target: str, found: Sequence[Drift]) -> str:
 
 
 def _drift_lines(drift: Drift) -> Iterator[str]:
-    yield f"[yellow]◆[/] {drift.key}: {escape(drift.what)}"
+    yield f"[yellow]◆[/] {escape(f'{drift.key}: {drift.what}')}"
     if drift.delivered != drift.found:
         yield f"    delivered {escape(repr(drift.delivered))}, found {escape(repr(drift.found))}"
     if drift.adopt:

@@ -45,7 +45,8 @@ def emit(output: Output, document: Any, text: str) -> None:
     if output is Output.JSON:
         print(json.dumps(document, indent=2, default=str))
     else:
-        Console(highlight=False, soft_wrap=True).print(text)
+        plain = text.replace("\x1b", "")  # data must not steer the terminal
+        Console(highlight=False, soft_wrap=True).print(plain)
 
 
 def say(text: str) -> None:

@@ -90,7 +90,7 @@ def read_archive(content: bytes, name: str) -> tuple[Archive, dict[str, bytes]]:
     try:
         files = dict(_entries(content, name))
         manifest = Manifest.model_validate_json(files.pop(FILE))
-    except (tarfile.TarError, zlib.error, OSError, EOFError, ValueError) as error:
+    except (tarfile.TarError, zlib.error, ArithmeticError, OSError, EOFError, ValueError) as error:
         raise _refused(name, _short(error)) from None
     except KeyError:
         raise _refused(name, f"it has no {FILE}") from None
@@ -105,10 +105,13 @@ def open_archive(content: bytes, folder: Path, name: str) -> Opened:
         DeliveryError: the archive is not what its manifest says.
     """
     archive, files = read_archive(content, name)
-    for path, data in files.items():
-        file = folder / path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(data)
+    try:
+        for path, data in files.items():
+            file = folder / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(data)
+    except OSError as error:
+        raise _refused(name, f"{path[:80]}: {error.strerror}") from None
     return Opened(archive.manifest, folder)
 
 
@@ -136,7 +139,8 @@ def _is_plain(entry: tarfile.TarInfo) -> bool:
     """A file below the folder; a link or a device, `/` or `..` could reach out of it."""
     path = PurePosixPath(entry.name)
     parts_ok = ".." not in path.parts and not path.is_absolute() and "\\" not in entry.name
-    return entry.isreg() and parts_ok and ":" not in entry.name and str(path) == entry.name
+    plain = entry.type in (tarfile.REGTYPE, tarfile.AREGTYPE) and not entry.issparse()
+    return plain and parts_ok and ":" not in entry.name and str(path) == entry.name
 
 
 def _verify(manifest: Manifest, files: Mapping[str, bytes], name: str) -> None:

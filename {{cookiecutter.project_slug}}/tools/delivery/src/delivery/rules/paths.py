@@ -42,7 +42,8 @@ def _named(key: str, text: str, mark: Mark) -> str | None:
         return None
     parts: list[str] = []
     for step in (*PurePosixPath(mark.file).parent.parts, *PurePosixPath(text).parts):
-        parts = parts[:-1] if step == ".." else [*parts, step]
+        inside = step == ".." and parts and parts[-1] != ".."
+        parts = parts[:-1] if inside else [*parts, step]
     return "/".join(parts)
 
 

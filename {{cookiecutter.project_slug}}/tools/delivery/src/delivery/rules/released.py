@@ -59,7 +59,7 @@ def _target_rules(
     bundle: Bundle, name: str, tree: Section, scheduled: bool
 ) -> Iterator[tuple[bool, str]]:
     target, variables = bundle.target(name), bundle.target(name).section("variables")
-    ids = [variables.get(v) for v in ("deployer", "runner", "planner")]
+    ids = [str(variables.get(v)) for v in ("deployer", "runner", "planner")]
     workspace, pause = (
         target.section("workspace"),
         tree.section("presets").get("trigger_pause_status"),
