@@ -132,6 +132,7 @@ resources:
       display_name: Overview
       warehouse_id: abc
       file_path: ../../src/overview.lvdash.json
+      permissions: [{level: CAN_READ, group_name: users}]
 """,
     "src/stream.py": "x = 1\n",
     "src/report.py": "# Databricks notebook source\nprint(1)\n",
