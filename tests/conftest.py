@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import shutil
 import socket
 from collections.abc import Callable, Iterator
@@ -13,7 +12,7 @@ from typing import Any
 import pytest
 import standin
 from baking import QUESTIONS, Baked, export, export_repository, name_of, option_sets
-from delivering import MORE, Lake, furnish, lock_file, prepare
+from delivering import MORE, Lake, furnish, hold, lock_file, prepare, restore
 from workspace import Workspace
 
 Bake = Callable[..., Baked]
@@ -131,18 +130,18 @@ def workspace(source: Source) -> Iterator[Workspace]:
 
 
 @pytest.fixture
-def lake(source: Source, workspace: Workspace, programs: Path, tmp_path: Path) -> Lake:
+def lake(
+    source: Source,
+    workspace: Workspace,
+    programs: Path,
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Lake:
     """A checkout of the project on a fresh machine; nothing is deployed."""
     path = tmp_path / source.path.name
     shutil.copytree(source.path, path, symlinks=True)
-    return Lake(path, workspace, programs, tmp_path / "home")
-
-
-# What a workspace holds, apart from who is known there and what goes wrong.
-_HOLDINGS = (
-    "catalogs", "dashboards", "grants", "jobs", "models", "permissions", "pipelines", "published",
-    "runs", "schemas", "secret_scopes", "tree", "volumes",
-)  # fmt: skip
+    bytecode = tmp_path_factory.getbasetemp() / "bytecode"
+    return Lake(path, workspace, programs, tmp_path / "home", bytecode=bytecode)
 
 
 @pytest.fixture(scope="session")
@@ -157,13 +156,11 @@ def holdings(
         furnish(one, path.name)
         lake = Lake(path, one, programs, folder / "home")
         lake.done("deploy", "staging", "--first", "--archive", source.first)
-        return {name: copy.deepcopy(getattr(one, name)) for name in _HOLDINGS}
+        return hold(one)
 
 
 @pytest.fixture
 def delivered(lake: Lake, holdings: dict[str, Any]) -> Lake:
     """The project after its first delivery to staging."""
-    for name, value in holdings.items():
-        setattr(lake.workspace, name, copy.deepcopy(value))
-    lake.workspace.files = lake.workspace.tree.files
+    restore(lake.workspace, holdings)
     return lake

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import hashlib
 import json
 import os
 import re
@@ -10,9 +12,11 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+import yaml
 from baking import Baked, commit, environment, expect_success, git
 from workspace import Workspace
 
@@ -86,6 +90,7 @@ class Lake:
         programs: the folder of the CLI.
         home: where the machine's user keeps things; another one is another machine.
         extra: variables that every command gets.
+        bytecode: where Python keeps what it compiled; shared, it saves a second a test.
     """
 
     path: Path
@@ -93,6 +98,7 @@ class Lake:
     programs: Path
     home: Path
     extra: dict[str, str] = field(default_factory=dict)
+    bytecode: Path | None = None
 
     @property
     def name(self) -> str:
@@ -114,7 +120,7 @@ class Lake:
             "XDG_CACHE_HOME": str(self.home / "cache"),
             "PYTHONPATH": sources,
             "PYTHONDONTWRITEBYTECODE": "",
-            "PYTHONPYCACHEPREFIX": str(self.home.parent / "bytecode"),
+            "PYTHONPYCACHEPREFIX": str(self.bytecode or self.home.parent / "bytecode"),
             "DATABRICKS_AUTH_TYPE": "pat",
             "DATABRICKS_HOST": self.workspace.url,
             "DATABRICKS_TOKEN": self.workspace.token(who),
@@ -269,3 +275,90 @@ def furnish(workspace: Workspace, name: str) -> None:
         workspace.grant_folder(root, "deployer", "CAN_MANAGE")
         for reader in ("runner", "planner"):
             workspace.grant_folder(root, reader, "CAN_READ")
+
+
+# What a workspace holds, apart from who is known there and what goes wrong.
+_HOLDINGS = (
+    "catalogs", "dashboards", "grants", "jobs", "models", "permissions", "pipelines", "published",
+    "runs", "schemas", "secret_scopes", "tree", "volumes",
+)  # fmt: skip
+
+
+def hold(workspace: Workspace) -> dict[str, Any]:
+    """All that a workspace holds."""
+    return {name: copy.deepcopy(getattr(workspace, name)) for name in _HOLDINGS}
+
+
+def restore(workspace: Workspace, held: Mapping[str, Any]) -> None:
+    """Make a workspace hold what it, or another one, held then."""
+    for name, value in held.items():
+        setattr(workspace, name, copy.deepcopy(value))
+    workspace.files = workspace.tree.files
+
+
+def add_jobs(path: Path, count: int, domains: int = 20) -> None:
+    """Declare many jobs of two tasks, in folders of their own domains."""
+    for domain in range(min(domains, count)):
+        name = f"area{domain:02d}"
+        keys = [f"{name}_job{number}" for number in range(domain, count, domains)]
+        file = path / f"resources/{name}/jobs.yml"
+        file.parent.mkdir(parents=True)
+        jobs = {key: _job(key, name) for key in keys}
+        file.write_text(yaml.safe_dump({"resources": {"jobs": jobs}}), encoding="utf-8")
+    policy = path / "delivery.yml"
+    text = policy.read_text(encoding="utf-8")
+    proofs = "".join(f"    area{d:02d}: area{d:02d}_job{d}\n" for d in range(min(domains, count)))
+    policy.write_text(text.replace("  jobs:\n", f"  jobs:\n{proofs}", 1), encoding="utf-8")
+
+
+def _job(key: str, domain: str) -> dict[str, Any]:
+    task = {
+        "environment_key": "default",
+        "python_wheel_task": {
+            "package_name": "lakehouse",
+            "entry_point": "lakehouse",
+            "named_parameters": {
+                "task": "flights.gold",
+                "catalog": "${var.catalog}",
+                **{layer: f"flights_{layer}" for layer in ("bronze", "silver", "gold")},
+            },
+        },
+    }
+    wheel = "${workspace.file_path}/dist/${var.wheel}"
+    return {
+        "name": key,
+        "tags": {"project": "${bundle.name}", "domain": domain},
+        "permissions": "${var.job_permissions}",
+        "email_notifications": {"on_failure": ["${var.owner}"]},
+        "tasks": [{"task_key": name, **copy.deepcopy(task)} for name in ("one", "two")],
+        "environments": [
+            {
+                "environment_key": "default",
+                "spec": {"environment_version": "4", "dependencies": [wheel]},
+            }
+        ],
+    }
+
+
+def write_history(lake: Lake, target: str, releases: int) -> None:
+    """Put events before those that a target has, as if so many releases had been delivered."""
+    folder, files = f"{lake.root(target)}/ledger/", lake.workspace.files
+    names = sorted(n for n in files if re.match(rf"{folder}\d{{8}}-", n))
+    kept = {name: files.pop(name) for name in names}
+    last = [json.loads(kept[name]) for name in names if not name.endswith(".state.json")]
+    told = [{**e, **_earlier(number)} for number in range(releases) for e in last]
+    previous = 64 * "0"
+    for seq, event in enumerate([*told, *last], start=1):
+        body = json.dumps({**event, "seq": seq, "previous": previous}).encode()
+        stem = f"-{event['kind']}-{event['release']}"
+        files[f"{folder}{seq:08d}{stem}.json"] = body
+        state = kept.get(f"{folder}{event['seq']:08d}{stem}.state.json")
+        if state:
+            files[f"{folder}{seq:08d}{stem}.state.json"] = state
+        previous = hashlib.sha256(body).hexdigest()
+
+
+def _earlier(number: int) -> dict[str, str]:
+    """What an event of an earlier release says instead."""
+    day = date(2023, 1, 1) + timedelta(days=number)
+    return {"release": f"{day:%Y.%m.%d}-g{number:08x}", "at": f"{day}T00:00:00Z"}

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from baking import git
 from conftest import Source
-from delivering import Lake
+from delivering import Lake, add_jobs, write_history
 
 
 def run_of(archive: Path) -> str:
@@ -48,6 +48,22 @@ def test_a_job_deleted_by_hand_is_drift(delivered: Lake) -> None:
 
 
 # --- status ---
+
+
+def test_a_large_lake_with_a_long_history_is_looked_at_with_few_calls(lake: Lake) -> None:
+    add_jobs(lake.path, 299)
+    lake.done("deploy", "staging", "--first", "--archive", lake.release("many"))
+    write_history(lake, "staging", 1000)
+    calls = lake.workspace.requests
+    calls.clear()
+    (status,) = lake.done("status", "staging", "--output", "json", who="planner").json
+    assert (len(status["jobs"]), status["health"], status["sync"]) == (300, "verified", "unknown")
+    others = [call for call in calls if "/jobs/runs/list" not in call.path]
+    assert len(others) < 60
+    calls.clear()
+    events = lake.done("history", "staging", "--limit", 4, "--output", "json", who="planner").json
+    assert [event["seq"] for event in events] == [3003, 3002, 3001, 3000]
+    assert len(calls) < 20
 
 
 def test_status_tells_what_runs_and_how_it_was_delivered(delivered: Lake, source: Source) -> None:

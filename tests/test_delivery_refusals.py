@@ -50,7 +50,7 @@ def saved(delivered: Lake, source: Source, tmp_path: Path) -> Path:
         ("release", "2026.01.01-g00000000", "edited"),
         ("expires", "2199-01-01T00:00:00Z", "edited"),
         ("changes", [], "edited"),
-        ("schema_", 2, "expected a plan made by"),
+        ("schema", 2, "expected a plan made by"),
     ],
 )
 def test_a_plan_that_was_edited_is_refused(
@@ -148,7 +148,7 @@ FORGERIES: dict[str, Callable[[bytes], bytes | None]] = {
     "garbage": lambda content: b"\x00",
     "edited": lambda content: _changed(content, actor="somebody"),
     "of another project": lambda content: _changed(content, project="x"),
-    "newer": lambda content: _changed(content, schema_=99),
+    "newer": lambda content: _changed(content, schema=99),
 }
 
 

@@ -30,6 +30,40 @@ def test_a_release_goes_from_staging_to_prod_with_its_receipt(
         fetched["release"], "verified", "in sync", "ana",
     )  # fmt: skip
     assert lake.leftovers("prod") == []
+    _spare_staging(lake)
+
+
+def _spare_staging(lake: Lake) -> None:
+    """A release that leaves staging out of its own policy still needs staging's word."""
+    branch = '    staging: "main"\n'
+    lake.edit("delivery.yml", branch, "")
+    archive = lake.code("without staging")
+    plan = lake.done("plan", "prod", "--archive", archive, "--output", "json").json
+    (verdict,) = [v for v in plan["verdicts"] if v["key"] == "policy"]
+    assert verdict["verdict"] == "refuse"
+    assert verdict["reason"].startswith("no receipt of staging")
+    allow = "allow: [{key: promotion, reason: one target is enough, until: 2099-12-31}]"
+    lake.edit("delivery.yml", "allow: []", allow)
+    plan = lake.done("plan", "prod", "--archive", lake.code("allowed"), "--output", "json").json
+    assert [(v["key"], v["verdict"]) for v in plan["verdicts"]] == [("promotion", "allow")]
+
+
+def test_a_protection_holds_for_the_release_that_lifts_it_and_no_longer(
+    delivered: Lake,
+) -> None:
+    protected = "  protected: [volumes.flights_landing]"
+    lifted = next(
+        line for line in (delivered.path / "delivery.yml").read_text(encoding="utf-8").splitlines()
+        if line.startswith("  protected:")
+    )  # fmt: skip
+    stored = []
+    for line, other in ((lifted, protected), (protected, lifted)):
+        delivered.edit("delivery.yml", line, other)
+        delivered.done("deploy", "staging", "--archive", delivered.code(other))
+        events = delivered.done("history", "staging", "--output", "json").json
+        event = next(event for event in events if event["kind"] == "deployed")
+        stored.append(event["detail"]["policy"]["guard"]["protected"])
+    assert stored == [["volumes.flights_landing"], []]
 
 
 def test_what_runs_and_is_verified_is_not_delivered_again(lake: Lake, source: Source) -> None:

@@ -96,3 +96,11 @@ def test_other_targets_may_have_it(project: Path, edit: Edit) -> None:
     assert [*forbidden(load(project), "prod")] == []
     (finding,) = forbidden(load(project), "dev")
     assert (finding.file, finding.line) == ("targets/dev.yml", 4)
+
+
+@pytest.mark.parametrize("tree", [{"resources": [1]}, {"sync": "abc"}, {"workspace": ["x"]}])
+def test_what_is_of_another_form_is_left_to_the_cli(
+    project: Path, monkeypatch: pytest.MonkeyPatch, tree: dict[str, Any]
+) -> None:
+    reads(monkeypatch, tree)
+    refuse_forbidden(project, "prod")

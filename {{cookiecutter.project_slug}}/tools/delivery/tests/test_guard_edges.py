@@ -1,9 +1,13 @@
 """The guard, where the other tests leave room."""
 
 from datetime import date, datetime, timedelta, timezone
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from delivery.bundle_cli import CliError
+from delivery.deploy import _rest
 from delivery.guard import judge, used_up
 from delivery.plan import Change
 from delivery.policy import Allow
@@ -90,3 +94,88 @@ def test_a_lost_job_that_is_named_may_go_and_the_others_may_not() -> None:
     found = judge(changes, situation(state=state, named={"jobs.j0": "old"}))
     assert [(v.key, v.verdict) for v in found] == [("jobs.j0", "allow"), ("jobs.j1", "refuse")]
     assert found[0].reason == "2 of 4 jobs would be deleted; named: old"
+
+
+EVERYONE = "[group_name='users']"
+
+
+def test_rights_that_are_created_are_judged_like_those_that_change() -> None:
+    wide = Change(
+        key="jobs.x.permissions", action="create", fields=field(EVERYONE, new="CAN_MANAGE")
+    )
+    assert verdicts(wide) == [("mark", f"everyone may manage it: {EVERYONE}")]
+    given = Change(
+        key="jobs.x.permissions", action="create", fields=field(EVERYONE, new="CAN_VIEW")
+    )
+    assert verdicts(given) == [("mark", f"gets a right: {EVERYONE}")]
+
+
+def test_the_first_rights_of_something_new_are_no_widening_unless_they_are_too_wide() -> None:
+    for level, expected in (("CAN_VIEW", []), ("CAN_MANAGE", ["jobs.x.permissions"])):
+        rights = Change(
+            key="jobs.x.permissions", action="create", fields=field(EVERYONE, new=level)
+        )
+        found = judge([Change(key="jobs.x", action="create"), rights], situation())
+        assert [verdict.key for verdict in found] == expected
+
+
+def test_an_exception_is_not_spent_on_what_would_be_marked_alone() -> None:
+    allow = Allow(key=RIGHT.key, reason="asked for", until=date(2026, 12, 1))
+    given = situation(policy(allow))
+    found = judge([RIGHT], given)
+    assert [verdict.verdict for verdict in found] == ["mark"]
+    assert used_up(found, given) == []
+
+
+RELEASES = [f"/x/releases/2026.11.2{n}-g0123456{n}/files/src" for n in (1, 2)]
+
+
+@pytest.mark.parametrize(
+    ("path", "old", "new"),
+    [
+        ("libraries[0].file.path", f"{RELEASES[0]}/a.py", f"{RELEASES[1]}/b.py"),
+        (
+            "libraries",
+            [{"file": {"path": "a"}}, {"file": {"path": "b"}}],
+            [{"file": {"path": "a"}}],
+        ),
+        ("libraries[1]", {"file": {"path": "b"}}, None),
+    ],
+)
+def test_a_library_that_is_replaced_is_as_good_as_removed(path: str, old: Any, new: Any) -> None:
+    change = Change(key="pipelines.x", action="update", fields=field(path, old, new, old))
+    ((verdict, reason),) = verdicts(change)
+    assert verdict == "refuse"
+    assert "a library is removed or replaced" in reason
+
+
+def test_libraries_of_another_release_or_place_are_the_same() -> None:
+    moved = field("libraries[0].file.path", f"{RELEASES[0]}/a.py", f"{RELEASES[1]}/a.py")
+    assert verdicts(Change(key="pipelines.x", action="update", fields=moved)) == []
+    shifted = [
+        *field("libraries[0].file.path", "a", "new"),
+        *field("libraries[1]", None, {"file": {"path": "a"}}),
+    ]
+    assert verdicts(Change(key="pipelines.x", action="update", fields=shifted)) == []
+
+
+@pytest.mark.parametrize(
+    ("planned", "left", "fails"),
+    [
+        ([], {"resources.jobs.x": {"action": "create"}}, False),
+        (["volumes.x"], {"resources.volumes.x": {"action": "delete"}}, False),
+        ([], {"resources.volumes.x": {"action": "recreate"}}, True),
+    ],
+)
+def test_a_second_try_destroys_nothing_that_was_not_judged(
+    planned: list[str], left: dict[str, Any], fails: bool
+) -> None:
+    changes = [Change(key=key, action="delete") for key in planned]
+    prepared: Any = SimpleNamespace(
+        plan=SimpleNamespace(changes=changes), cli=SimpleNamespace(plan=lambda: {"plan": left})
+    )
+    if fails:
+        with pytest.raises(CliError, match="it broke"):
+            _rest(prepared, CliError("deploy", "it broke"))
+    else:
+        assert _rest(prepared, CliError("deploy", "it broke")) == {"plan": left}

@@ -70,7 +70,7 @@ def _edited(content: bytes, **changes: Any) -> bytes:
         (lambda c: _edited(c, more="x"), "event 2 is no event"),
         (lambda c: b"\x00", "event 2 is no event"),
         (lambda c: b"[]", "event 2 is no event"),
-        (lambda c: _edited(c, schema_=2), "schema 2, expected at most 1: update"),
+        (lambda c: _edited(c, schema=2), "schema 2, expected at most 1: update"),
     ],
 )
 def test_a_changed_event_is_told(

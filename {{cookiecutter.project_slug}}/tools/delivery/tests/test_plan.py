@@ -169,7 +169,7 @@ def test_a_plan_that_waited_too_long_is_refused(tmp_path: Path) -> None:
         read_plan(file, NOW + timedelta(hours=73))
 
 
-@pytest.mark.parametrize("text", ["", "{}", "[]", "null", '{"plan": {"schema_": 2}}', "\x00"])
+@pytest.mark.parametrize("text", ["", "{}", "[]", "null", '{"plan": {"schema": 2}}', "\x00"])
 def test_what_is_no_plan_is_told(tmp_path: Path, text: str) -> None:
     file = tmp_path / "plan.json"
     file.write_text(text, encoding="utf-8")
@@ -188,6 +188,6 @@ def test_everything_that_moved_is_named() -> None:
     assert moved(plan(), plan(made=NOW + timedelta(1))) == []
     assert moved(plan(), fresh) == [
         "serial: approved 3, now 4",
-        "jobs.a: approved create, now nothing",
+        "jobs.a: approved create of content x, now nothing",
         "jobs.b: approved nothing, now update timeout: 7 → 2",
     ]

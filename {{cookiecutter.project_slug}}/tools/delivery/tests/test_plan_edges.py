@@ -139,3 +139,62 @@ def test_the_file_of_a_plan_names_the_digest_that_is_approved(tmp_path: Path) ->
     file.write_text(json.dumps(document), encoding="utf-8")
     with pytest.raises(DeliveryError, match="the plan was edited after it was made"):
         read_plan(file, NOW)
+
+
+GRANTS = {"__embed__": [{"principal": "users", "privileges": ["SELECT"]}]}
+LEVELS = {"__embed__": [{"level": "CAN_VIEW", "group_name": "users"},
+                        {"level": "IS_OWNER", "service_principal_name": "d"}]}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("schemas.x.grants", GRANTS, [("[principal='users']", ["SELECT"])]),
+        ("jobs.x.permissions", LEVELS, [("[group_name='users']", "CAN_VIEW")]),
+        ("secret_scopes.x.permissions", {"acls": [{"principal": "users", "permission": "READ"}]},
+         [("[principal='users']", "READ")]),
+    ],
+)  # fmt: skip
+def test_rights_that_are_created_are_listed(key: str, value: Any, expected: Any) -> None:
+    created = {"action": "create", "new_state": {"value": value}}
+    (change,) = normalised({"plan": {f"resources.{key}": created}}, {"d"})
+    assert [(field.path, field.new) for field in change.fields] == expected
+
+
+def test_a_plan_of_the_cli_without_a_new_state_is_read() -> None:
+    created = one("jobs.a", {"action": "create", "new_state": None})
+    assert created == Change(key="jobs.a", action="create")
+
+
+def test_a_plan_that_says_no_time_zone_or_is_too_deep_is_none(tmp_path: Path) -> None:
+    file = tmp_path / "plan.json"
+    plan().write(file)
+    document = json.loads(file.read_text(encoding="utf-8"))
+    document["plan"]["expires"] = "2026-11-26T00:00:00"
+    for text in (json.dumps(document), "[" * 100_000):
+        file.write_text(text, encoding="utf-8")
+        with pytest.raises(DeliveryError, match="expected a plan made by"):
+            read_plan(file, NOW)
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [("env.password[0]", "x"), ("conf.['fs.account.key.lake.net']", "x"), ("password", 12345)],
+)
+def test_a_secret_is_hidden_in_a_list_by_a_dotted_name_and_as_a_number(
+    path: str, value: Any
+) -> None:
+    change = one(
+        "jobs.a", {"action": "update", "changes": {path: {"action": "update", "new": value}}}
+    )
+    assert change is not None
+    assert change.fields[0].new == "(hidden)"
+
+
+def test_other_content_under_the_same_action_is_told() -> None:
+    before, after = (
+        plan(changes=[Change(key="jobs.a", action="create", value=c * 64)]) for c in "ab"
+    )
+    assert moved(before, after) == [
+        "jobs.a: approved create of content aaaaaaaa, now create of content bbbbbbbb"
+    ]

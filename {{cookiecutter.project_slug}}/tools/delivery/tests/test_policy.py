@@ -50,7 +50,7 @@ def policy(project: Path, edit: Edit, text: str) -> Policy:
 
 def test_defaults_are_safe(project: Path) -> None:
     found = load_policy(project)
-    assert found.approval == {"prod": "environment"}
+    assert (found.approval_of("staging"), found.approval_of("prod")) == ("none", "environment")
     assert found.released == ("staging", "prod")
     assert (found.source("staging"), found.source("prod"), found.source("dev")) == (
         None, "staging", None,

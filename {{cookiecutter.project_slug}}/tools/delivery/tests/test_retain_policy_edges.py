@@ -56,3 +56,46 @@ def test_the_root_is_the_nearest_folder_with_a_bundle(tmp_path: Path) -> None:
     assert find_root(inner) == tmp_path
     (tmp_path / "a" / "databricks.yml").touch()
     assert find_root(inner) == tmp_path / "a"
+
+
+def test_a_freeze_ends_after_it_begins() -> None:
+    with pytest.raises(ValueError, match="the last day 2026-12-01 before the first, 2026-12-24"):
+        Freeze(first=date(2026, 12, 24), last=date(2026, 12, 1), targets=["prod"], reason="x")
+
+
+def given(**changes: object) -> Policy:
+    return Policy.model_validate({**policy().model_dump(mode="json"), **changes})
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"approval": {"production": "none"}},
+        {"guard": {"rights": {"production": "refuse"}}},
+        {"freezes": [{"first": "2026-12-20", "last": "2026-12-24", "targets": ["production"],
+                      "reason": "x"}]},
+    ],
+)  # fmt: skip
+def test_a_target_that_is_none_is_told_and_does_not_silently_hold_nothing(
+    changes: dict[str, object],
+) -> None:
+    with pytest.raises(ValueError, match="given production, expected one of prod"):
+        given(**changes)
+
+
+def test_a_pattern_that_is_no_expression_is_told() -> None:
+    with pytest.raises(ValueError, match=r"given \(x, expected a regular expression"):
+        given(naming={"keys": "(x"})
+
+
+def targets(*names: str) -> Policy:
+    branches = {"integration": "main", "targets": dict.fromkeys(names, "main"), "prefixes": ["x"]}
+    return given(branches=branches)
+
+
+def test_the_last_target_asks_for_approval_whatever_it_is_called() -> None:
+    live = targets("test", "live")
+    assert [live.approval_of(t) for t in ("test", "live")] == ["none", "environment"]
+    free = live.model_copy(update={"approval": {"live": "none"}})
+    assert free.approval_of("live") == "none"
+    assert free.stricter(live).approval_of("live") == "environment"

@@ -201,6 +201,39 @@ def test_a_repository_is_known_however_it_is_addressed(address: str) -> None:
     assert _place(address) == ("example.com", "team/lake")
 
 
+@pytest.mark.parametrize(
+    "address",
+    ["", "/srv/git/lake.git", "../lake", "lake", "file:///srv/git/lake.git", "C:\\git\\lake",
+     "C:/git/lake"],
+)  # fmt: skip
+def test_a_folder_of_this_machine_is_no_other_repository(address: str) -> None:
+    assert _place(address) is None
+
+
+def test_a_password_may_have_a_slash() -> None:
+    assert _place("https://user:wo/rd@example.com/team/lake") == ("example.com", "team/lake")
+
+
+def test_a_job_that_a_target_changes_stays_in_its_domain(project: Path, edit: Edit) -> None:
+    change = "    resources: {jobs: {shop_daily: {timeout_seconds: 60}}}\n    presets:"
+    for target in (STAGING, PROD):
+        edit(target, "    presets:", change)
+    assert [message for _, message in found(project, "convention")] == []
+
+
+def test_a_resource_stands_in_the_folder_of_a_domain(project: Path, edit: Edit) -> None:
+    edit("databricks.yml", "variables:", "resources: {volumes: {x: {name: x}}}\nvariables:")
+    told = [message for _, message in found(project, "convention")]
+    assert told == ["volumes.x: given databricks.yml, expected a file in resources/DOMAIN/"]
+
+
+def test_a_host_that_is_missing_is_told(project: Path, edit: Edit) -> None:
+    edit(PROD, "      host: https://prod.example.com\n", "")
+    assert [message for _, message in found(project, "placeholder")] == [
+        "prod: host is not set yet"
+    ]
+
+
 def test_no_credentials_of_an_address_are_told(project: Path, edit: Edit) -> None:
     edit(POLICY, "  name: Demo", "  name: Demo\n  url: https://example.com/team/lake")
     who = "user:word"

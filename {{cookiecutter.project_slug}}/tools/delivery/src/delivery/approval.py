@@ -18,7 +18,7 @@ def check_approval(
     Raises:
         DeliveryError: the target asks for an approval, and there is none.
     """
-    mode = policy.approval.get(target, "none")
+    mode = policy.approval_of(target)
     if mode == "dispatch" and not digest:
         raise _refused(target, mode, "the digest of the plan: --plan-digest …")
     if mode == "environment":

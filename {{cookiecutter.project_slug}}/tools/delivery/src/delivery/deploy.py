@@ -8,9 +8,10 @@ from typing import Any
 
 from delivery.bundle_cli import CliError
 from delivery.errors import DeliveryError, Exit
-from delivery.ledger import Event, Lock, Name
+from delivery.guard import DESTROYS
+from delivery.ledger import Event, Lock, Name, StateOf
 from delivery.notify import notify
-from delivery.plan import Plan, moved
+from delivery.plan import Plan, moved, normalised
 from delivery.prepare import Preparation, Prepared, Wishes
 from delivery.release import Archive
 from delivery.site import Site
@@ -140,7 +141,7 @@ class Delivery:
             return self._way_back(lock, prepared, str(error), self.site.store.state().serial)
         failures = self._verified(prepared, deployed)
         if failures:
-            return self._way_back(lock, prepared, "; ".join(failures), deployed.serial)
+            return self._way_back(lock, prepared, "; ".join(failures), deployed.state.serial)
         event = self._write(lock, "verified", prepared, began)
         self.site.forget()
         return Result(prepared.plan.release, event, "delivered and verified")
@@ -175,7 +176,8 @@ class Delivery:
             prepared.cli.deploy(prepared.raw, force_lock=bool(held))
         except CliError as error:
             self.say(f"failed, trying once more: {error}")
-            prepared.cli.deploy(prepared.cli.plan(), force_lock=bool(self.site.store.lock_of_cli()))
+            rest = _rest(prepared, error)
+            prepared.cli.deploy(rest, force_lock=bool(self.site.store.lock_of_cli()))
 
     def _tidy(self) -> None:
         """Put away jobs that this deploy made and that no state knows: an answer was lost.
@@ -193,7 +195,7 @@ class Delivery:
 
     def _verified(self, prepared: Prepared, deployed: Event) -> list[str]:
         state = self.site.store.state()
-        return verify(self.site.workspace, prepared.policy.verify, state, deployed.id, self.say)
+        return verify(self.site.workspace, prepared.own.verify, state, deployed.id, self.say)
 
     def _way_back(self, lock: Lock, prepared: Prepared, reason: str, serial: int) -> Result:
         """Bring back what was verified before.
@@ -215,7 +217,7 @@ class Delivery:
             self._pause()
             outcome = f"going back was not possible, its jobs are paused: {error}"
         told = f"{release} failed on {target}: {reason}\n    {outcome}\n    {release} is blocked."
-        notify(prepared.policy, target, told)
+        notify(prepared.own, target, told)
         raise DeliveryError(told, Exit.FAILED)
 
     def _previous(self, prepared: Prepared, ours: bool) -> str:
@@ -224,7 +226,8 @@ class Delivery:
             names = self.site.ledger.names()
             last = self.site.ledger.read(names[-1]) if names else None
             raise DeliveryError(f"another deployed meanwhile: {last.actor if last else 'unknown'}")
-        refuse_irreversible(self.site, prepared.irreversible, prepared.plan.release)
+        irreversible = prepared.own.data.irreversible
+        refuse_irreversible(self.site, irreversible, prepared.plan.release)
         previous = self.site.ledger.standing().back()
         if not previous:
             raise DeliveryError("nothing was verified here before")
@@ -262,12 +265,25 @@ class Delivery:
             "approved_by": self.wishes.approved_by,
             "reason": self.wishes.reason,
             "cli_version": prepared.cli_version,
-            "lineage": state.lineage,
-            "serial": state.serial,
+            "state": StateOf(lineage=state.lineage, serial=state.serial),
             "changes": plan.counts(),
             "seconds": round(max(0.0, time.monotonic() - began), 1),
         }
         return self.site.ledger.append(lock, kind, plan.release, **{**told, **fields})
+
+
+def _rest(prepared: Prepared, failure: CliError) -> Mapping[str, Any]:
+    """What a failed try left to do, as the CLI plans it.
+
+    Raises:
+        CliError: it would destroy what the guard has not seen.
+    """
+    raw = prepared.cli.plan()
+    seen = {change.key for change in prepared.plan.changes if change.action in DESTROYS}
+    for change in normalised(raw, frozenset()):
+        if change.action in DESTROYS and change.key not in seen:
+            raise failure
+    return raw
 
 
 def _is_done(prepared: Prepared) -> bool:
@@ -281,8 +297,8 @@ def _detail(prepared: Prepared) -> dict[str, Any]:
     return {
         "retained": prepared.plan.retained,
         "used": list(prepared.allowed),
-        "policy": prepared.policy.model_dump(mode="json"),
-        "irreversible": prepared.irreversible,
+        "policy": prepared.own.model_dump(mode="json"),
+        "irreversible": prepared.own.data.irreversible,
         "time": prepared.archive.manifest.time,
         "before": running.running,
     }

@@ -44,13 +44,17 @@ def refuse_forbidden(folder: Path, target: str) -> None:
 
 def _found(tree: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
     yield from ((key,) for key in _KEYS if tree.get(key))
-    if (tree.get("resources") or {}).get("secrets"):
+    if _below(tree, "resources").get("secrets"):
         yield ("resources", "secrets")
-    if (tree.get("sync") or {}).get("paths") not in (None, ["."]):
+    if _below(tree, "sync").get("paths") not in (None, ["."]):
         yield ("sync", "paths")
-    for key in tree.get("workspace") or {}:
-        if key not in _WORKSPACE:
-            yield ("workspace", key)
+    yield from (("workspace", key) for key in _below(tree, "workspace") if key not in _WORKSPACE)
+
+
+def _below(tree: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    """A mapping of the tree; what is none is left to the CLI, which takes nothing else there."""
+    value = tree.get(key)
+    return value if isinstance(value, Mapping) else {}
 
 
 def _outside(tree: Section) -> list[str]:

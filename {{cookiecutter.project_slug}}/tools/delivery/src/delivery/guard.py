@@ -6,14 +6,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 from delivery.bundle import Section
-from delivery.plan import Change, Field, Verdict
+from delivery.plan import Change, Field, Verdict, without_release
 from delivery.policy import Allow, Policy
 
 # Everything else holds data, and so does a kind that nobody has heard of yet.
 HOLD_NO_DATA = frozenset(
     {"alerts", "clusters", "grants", "instance_pools", "jobs", "permissions", "sql_warehouses"}
 )
-_DESTROYS = ("delete", "recreate", "update_id")
+DESTROYS = ("delete", "recreate", "update_id")
 _PIPELINE_TABLES = ("catalog", "schema", "storage", "target")
 _EVERYONE = ("users", "account users")
 
@@ -51,8 +51,10 @@ class Situation:
 
 def judge(changes: Sequence[Change], situation: Situation) -> list[Verdict]:
     """What is to be seen or refused among the changes."""
+    created = {change.key for change in changes if change.action == "create"}
     return [
         *(v for change in changes for v in _judged(change, situation)),
+        *(v for change in changes for v in _rights(change, created, situation)),
         *_rights_lost(changes, situation),
         *_jobs_lost(changes, situation),
     ]
@@ -75,8 +77,6 @@ def _judged(change: Change, situation: Situation) -> Iterator[Verdict]:
     danger = _danger(change, situation)
     if danger:
         yield _permitted(change.key, danger, situation)
-    if change.kind in ("permissions", "grants"):
-        yield from _rights(change, situation)
     if change.key in situation.active:
         yield Verdict(key=change.key, verdict="mark", reason="has a run going on")
 
@@ -84,23 +84,36 @@ def _judged(change: Change, situation: Situation) -> Iterator[Verdict]:
 def _danger(change: Change, situation: Situation) -> str:
     """Why a change may lose data; empty when it cannot."""
     protected = change.key in situation.policy.guard.protected
-    if change.action in _DESTROYS and (holds_data(change.key) or protected):
+    if change.action in DESTROYS and (holds_data(change.key) or protected):
         return f"{change.action} loses what it holds"
     if change.kind == "pipelines":
-        return next((r for f in change.fields if (r := _pipeline_danger(f))), "")
+        return _pipeline_danger(change)
     if change.kind == "jobs" and _refreshes(change, situation.tree):
         return "full_refresh: true empties the pipeline's tables at every run"
     return ""
 
 
-def _pipeline_danger(changed: Field) -> str:
-    if changed.is_drift:
-        return ""
-    if changed.path in _PIPELINE_TABLES:
-        return f"another {changed.path} leaves the pipeline's tables behind"
-    if changed.path.startswith("libraries") and changed.new is None:
-        return "a library is removed: its tables are dropped"
-    return ""
+def _pipeline_danger(change: Change) -> str:
+    declared = [f for f in change.fields if not f.is_drift]
+    moved = next((f.path for f in declared if f.path in _PIPELINE_TABLES), "")
+    if moved:
+        return f"another {moved} leaves the pipeline's tables behind"
+    libraries = [f for f in declared if f.path.startswith("libraries")]
+    old, new = (
+        {leaf for values in side for leaf in _leaves(values)}
+        for side in ([f.old for f in libraries], [f.new for f in libraries])
+    )
+    return "a library is removed or replaced: its tables are dropped" if old - new else ""
+
+
+def _leaves(value: Any) -> Iterator[str]:
+    """The single values in a value, the same for every release."""
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, list):
+        yield from (leaf for entry in value for leaf in _leaves(entry))
+    elif value is not None:
+        yield without_release(value)
 
 
 def _refreshes(change: Change, tree: Section) -> bool:
@@ -157,38 +170,45 @@ def _renamed(key: str, changes: Sequence[Change], situation: Situation) -> str:
     return next((k for k in created if jobs.section(k.partition(".")[2]).get("name") == name), "")
 
 
-def _rights(change: Change, situation: Situation) -> Iterator[Verdict]:
-    refuses = situation.policy.guard.rights.get(situation.target) == "refuse" and not situation.back
+def _rights(change: Change, created: Set[str], situation: Situation) -> Iterator[Verdict]:
+    if change.kind not in ("permissions", "grants"):
+        return
+    of_new = change.key.rpartition(".")[0] in created
     for changed in change.fields:
-        reason = _right(changed)
-        if reason:
-            yield _right_verdict(change.key, f"{reason}: {changed.path}", refuses, situation)
+        reason = _wide(changed) or ("" if of_new else _right(changed))
+        if reason and not changed.is_drift:
+            yield _right_verdict(change.key, f"{reason}: {changed.path}", situation)
 
 
 def _rights_lost(changes: Sequence[Change], situation: Situation) -> Iterator[Verdict]:
     """All rights on something that stays."""
     gone = {c.key for c in changes if c.action == "delete"}
-    refuses = situation.policy.guard.rights.get(situation.target) == "refuse" and not situation.back
     for key in sorted(gone):
         owner, _, last = key.rpartition(".")
         if last in ("permissions", "grants") and owner not in gone:
-            yield _right_verdict(key, "everybody loses their rights", refuses, situation)
+            yield _right_verdict(key, "everybody loses their rights", situation)
 
 
-def _right_verdict(key: str, reason: str, refuses: bool, situation: Situation) -> Verdict:
-    if key in situation.named or situation.exception(key):
-        return Verdict(key=key, verdict="allow", reason=reason)
-    return Verdict(key=key, verdict="refuse" if refuses else "mark", reason=reason)
+def _right_verdict(key: str, reason: str, situation: Situation) -> Verdict:
+    """What policy says to a right; an exception is spent on what would be refused alone."""
+    refuses = situation.policy.guard.rights.get(situation.target) == "refuse"
+    if not refuses or situation.back:
+        return Verdict(key=key, verdict="mark", reason=reason)
+    permitted = key in situation.named or situation.exception(key)
+    return Verdict(key=key, verdict="allow" if permitted else "refuse", reason=reason)
 
 
-def _right(changed: Field) -> str:
-    """How a right changes by declaration; what hands changed is put back without a word."""
-    if changed.is_drift:
-        return ""
+def _wide(changed: Field) -> str:
+    """How a right is wider than any should be."""
     if "ALL_PRIVILEGES" in str(changed.new) or "ALL PRIVILEGES" in str(changed.new):
         return "gets all privileges"
     if "CAN_MANAGE" in str(changed.new) and any(f"'{e}'" in changed.path for e in _EVERYONE):
         return "everyone may manage it"
+    return ""
+
+
+def _right(changed: Field) -> str:
+    """How a right changes by declaration."""
     if changed.old is None:
         return "gets a right"
     return "loses a right" if changed.new is None else "gets other rights"

@@ -9,9 +9,9 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from delivery import __version__
 from delivery.errors import DeliveryError, Exit
@@ -39,13 +39,22 @@ _START = "0" * 64  # the digest before the first event
 
 
 class _Frozen(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, populate_by_name=True, serialize_by_alias=True
+    )
+
+
+class StateOf(_Frozen):
+    """The CLI's state as it was when an event was written."""
+
+    lineage: str = ""
+    serial: int = 0
 
 
 class Event(_Frozen):
     """One thing that happened; `previous` is the sha256 of the event before."""
 
-    schema_: int = SCHEMA
+    schema_: Annotated[int, Field(alias="schema", ge=1, le=SCHEMA)] = SCHEMA
     seq: int
     previous: str
     id: str
@@ -64,15 +73,14 @@ class Event(_Frozen):
     reason: str = ""
     cli_version: str = ""
     tool_version: str = __version__
-    lineage: str = ""
-    serial: int = 0
+    state: StateOf = StateOf()
     changes: dict[str, int] = {}
     seconds: float = 0
     detail: dict[str, Any] = {}
 
     def content(self) -> bytes:
-        """The event as it is stored."""
-        return f"{json.dumps(self.model_dump(mode='json'), indent=1, sort_keys=True)}\n".encode()
+        """The event as it is stored, nothing sorted: the targets of its policy have an order."""
+        return f"{json.dumps(self.model_dump(mode='json'), indent=1)}\n".encode()
 
 
 @dataclass(frozen=True, order=True)
@@ -197,10 +205,10 @@ class Ledger:
         content = self._body(name)
         try:
             document = json.loads(content)
-            if document.get("schema_", 0) > SCHEMA:
+            if document.get("schema", 0) > SCHEMA:
                 raise DeliveryError(
                     f"ledger of {self.target.name}: event {name.seq} has schema "
-                    f"{document['schema_']}, expected at most {SCHEMA}: update the delivery tool"
+                    f"{document['schema']}, expected at most {SCHEMA}: update the delivery tool"
                 )
             event = Event.model_validate(document)
         except (ValueError, TypeError, ValidationError, AttributeError, RecursionError):

@@ -5,9 +5,10 @@ import re
 from collections.abc import Iterator, Mapping, Set
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
+from pydantic import Field as Fact
 
 from delivery.errors import DeliveryError, Exit
 from delivery.release.manifest import ID, sha256
@@ -17,11 +18,16 @@ Action = Literal["create", "update", "update_id", "resize", "recreate", "delete"
 
 _RELEASE_FOLDER = re.compile(rf"/releases/{ID.pattern}/")
 _WHEEL_VERSION = re.compile(r"-[^-/]+\+g[0-9a-f]{8}-")
+_KEY = re.compile(r"\['([^']*)'\]$|([^.\[\]']+)$")  # the last key of a path
+_INDEX = re.compile(r"(\[\d+\])+$")
+_PRINCIPALS = ("principal", "group_name", "service_principal_name", "user_name")
 _LONGEST = 300  # characters of a value that people are shown
 
 
 class _Frozen(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, populate_by_name=True, serialize_by_alias=True
+    )
 
 
 class Field(_Frozen):
@@ -40,7 +46,7 @@ class Field(_Frozen):
     @property
     def is_code(self) -> bool:
         """Only the release's folder and its wheel differ."""
-        return not self.is_drift and _without_release(self.old) == _without_release(self.new)
+        return not self.is_drift and without_release(self.old) == without_release(self.new)
 
 
 class Change(_Frozen):
@@ -91,7 +97,7 @@ class Plan(_Frozen):
         retained: keys that a newer release added, and that are kept.
     """
 
-    schema_: Literal[1] = 1
+    schema_: Annotated[Literal[1], Fact(alias="schema")] = 1
     target: str
     host: str
     project: str
@@ -105,8 +111,8 @@ class Plan(_Frozen):
     retained: list[str] = []
     verdicts: list[Verdict] = []
     notes: list[str] = []
-    made: datetime
-    expires: datetime
+    made: AwareDatetime
+    expires: AwareDatetime
 
     @property
     def digest(self) -> str:
@@ -149,7 +155,7 @@ def read_plan(file: Path, now: datetime) -> Plan:
         plan = Plan.model_validate(document["plan"])
     except OSError as error:
         raise DeliveryError(f"{file}: cannot be read: {error.strerror}") from None
-    except (ValueError, KeyError, TypeError, ValidationError):
+    except (ValueError, KeyError, TypeError, ValidationError, RecursionError):
         raise DeliveryError(f"{file}: expected a plan made by: delivery plan --save") from None
     sums = (document.get("digest"), document.get("checksum"))
     if sums != (plan.digest, _checksum(document["plan"])):
@@ -207,9 +213,11 @@ def _change(node: str, entry: Mapping[str, Any], hidden: Set[str]) -> Change | N
     fields = list(_fields(key, entry.get("changes") or {}, hidden))
     if action == "update" and not fields:
         return None
-    value = entry.get("new_state", {}).get("value") if action == "create" else None
-    left_out = hidden if key.endswith(".permissions") else frozenset()
-    return Change(key=key, action=action, fields=fields, value=_digest(value, left_out))
+    value = (entry.get("new_state") or {}).get("value") if action == "create" else None
+    rights = _rights(key, value, hidden)
+    if rights is not None:
+        fields, value = list(_given(rights)), rights
+    return Change(key=key, action=action, fields=fields, value=_digest(value))
 
 
 def _fields(key: str, changes: Mapping[str, Any], hidden: Set[str]) -> Iterator[Field]:
@@ -227,28 +235,43 @@ def _shown(path: str, value: Any) -> Any:
         return {name: _shown(f"{path}.{name}", v) for name, v in value.items()}
     if isinstance(value, list):
         return [_shown(path, entry) for entry in value]
-    name = re.split(r"[.\[\]']+", path.rstrip("]'"))[-1]
-    if isinstance(value, str) and is_secret(name, value):
+    named = _KEY.search(_INDEX.sub("", path))
+    name = (named[1] or named[2]) if named else ""
+    if isinstance(value, str | int) and not isinstance(value, bool) and is_secret(name, str(value)):
         return "(hidden)"
     if isinstance(value, str) and len(value) > _LONGEST:
         return f"{value[:_LONGEST]}… (sha256 {sha256(value.encode())[:16]})"
     return value
 
 
-def _digest(value: Any, hidden: Set[str]) -> str:
-    if value is None:
-        return ""
-    rights = value.get("__embed__", value.get("acls")) if isinstance(value, Mapping) else None
-    if hidden and rights is not None:
-        value = sorted((entry for entry in rights if not hidden & _texts(entry)), key=str)
-    return sha256(json.dumps(value, sort_keys=True).encode())
+def _rights(key: str, value: Any, hidden: Set[str]) -> list[Any] | None:
+    """The entries of rights that are created; None for anything else."""
+    if not key.endswith((".permissions", ".grants")) or not isinstance(value, Mapping):
+        return None
+    entries = value.get("__embed__", value.get("acls")) or []
+    left_out = hidden if key.endswith(".permissions") else frozenset()
+    return sorted((entry for entry in entries if not left_out & _texts(entry)), key=str)
+
+
+def _given(rights: list[Any]) -> Iterator[Field]:
+    """Rights that are created, named as the CLI names those that change."""
+    for entry in rights:
+        name = next((name for name in _PRINCIPALS if name in entry), _PRINCIPALS[0])
+        level = {k: v for k, v in entry.items() if k != name}
+        shown = next(iter(level.values())) if len(level) == 1 else level
+        yield Field(path=f"[{name}='{entry.get(name)}']", new=shown)
+
+
+def _digest(value: Any) -> str:
+    return "" if value is None else sha256(json.dumps(value, sort_keys=True).encode())
 
 
 def _texts(entry: Any) -> set[str]:
     return {text for text in entry.values() if isinstance(text, str)}
 
 
-def _without_release(value: Any) -> Any:
+def without_release(value: Any) -> str:
+    """A value as text, the same for every release's folder and wheel."""
     text = json.dumps(value, sort_keys=True)
     return _WHEEL_VERSION.sub("-*-", _RELEASE_FOLDER.sub("/releases/*/", text))
 
@@ -257,4 +280,5 @@ def _brief(change: Change | None) -> str:
     if change is None:
         return "nothing"
     fields = ", ".join(f"{f.path}: {f.remote!r} → {f.new!r}" for f in change.fields[:3])
-    return f"{change.action} {fields}".strip()
+    value = f"of content {change.value[:8]}" if change.value else ""
+    return " ".join(filter(None, (change.action, fields, value)))

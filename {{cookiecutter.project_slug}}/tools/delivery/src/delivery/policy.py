@@ -1,11 +1,20 @@
 """The policy of the project: `delivery.yml`, typed."""
 
 import difflib
+import re
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from delivery.bundle import Items, Mark, Section, read_yaml
 from delivery.errors import DeliveryError, Finding, InvalidFileError
@@ -17,6 +26,14 @@ _OTHER_MINUTES = 10  # what a delivery takes beside its runs, at most
 
 # YAML 1.2 has no dates: they come as texts.
 Day = Annotated[date, BeforeValidator(lambda v: date.fromisoformat(v) if isinstance(v, str) else v)]
+
+
+def _expression(text: str) -> str:
+    try:
+        re.compile(text.replace("{domain}", "domain"))
+    except re.error as error:
+        raise ValueError(f"given {text}, expected a regular expression: {error}") from None
+    return text
 
 
 class _Strict(BaseModel):
@@ -60,7 +77,7 @@ class Release(_Strict):
 class Naming(_Strict):
     """How things are called: regular expressions that names must match as a whole."""
 
-    keys: str = "{domain}(_[a-z0-9]+)*"
+    keys: Annotated[str, AfterValidator(_expression)] = "{domain}(_[a-z0-9]+)*"
     """Keys of resources; `{domain}` stands for the folder below resources/."""
     tags: list[str] = ["project", "domain"]
     """Tags that every job and pipeline carries."""
@@ -95,12 +112,19 @@ class Freeze(_Strict):
     targets: list[str]
     reason: str
 
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.last < self.first:
+            raise ValueError(f"given the last day {self.last} before the first, {self.first}")
+        return self
+
 
 class Allow(_Strict):
     """One exception, reviewed with the change that needs it, and used up once."""
 
     key: str
-    """What may be destroyed, such as `volumes.flights_landing`; or `freeze`."""
+    """What may be destroyed, such as `volumes.flights_landing`; `freeze`; or `promotion`, where a
+    release leaves out a target that the running one had."""
     reason: str
     until: Day
     """The last day, in UTC, on which it counts."""
@@ -143,8 +167,9 @@ class Policy(_Strict):
     guard: Guard = Guard()
     may_differ: list[str] = []
     """What may differ between released targets, as patterns of paths such as `presets.tags.*`."""
-    approval: dict[str, Literal["none", "environment", "dispatch"]] = {"prod": "environment"}
-    """How a plan is approved: by reviewers of the forge's environment, or by its digest."""
+    approval: dict[str, Literal["none", "environment", "dispatch"]] = {}
+    """How a plan is approved: by reviewers of the forge's environment, or by its digest; the last
+    target asks for `environment` unless something else stands here."""
     plan_hours: Annotated[int, Field(ge=1)] = 72
     """How long a saved plan may wait."""
     freezes: list[Freeze] = []
@@ -156,6 +181,25 @@ class Policy(_Strict):
     """Versions of the Databricks CLI, such as "1.27", that may deploy beside the proven ones."""
     notify: Notify | None = None
     data: Data = Data()
+
+    @model_validator(mode="after")
+    def _known_targets(self) -> Self:
+        named = {
+            "approval": [*self.approval],
+            "guard.rights": [*self.guard.rights],
+            "freezes": [target for freeze in self.freezes for target in freeze.targets],
+        }
+        for place, targets in named.items():
+            unknown = [target for target in targets if target not in self.branches.targets]
+            if unknown:
+                known = ", ".join(self.branches.targets)
+                raise ValueError(f"{place}: given {unknown[0]}, expected one of {known}")
+        return self
+
+    def approval_of(self, target: str) -> str:
+        """How a plan for a target is approved."""
+        last = target == self.released[-1]
+        return self.approval.get(target, "environment" if last else "none")
 
     @property
     def released(self) -> tuple[str, ...]:
@@ -185,11 +229,11 @@ class Policy(_Strict):
             jobs_deleted=min(self.guard.jobs_deleted, other.guard.jobs_deleted),
             rights=_strictest(self.guard.rights, other.guard.rights, ("mark", "refuse")),
         )
-        approval = _strictest(self.approval, other.approval, ("none", "environment", "dispatch"))
+        ways = [{target: p.approval_of(target) for target in p.released} for p in (self, other)]
         changes = {
             "guard": guard,
             "freezes": [*self.freezes, *other.freezes],
-            "approval": approval,
+            "approval": _strictest(ways[0], ways[1], ("none", "environment", "dispatch")),
             "plan_hours": min(self.plan_hours, other.plan_hours),
         }
         return self.model_copy(update=changes)

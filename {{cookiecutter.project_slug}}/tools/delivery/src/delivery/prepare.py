@@ -9,6 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from delivery import guard, retain
 from delivery.bundle_cli import BundleCli, proven_version
 from delivery.errors import DeliveryError, Exit
@@ -52,11 +54,10 @@ class Prepared:
     archive: Archive
     cli: BundleCli
     cli_version: str
-    policy: Policy
+    own: Policy
     allowed: tuple[str, ...]
     state: State
     standing: Standing
-    irreversible: str
 
 
 @dataclass(frozen=True)
@@ -100,11 +101,30 @@ class Preparation:
         return target
 
     @cached_property
+    def own(self) -> Policy:
+        """The policy of the release itself."""
+        return load_policy(self.opened.folder)
+
+    @cached_property
     def policy(self) -> Policy:
         """The stricter of the policy of what runs and of what comes."""
-        mine = load_policy(self.opened.folder)
+        return self.own.stricter(self.theirs)
+
+    @cached_property
+    def theirs(self) -> Policy:
+        """The policy of what runs, or the release's own where nothing does.
+
+        Raises:
+            DeliveryError: a newer tool delivered what runs.
+        """
         running = self.running and self.running.detail.get("policy")
-        return mine.stricter(Policy.model_validate(running)) if running else mine
+        try:
+            return Policy.model_validate(running) if running else self.own
+        except ValidationError as error:
+            raise DeliveryError(
+                f"policy of {self.standing.running}, which runs: {error.errors()[0]['msg']}\n"
+                "    Update the delivery tool."
+            ) from None
 
     @cached_property
     def standing(self) -> Standing:
@@ -192,11 +212,10 @@ class Preparation:
             archive=self.archive,
             cli=cli,
             cli_version=cli_version,
-            policy=self.policy,
+            own=self.own,
             allowed=tuple(guard.used_up(verdicts, situation)),
             state=self.state,
             standing=self.standing,
-            irreversible=load_policy(self.opened.folder).data.irreversible,
         )
 
     def _active(self, keys: list[str]) -> frozenset[str]:
@@ -239,15 +258,18 @@ class Preparation:
             yield Verdict(key="freeze", verdict="allow", reason=exception.reason)
         elif freeze:
             yield _refusal(f"{target} is frozen until {freeze.last}: {freeze.reason}")
-        branches = [policy.branches.targets[t] for t in policy.released]
-        expected = branches[: policy.released.index(target) + 1]
+        branches = [*self.own.branches.targets.values()]
+        expected = branches[: self.own.released.index(target) + 1]
         if manifest.branch not in expected:
             yield _refusal(
                 f"built on branch {manifest.branch}, expected {' or '.join({*expected})}"
             )
-        source = policy.source(target)
-        if source:
-            yield from self._receipt(source)
+        source, waived = self.own.source(target), self._situation.exception("promotion")
+        before = self.theirs.source(target)
+        if before and waived and not source:
+            yield Verdict(key="promotion", verdict="allow", reason=waived.reason)
+        elif source or before:
+            yield from self._receipt(str(source or before))
 
     def _receipt(self, source: str) -> Iterator[Verdict]:
         """Whether the target before has verified these very bytes."""

@@ -77,28 +77,22 @@ class Status(BaseModel):
     at: datetime
 
 
-def read_status(site: Site, plan: Plan | None = None) -> Status:
-    """What a target is like now.
-
-    Args:
-        plan: what delivering the running release again would change; without it drift is unknown.
-    """
+def read_status(site: Site) -> tuple[Status, int]:
+    """What a target is like now, but for drift; and how many entries its state has."""
     site.store.check_marker()
     names = site.ledger.names()
     standing, state, held = site.ledger.standing(names), site.store.state(), site.ledger.held()
     now = datetime.now(UTC)
     running = site.running(standing)
-    drifted = [change.key for change in plan.changes] if plan else []
     mixed = _mixed(state, standing)
-    return Status(
+    status = Status(
         target=site.target.name,
         host=site.target.host,
         url=site.policy.project.url,
         **_delivery(running),
         health=_health(names, standing),
-        sync=_sync(standing, mixed, plan, drifted),
+        sync="mixed" if mixed else "unknown" if standing.running else "not deployed",
         mixed=mixed,
-        drifted=drifted,
         jobs=_jobs(site, state),
         retained=running.detail.get("retained", []) if running else [],
         blocked={r: site.ledger.read(n).reason for r, n in standing.blocked.items()},
@@ -110,6 +104,18 @@ def read_status(site: Site, plan: Plan | None = None) -> Status:
         dora=dora(events_since(site.ledger, names, now - WINDOW), now),
         at=now,
     )
+    return status, len(state.entries)
+
+
+def with_drift(status: Status, plan: Plan) -> Status:
+    """The status of a target about which it is known what hands changed.
+
+    Args:
+        plan: what delivering the running release once more would change.
+    """
+    drifted = [change.key for change in plan.changes]
+    sync: Sync = "mixed" if status.mixed else "drifted" if drifted else "in sync"
+    return status.model_copy(update={"drifted": drifted, "sync": sync})
 
 
 def history(site: Site, limit: int) -> list[Event]:
@@ -221,16 +227,6 @@ def _release_of(entry: Any) -> str:
     return match[1] if match else ""
 
 
-def _sync(standing: Standing, mixed: str, plan: Plan | None, drifted: list[str]) -> Sync:
-    if not standing.running:
-        return "not deployed"
-    if mixed:
-        return "mixed"
-    if plan is None:
-        return "unknown"
-    return "drifted" if drifted else "in sync"
-
-
 def _jobs(site: Site, state: State) -> list[JobStatus]:
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         return list(pool.map(lambda item: _job(site, state, *item), state.ids("jobs").items()))
@@ -257,8 +253,9 @@ def _unexplained(ledger: Ledger, names: Sequence[Name], state: State) -> str:
     if not written or not state.content:
         return ""
     last = ledger.read(written[-1])
-    if last.serial and state.serial != last.serial and last.kind != "started":
-        return f"the state has serial {state.serial}, the last event explains {last.serial}"
+    known = last.state.serial
+    if known and state.serial != known and last.kind != "started":
+        return f"the state has serial {state.serial}, the last event explains {known}"
     return ""
 
 

@@ -94,13 +94,17 @@ def included(root: Path, tree: Section) -> list[str]:
 
 
 def merged(base: Section, over: Section) -> Section:
-    """`base` with `over` laid on it: mappings merge, lists grow, other values are replaced."""
+    """`base` with `over` laid on it: mappings merge, lists grow, other values are replaced.
+
+    What is merged stands where it was declared first.
+    """
     result = Section()
     for key in dict.fromkeys([*base, *over]):
         source = over if key in over else base
-        value = (
-            _merged_value(key, base[key], over[key]) if key in base and key in over else source[key]
-        )
+        value = source[key]
+        if key in base and key in over:
+            value = _merged_value(key, base[key], over[key])
+            source = over if value is over[key] else base
         result.put(key, value, source.marks[key])
     return result
 

@@ -26,7 +26,7 @@ from delivery.errors import DeliveryError, Exit
 from delivery.page import page
 from delivery.policy import load_policy
 from delivery.show import drift_as_text, history_as_text, status_as_text
-from delivery.status import Status, history, read_status
+from delivery.status import Status, history, read_status, with_drift
 
 _STATUSES = TypeAdapter(list[Status])
 
@@ -38,8 +38,12 @@ def status_command(
     ] = None,
     html: Annotated[Path | None, typer.Option(help="Write it as a page.")] = None,
     drift: Annotated[
-        bool, typer.Option("--drift/--no-drift", help="Ask the CLI whether hands changed anything.")
-    ] = True,
+        bool | None,
+        typer.Option(
+            "--drift/--no-drift",
+            help="Ask whether hands changed anything; by itself where it takes a moment only.",
+        ),
+    ] = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Show what runs where, since when, by whom, whether it works, and how delivery goes.
@@ -125,12 +129,15 @@ def _targets(target: str, merging: bool) -> list[str]:
     return [] if merging else list(load_policy(here()).released)
 
 
-def _status(target: str, drift: bool) -> Status:
+_QUICK = 50  # entries of a state about which the CLI can be asked within a moment
+
+
+def _status(target: str, drift: bool | None) -> Status:
     place = site(target)
-    place.store.check_marker()
     say(f"looking at {target}")
-    known = drift and place.ledger.standing().running
-    return read_status(place, running_plan(place)[0] if known else None)
+    status, entries = read_status(place)
+    asked = entries <= _QUICK if drift is None else drift
+    return with_drift(status, running_plan(place)[0]) if asked and status.release else status
 
 
 def _read(file: Path) -> list[Status]:

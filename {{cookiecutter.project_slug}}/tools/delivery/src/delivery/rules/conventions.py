@@ -19,12 +19,21 @@ def resources(tree: Section) -> Iterator[tuple[str, str, Section, Mark]]:
             yield kind, key, kinds.section(kind).section(key), kinds.section(kind).marks[key]
 
 
+def _domain(file: str) -> str:
+    """The domain of what stands in a file; empty outside of resources/."""
+    folder = PurePosixPath(file).parent
+    return folder.name if folder.parent == PurePosixPath("resources") else ""
+
+
 def check_names(tree: Section, policy: Policy) -> Iterator[Finding]:
     """Keys start with their domain, and a job is called by its key."""
     for kind, key, resource, (file, line) in resources(tree):
-        domain = PurePosixPath(file).parent.name
+        domain = _domain(file)
         pattern = policy.naming.keys.replace("{domain}", re.escape(domain))
-        if file.startswith("resources/") and not re.fullmatch(pattern, key):
+        if not domain:
+            message = f"{kind}.{key}: given {file}, expected a file in resources/DOMAIN/"
+            yield Finding(file, line, "naming", message)
+        elif not re.fullmatch(pattern, key):
             example = f"such as {domain}_{key.removeprefix(f'{domain}_')}"
             message = f"{kind}.{key}: given {key}, expected {pattern} ({example})"
             yield Finding(file, line, "naming", message)
@@ -64,8 +73,8 @@ def check_verification(tree: Section, policy: Policy) -> Iterator[Finding]:
             known = ", ".join(jobs) or "none"
             message = f"verify.jobs.{domain}: given {job}, expected one of {known}"
             yield Finding(FILE, 0, "verify", message)
-    for domain in sorted({PurePosixPath(mark.file).parent.name for mark in jobs.values()}):
-        if domain not in policy.verify.jobs:
+    for domain in sorted({_domain(mark.file) for mark in jobs.values()}):
+        if domain and domain not in policy.verify.jobs:
             message = f"verify.jobs: given nothing for {domain}, expected one of its jobs"
             mend = f"verify:\n      jobs:\n        {domain}: {domain}_daily"
             yield Finding(FILE, 0, "verify", message, mend)

@@ -10,7 +10,11 @@ from delivery.errors import Finding
 from delivery.policy import FILE, Policy
 
 RULE = "identity"
-_ADDRESS = re.compile(r"(?:[\w+]+://)?(?:[^@/]*@)?([^/:]+)(?::\d+)?[/:](.+?)(?:\.git)?/?")
+# An address of the web or of ssh; a path on this machine belongs to no forge.
+_ADDRESS = re.compile(
+    r"(?:(?!file:)[\w+]+://(?:.*@)?([^/:@]+)(?::\d+)?/|(?:[^@/:]*@)?([^/:@.\\][^/:@\\]+):(?!//))"
+    r"/?(.+?)(?:\.git)?/?"
+)
 
 
 def check_identity(root: Path, bundle: Bundle, policy: Policy) -> Iterator[Finding]:
@@ -40,4 +44,4 @@ def _origin(root: Path) -> str:
 def _place(address: str) -> tuple[str, str] | None:
     """Host and path of a repository, whatever way it is addressed in."""
     match = _ADDRESS.fullmatch(address)
-    return (match[1].lower(), match[2].lower()) if match else None
+    return ((match[1] or match[2]).lower(), match[3].lower()) if match else None

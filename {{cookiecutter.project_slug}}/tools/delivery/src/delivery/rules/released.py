@@ -44,12 +44,12 @@ def check_released(bundle: Bundle, name: str, tree: Section, scheduled: bool) ->
 
 def check_placeholders(bundle: Bundle, name: str) -> Iterator[Finding]:
     """What is not set yet; a warning until the first delivery."""
-    target = bundle.target(name)
+    target, home = bundle.target(name), bundle.tree.section("targets").marks[name]
     workspace, variables = target.section("workspace"), target.section("variables")
     places = [(workspace, "host"), *((variables, v) for v in ("deployer", "runner", "planner"))]
     for section, key in places:
-        mark = section.marks.get(key)
-        if mark and is_placeholder(str(section[key])):
+        mark = section.marks.get(key) or (home if key == "host" else None)
+        if mark and is_placeholder(str(section.get(key, ""))):
             message = f"{name}: {key} is not set yet"
             mend = "Set it before the first delivery to this target."
             yield Finding(mark.file, mark.line, PLACEHOLDER, message, mend, "warning")

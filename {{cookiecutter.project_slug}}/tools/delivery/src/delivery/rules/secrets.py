@@ -11,7 +11,10 @@ RULE = "secret"
 
 _MEND = "Name a secret scope instead, as {{secrets/scope/key}}, and replace what was written here."
 _TOKEN = re.compile(r"\b(?:dapi|dose|dkea|dsapi)[0-9a-f]{32}\b")  # Databricks' own prefixes
-_KEY = re.compile(r"(?:^|_)(?:password|passwd|secret|token|api_?key|access_?key)$", re.IGNORECASE)
+_KEY = re.compile(
+    r"(?:^|[\W_])(?:password|passwd|secret|token|api[\W_]?key|access[\W_]?key|account\.key\..*)$",
+    re.IGNORECASE,
+)
 _REFERENCE = re.compile(r"\$\{[^}]+\}|\{\{\s*secrets/[^}]+\}\}")
 
 

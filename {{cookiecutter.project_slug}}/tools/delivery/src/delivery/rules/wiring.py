@@ -40,6 +40,7 @@ class Code:
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        self._functions: dict[str, dict[str, Signature]] = {}
 
     @cached_property
     def project(self) -> dict[str, Any]:
@@ -54,6 +55,11 @@ class Code:
 
     def functions(self, module: str) -> dict[str, Signature]:
         """The public functions of a module, without `tables`: the entry point hands them over."""
+        if module not in self._functions:
+            self._functions[module] = self._read(module)
+        return self._functions[module]
+
+    def _read(self, module: str) -> dict[str, Signature]:
         file = self._root / "src" / Path(*module.split(".")).with_suffix(".py")
         if not file.is_file():
             return {}
