@@ -106,7 +106,7 @@ def mended(lake: Lake, tried: Said, archive: Path) -> list[str]:
     return []
 
 
-@pytest.mark.parametrize(("step", "of", "kind"), places())
+@pytest.mark.parametrize(("step", "of", "kind"), list(places()))
 def test_a_call_that_fails_once_is_survived(
     lake: Lake, source: Source, clean: Clean, step: int, of: int, kind: int | str
 ) -> None:
@@ -122,7 +122,7 @@ def test_a_call_that_fails_once_is_survived(
     lake.done("history", "staging")
 
 
-@pytest.mark.parametrize(("step", "of", "victim", "machine"), deaths())
+@pytest.mark.parametrize(("step", "of", "victim", "machine"), list(deaths()))
 def test_a_kill_is_survived(
     lake: Lake,
     source: Source,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import time
 from pathlib import Path
@@ -252,3 +253,42 @@ def test_a_preview_never_touches_a_released_target(previewing: Lake) -> None:
     previewing.edit("targets/preview.yml", '_preview"', '_prod"')
     said = previewing.refused("preview", "up", "pr42", who="person")
     assert "it has the catalog of prod" in said
+
+
+# --- clocks ---
+
+SKEWED = """
+import datetime, os
+
+now = datetime.datetime.now
+
+class Clock(datetime.datetime):
+    @classmethod
+    def now(cls, tz=None):
+        return now(tz) + datetime.timedelta(hours=float(os.environ["CLOCK_HOURS"]))
+
+datetime.datetime = Clock
+"""
+
+
+def test_clocks_that_jump_decide_nothing(lake: Lake, source: Source, tmp_path: Path) -> None:
+    skewed = tmp_path / "skewed"
+    skewed.mkdir()
+    (skewed / "sitecustomize.py").write_text(SKEWED, encoding="utf-8")
+    paths = os.pathsep.join([str(skewed), lake.settings("deployer")["PYTHONPATH"]])
+
+    def at(hours: int, *arguments: object) -> Any:
+        return lake.done(*arguments, PYTHONPATH=paths, CLOCK_HOURS=str(hours))
+
+    at(72, "deploy", "staging", "--first", "--archive", source.first)
+    at(-72, "deploy", "staging", "--archive", source.more)
+    (status,) = at(0, "status", "staging", "--output", "json").json
+    assert (status["release"], status["health"]) == (run_of(source.more), "verified")
+    assert status["previous"] == run_of(source.first)
+    assert all(status["dora"][name] >= 0 for name in ("lead_hours", "per_week"))
+    events = at(0, "history", "staging", "--output", "json").json
+    assert [event["seq"] for event in events] == [6, 5, 4, 3, 2, 1]
+    assert events[0]["at"] < events[-1]["at"]  # the clocks did jump
+    at(24 * 365, "rollback", "staging", "--reason", "totals are wrong")
+    assert lake.ledger("staging")[-2:] == ["rolled_back", "verified"]
+    assert lake.leftovers("staging") == []

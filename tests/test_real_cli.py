@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from baking import MAXIMAL, Baked, run
 from conftest import Bake
+from workspace import Workspace
 
 TARGETS = ("dev", "preview", "staging", "prod")
 OPTION_SETS = [{}, {"compute": "classic"}, MAXIMAL]
@@ -40,14 +41,12 @@ def project(request: pytest.FixtureRequest, bake: Bake, tmp_path: Path) -> Baked
     return offline(bake(**request.param), tmp_path)
 
 
-def offline(project: Baked, folder: Path) -> Baked:
-    """A copy whose workspaces are nowhere, so that no call leaves the machine."""
+def offline(project: Baked, folder: Path, host: str = "https://nowhere.invalid") -> Baked:
+    """A copy whose workspaces are nowhere, or at `host`: no call leaves the machine."""
     copy = Baked(folder / "copy", project.answers)
     shutil.copytree(project.path, copy.path)
     for file in (copy.path / "targets").glob("*.yml"):
-        text = re.sub(
-            r'host: "https://[^"]*"', 'host: "https://nowhere.invalid"', file.read_text("utf-8")
-        )
+        text = re.sub(r'host: "https://[^"]*"', f'host: "{host}"', file.read_text("utf-8"))
         file.write_text(text, encoding="utf-8")
     return copy
 
@@ -125,3 +124,28 @@ def test_two_stars_reach_one_level_for_both(bake: Bake, tmp_path: Path) -> None:
     assert "resources/flights/job.yml" in theirs["include"]
     assert "resources/flights/deep/x.yml" not in theirs["include"]
     assert copy.python("-m", "delivery", "check", "--only", "include").returncode == 1
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("answers", [{}, MAXIMAL], ids=["default", "maximal"])
+def test_strict_validation_in_a_workspace_has_no_warning(
+    answers: dict[str, str], target: str, bake: Bake, tmp_path: Path
+) -> None:
+    with Workspace() as workspace:
+        project = offline(bake(**answers), tmp_path, workspace.url)
+        for made in ("dist/x.whl", "requirements.txt"):  # by `make wheel`, or by a release
+            (project.path / made).parent.mkdir(exist_ok=True)
+            (project.path / made).touch()
+        variables = ("--var", "release=2026.11.23-g01234567", "--var", "wheel=x.whl")
+        told = () if target == "dev" else variables
+        said = run(
+            *("databricks", "bundle", "validate", "--strict", "--target", target, *told),
+            cwd=project.path,
+            HOME=str(tmp_path),
+            DATABRICKS_HOST=workspace.url,
+            DATABRICKS_TOKEN=workspace.token("admin"),
+            DATABRICKS_CLI_DISABLE_TELEMETRY="1",
+        )
+    assert said.returncode == 0, said.stdout + said.stderr
+    assert "Warning" not in said.stdout + said.stderr
+    assert "Validation OK!" in said.stdout

@@ -149,6 +149,7 @@ TOOL_FAULTS = [
 
 STORY = "tests/test_delivery_story.py::"
 REFUSALS = "tests/test_delivery_refusals.py::"
+RELEASES = "tests/test_delivery_releases.py::"
 BAD_DAYS = "tests/test_delivery_bad_days.py::"
 
 
@@ -185,6 +186,12 @@ DELIVERY_FAULTS = [
     _delivery("unlisted files in an archive", "release/archive.py", "    if listed != set(files):", "    if listed - set(files):"),
     _delivery("swapped bytes in an archive", "release/archive.py", "!= (entry.size, entry.sha256):", "== ():"),
     _delivery("a damaged archive", "release/archive.py", "packed.read(_MOST + 1)", "packed.read1(_MOST + 1)"),
+    _delivery("releases are opened unseen", "prepare.py", "        refuse_forbidden(self.opened.folder, target.name)\n", "",
+              f"{RELEASES}test_a_malicious_release_is_refused_before_it_can_do_anything"),
+    _delivery("the release says where it goes", "prepare.py", "            if given != expected:", "            if False:",
+              f"{RELEASES}test_a_malicious_release_is_refused_before_it_can_do_anything"),
+    _delivery("the machine in the wheel", "release/build.py", ", SOURCE_DATE_EPOCH=commit.time)", ")",
+              f"{RELEASES}test_two_clones_make_the_same_bytes"),
     # Plans
     _delivery("planners in the plan", "plan.py", "if change[\"action\"] == \"skip\" or (owners and", "if change[\"action\"] == \"skip\" or (False and"),
     _delivery("new rights by whoever plans", "plan.py", "hidden if key.endswith(\".permissions\") else frozenset()", "frozenset()"),

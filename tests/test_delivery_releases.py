@@ -1,0 +1,177 @@
+"""Releases as files: the same bytes from any checkout, and refused when they are not what they say.
+
+A release is refused before anything in it runs, and before anybody is sent a credential.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import json
+import os
+import tarfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from baking import git
+from conftest import Source
+from delivering import Lake
+from workspace import Workspace
+
+STAGING = "targets/staging.yml"
+Files = dict[str, bytes]
+
+
+def contents(archive: Path) -> Files:
+    """Everything in an archive, in its order."""
+    with tarfile.open(archive) as tar:
+        return {e.name: (tar.extractfile(e) or io.BytesIO()).read() for e in tar.getmembers()}
+
+
+def packed(files: Files, target: Path) -> Path:
+    """An archive of some files."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for name, content in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            tar.addfile(entry, io.BytesIO(content))
+    target.write_bytes(gzip.compress(buffer.getvalue()))
+    return target
+
+
+def consistent(files: Files) -> Files:
+    """The files with a manifest that fits them: what somebody would make who may build."""
+    manifest = json.loads(files.pop("manifest.json"))
+    manifest["files"] = {
+        name: {"sha256": hashlib.sha256(content).hexdigest(), "size": len(content)}
+        for name, content in files.items()
+    }
+    return {"manifest.json": json.dumps(manifest).encode(), **files}
+
+
+# --- the same bytes ---
+
+
+def test_two_clones_make_the_same_bytes(lake: Lake, tmp_path: Path) -> None:
+    made = []
+    for number, (zone, mask) in enumerate([("UTC", 0o022), ("Asia/Kathmandu", 0o077)]):
+        clone = tmp_path / f"clone-{number}" / ("deeper" * number or "here") / lake.name
+        clone.parent.mkdir(parents=True)
+        git(tmp_path, "clone", "--quiet", str(lake.path), str(clone))
+        other = Lake(clone, lake.workspace, lake.programs, tmp_path / f"home-{number}")
+        old = os.umask(mask)
+        try:
+            said = other.done("release", "--output", "json", TZ=zone).json
+        finally:
+            os.umask(old)
+        made.append(
+            (said["digest"], Path(said["archive"]).name, Path(said["archive"]).read_bytes())
+        )
+    assert made[0] == made[1]
+
+
+# --- bytes that are not what they say ---
+
+
+def _truncated(archive: Path, target: Path) -> None:
+    target.write_bytes(archive.read_bytes()[:-100])
+
+
+def _flipped(archive: Path, target: Path) -> None:
+    content = bytearray(archive.read_bytes())
+    content[len(content) // 2] ^= 1
+    target.write_bytes(content)
+
+
+def _swapped(archive: Path, target: Path) -> None:
+    files = contents(archive)
+    name = next(name for name in files if name.endswith("tasks.py"))
+    packed({**files, name: b"import os\n"}, target)
+
+
+def _added(archive: Path, target: Path) -> None:
+    packed({**contents(archive), "src/more.py": b""}, target)
+
+
+def _outside(archive: Path, target: Path) -> None:
+    packed(consistent({**contents(archive), "../more.py": b""}), target)
+
+
+DAMAGES: list[Callable[[Path, Path], None]] = [_truncated, _flipped, _swapped, _added, _outside]
+
+
+@pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__.strip("_"))
+def test_a_damaged_release_is_refused(
+    delivered: Lake, source: Source, tmp_path: Path, damage: Callable[[Path, Path], None]
+) -> None:
+    archive = tmp_path / source.more.name
+    damage(source.more, archive)
+    before = delivered.workspace.snapshot()
+    for command in ("plan", "deploy"):
+        said = delivered.refused(command, "staging", "--archive", archive)
+        assert "not a whole release" in said
+    assert delivered.workspace.snapshot() == before
+
+
+# --- bytes that say what they are, and would do harm ---
+
+TOUCH = "touch {canary}"
+HARM = {
+    "another host": ("      host: {host}\n", "      host: {evil}\n"),
+    "a profile": ("      host: {host}\n", "      host: {host}\n      profile: other\n"),
+    "a script": (
+        "    run_as:\n",
+        f"    scripts: {{{{x: {{{{content: {TOUCH}}}}}}}}}\n    run_as:\n",
+    ),
+    "a script of the experiment": (
+        "    run_as:\n",
+        f"    experimental: {{{{scripts: {{{{preinit: {TOUCH}}}}}}}}}\n    run_as:\n",
+    ),
+    "Python": ("    run_as:\n", "    python: {{resources: [x:load]}}\n    run_as:\n"),
+    "a build": (
+        "    run_as:\n",
+        f"    artifacts: {{{{x: {{{{type: whl, build: {TOUCH}}}}}}}}}\n    run_as:\n",
+    ),
+    "a secret": (
+        "    run_as:\n",
+        "    resources: {{secrets: {{x: {{scope: a, key: b, string_value: c}}}}}}\n    run_as:\n",
+    ),
+    "files from elsewhere": ("    run_as:\n", "    sync: {{paths: [..]}}\n    run_as:\n"),
+    "another place": (
+        "      root_path: ${{var.deploy_root}}",
+        "      root_path: /Workspace/Shared/x",
+    ),
+}
+
+
+@pytest.fixture
+def evil() -> Iterator[Workspace]:
+    """Another workspace, which must never hear of anything."""
+    with Workspace() as one:
+        yield one
+
+
+@pytest.mark.parametrize("harm", HARM)
+def test_a_malicious_release_is_refused_before_it_can_do_anything(
+    delivered: Lake, source: Source, evil: Workspace, tmp_path: Path, harm: str
+) -> None:
+    canary = tmp_path / "canary"
+    told = {"host": f'"{delivered.workspace.url}"', "evil": f'"{evil.url}"', "canary": canary}
+    old, new = (text.format(**told) for text in HARM[harm])
+    files = contents(source.more)
+    text = files[STAGING].decode()
+    assert old in text
+    archive = packed(
+        consistent({**files, STAGING: text.replace(old, new, 1).encode()}),
+        tmp_path / source.more.name,
+    )
+    before = delivered.workspace.snapshot()
+    for command, host in (("plan", ""), ("deploy", delivered.workspace.url)):
+        said = delivered.run(command, "staging", "--archive", archive, DATABRICKS_HOST=host)
+        assert (said.code, said.out) == (3, ""), said.err
+    assert delivered.workspace.snapshot() == before
+    assert evil.requests == []
+    assert not canary.exists()
