@@ -174,28 +174,24 @@ def _fetched(lake: Lake, folder: Path) -> tuple[Path, dict[str, Any]]:
     return file, json.loads(file.read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize(
-    ("changes", "reason"),
-    [
-        ({"digest": 64 * "0"}, "for other bytes"),
-        ({"kind": "deployed"}, "expected verified on staging"),
-        ({"target": "dev"}, "expected verified on staging"),
-        ({"project": "another"}, "expected verified on staging"),
-    ],
-)
-def test_a_forged_receipt_is_refused(
-    delivered: Lake, source: Source, tmp_path: Path, changes: dict[str, str], reason: str
-) -> None:
+FORGED_RECEIPTS = [
+    ({"digest": 64 * "0"}, "for other bytes"),
+    ({"kind": "deployed"}, "expected verified on staging"),
+    ({"target": "dev"}, "expected verified on staging"),
+    ({"project": "another"}, "expected verified on staging"),
+]
+
+
+def test_a_forged_receipt_is_refused(delivered: Lake, source: Source, tmp_path: Path) -> None:
     file, receipt = _fetched(delivered, tmp_path)
-    file.write_text(json.dumps({**receipt, **changes}), encoding="utf-8")
-    told = ("--archive", source.first, "--receipt", file, "--first", "--output", "json")
-    plan = delivered.done("plan", "prod", *told).json
-    assert any(reason in verdict["reason"] for verdict in plan["verdicts"])
+    told = ("--archive", source.first, "--receipt", file, "--first")
     saved = tmp_path / "plan.json"
-    delivered.done("plan", "prod", *told, "--save", saved)
-    assert reason in delivered.refused(
-        "deploy", "prod", *told[:-2], "--plan", saved, "--approved-by", "ana"
-    )
+    for changes, reason in FORGED_RECEIPTS:
+        file.write_text(json.dumps({**receipt, **changes}), encoding="utf-8")
+        plan = delivered.done("plan", "prod", *told, "--save", saved, "--output", "json").json
+        assert any(reason in verdict["reason"] for verdict in plan["verdicts"])
+    approved = ("--plan", saved, "--approved-by", "ana")
+    assert reason in delivered.refused("deploy", "prod", *told, *approved)
 
 
 def test_prod_asks_for_receipt_plan_and_approval(delivered: Lake, source: Source) -> None:

@@ -123,7 +123,7 @@ def own(tmp_path_factory: pytest.TempPathFactory, template: Path) -> Baked:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("options", [{}, MINIMAL, MAXIMAL], ids=["default", "minimal", "maximal"])
+@pytest.mark.parametrize("options", [MINIMAL, MAXIMAL], ids=["minimal", "maximal"])
 def test_a_project_passes_make_test_and_make_check_from_scratch(
     options: dict[str, str], tmp_path: Path, template: Path
 ) -> None:

@@ -19,11 +19,10 @@ from typing import Any
 from urllib.request import Request, urlopen
 
 import pytest
-import standin
 from baking import environment
+from delivering import Said
 from workspace import Workspace
 
-REAL = shutil.which("databricks")
 ROOT = "/Workspace/Deployments/lake/prod"
 JOB = "resources.jobs.daily"
 
@@ -143,19 +142,6 @@ resources:
 }
 
 
-@dataclass(frozen=True)
-class Said:
-    """What a command did."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-
 @dataclass
 class Target:
     """A project, a workspace, and the CLI that deploys one to the other."""
@@ -253,28 +239,6 @@ class Target:
 
     def local(self, name: str) -> Path:
         return self.folder / ".databricks/bundle/prod" / name
-
-
-@pytest.fixture(
-    scope="session",
-    params=[
-        "standin",
-        pytest.param(
-            "real",
-            marks=[
-                pytest.mark.real_cli,
-                pytest.mark.skipif(
-                    REAL is None, reason="REAL CLI NOT TESTED: databricks is not on the PATH"
-                ),
-            ],
-        ),
-    ],
-)
-def programs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the CLI."""
-    if request.param == "real":
-        return Path(REAL or "").parent
-    return standin.install(tmp_path_factory.mktemp("programs")).parent
 
 
 @pytest.fixture
