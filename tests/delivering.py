@@ -170,11 +170,14 @@ class Lake:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, encoding="utf-8")
 
+    def text(self, name: str) -> str:
+        """What stands in a file of the project."""
+        return (self.path / name).read_text(encoding="utf-8")
+
     def edit(self, name: str, old: str, new: str) -> None:
         """Replace a text that stands in a file."""
-        text = (self.path / name).read_text(encoding="utf-8")
-        assert old in text, f"{name} has no {old!r}"
-        self.write(name, text.replace(old, new))
+        assert old in self.text(name), f"{name} has no {old!r}"
+        self.write(name, self.text(name).replace(old, new))
 
     def release(self, message: str) -> Path:
         """Commit what there is, and build its release; gives the archive."""

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import Any
 
 from conftest import Source
 from delivering import Lake
@@ -30,14 +35,15 @@ def test_a_release_goes_from_staging_to_prod_with_its_receipt(
         fetched["release"], "verified", "in sync", "ana",
     )  # fmt: skip
     assert lake.leftovers("prod") == []
-    _spare_staging(lake)
+    _spare_staging_and_approval(lake)
 
 
-def _spare_staging(lake: Lake) -> None:
-    """A release that leaves staging out of its own policy still needs staging's word."""
-    branch = '    staging: "main"\n'
-    lake.edit("delivery.yml", branch, "")
+def _spare_staging_and_approval(lake: Lake) -> None:
+    """A release that lifts both in its own policy still needs staging's word, and an approval."""
+    lake.edit("delivery.yml", '    staging: "main"\n', "")
+    lake.edit("delivery.yml", "  prod: environment", "  prod: none")
     archive = lake.code("without staging")
+    assert "approval of prod: given none" in lake.refused("deploy", "prod", "--archive", archive)
     plan = lake.done("plan", "prod", "--archive", archive, "--output", "json").json
     (verdict,) = [v for v in plan["verdicts"] if v["key"] == "policy"]
     assert verdict["verdict"] == "refuse"
@@ -74,6 +80,15 @@ def test_what_runs_and_is_verified_is_not_delivered_again(lake: Lake, source: So
     assert lake.workspace.snapshot() == before
 
 
+def test_the_release_of_the_checked_out_commit_is_meant(lake: Lake, tmp_path: Path) -> None:
+    one, other = lake.code("one"), lake.code("other")
+    plan = lake.done("plan", "staging", "--first", "--output", "json").json
+    assert plan["release"] == other.name.removesuffix(".tar.gz")
+    other.unlink()
+    assert one.exists()
+    assert "Build it: delivery release" in lake.refused("plan", "staging", "--first", code=4)
+
+
 def test_planner_and_deployer_make_the_same_plan(lake: Lake, source: Source) -> None:
     first(lake, source)
     told = ("plan", "staging", "--archive", source.more, "--output", "json")
@@ -87,8 +102,13 @@ def test_a_release_that_fails_its_verification_goes_back_by_itself(
 ) -> None:
     first(lake, source)
     lake.workspace.on_run("extra_job", "fail")
-    said = lake.run("deploy", "staging", "--archive", source.more)
+    lake.write("delivery.yml", f"{lake.text('delivery.yml')}notify: {{webhook_env: ALERTS}}\n")
+    with webhook() as (address, messages):
+        said = lake.run("deploy", "staging", "--archive", source.more, ALERTS=address)
     assert said.code == 1
+    (message,) = messages
+    for part in ("Acme Lakehouse, staging", "extra", "is back, and verified", "is blocked"):
+        assert part in message["text"]
     assert "extra" in said.err
     assert "is back, and verified" in said.err
     assert lake.ledger("staging")[3:] == [
@@ -96,6 +116,39 @@ def test_a_release_that_fails_its_verification_goes_back_by_itself(
     ]  # fmt: skip
     assert lake.leftovers("staging") == []
     assert "is blocked" in lake.refused("deploy", "staging", "--archive", source.more)
+
+
+@contextmanager
+def webhook() -> Iterator[tuple[str, list[Any]]]:
+    """An incoming webhook, and what it was told."""
+    messages: list[Any] = []
+
+    class Hook(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            messages.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Hook) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/secret-path", messages
+        server.shutdown()
+
+
+def test_what_goes_back_or_is_blocked_by_hand_is_told(delivered: Lake, source: Source) -> None:
+    text = delivered.text("delivery.yml")
+    delivered.write("delivery.yml", f"{text}notify: {{webhook_env: ALERTS}}\n")
+    delivered.done("deploy", "staging", "--archive", source.more)
+    with webhook() as (address, messages):
+        told = ("--reason", "totals are wrong")
+        delivered.done("rollback", "staging", *told, ALERTS=address)
+        delivered.done("block", "staging", "2026.11.23-g01234567", *told, ALERTS=address)
+    for message, part in zip(messages, ("went back to", "2026.11.23-g01234567"), strict=True):
+        assert part in message["text"]
+        assert "totals are wrong" in message["text"]
 
 
 KEPT = {

@@ -47,7 +47,7 @@ class Tour:
         console.print(f"  [bold]$ delivery {shown}[/]  [dim]as {who}[/]", markup=True)
         said = self.lake.run(*arguments, who=who)
         text = said.out or said.err
-        for line in text.strip().splitlines()[:24]:
+        for line in text.rstrip().splitlines()[:24]:
             console.print(f"    {line}", markup=False)
         if said.code != code:
             raise SystemExit(f"expected exit {code}, given {said.code}:\n{said.out}\n{said.err}")

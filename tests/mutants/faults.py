@@ -172,6 +172,12 @@ DELIVERY_FAULTS = [
               f"{STORY}test_what_runs_and_is_verified_is_not_delivered_again"),
     _delivery("the last target needs no approval", "policy.py", '"environment" if last else "none"', '"none"'),
     _delivery("freezes of nothing", "policy.py", "unknown = [target for target in targets if target not in self.branches.targets]", "unknown: list[str] = []"),
+    _delivery("a release lifts its own approval", "deploy.py", "check_approval(prepared.policy,", "check_approval(prepared.own,",
+              f"{STORY}test_a_release_goes_from_staging_to_prod_with_its_receipt"),
+    _delivery("nobody is told", "notify.py", "    body = json.dumps", "    return\n    body = json.dumps",
+              f"{STORY}test_what_goes_back_or_is_blocked_by_hand_is_told"),
+    _delivery("some other release", "commands/common.py", 'f"{checked_out(here()).release}.tar.gz"', 'max((here() / RELEASES).glob("*.tar.gz")).name',
+              f"{STORY}test_the_release_of_the_checked_out_commit_is_meant"),
     # Rules
     _delivery("persons run jobs", "rules/released.py", 'if key == "user_name" or', 'if False or'),
     _delivery("the deployer runs jobs", "rules/released.py", 'not by or by != variables.get("deployer")', "True"),

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from delivery.approval import check_approval
 from delivery.bundle_cli import CliError
 from delivery.errors import DeliveryError, Exit
 from delivery.guard import DESTROYS
@@ -15,6 +16,7 @@ from delivery.plan import Plan, moved, normalised
 from delivery.prepare import Preparation, Prepared, Wishes
 from delivery.release import Archive
 from delivery.site import Site
+from delivery.status import mixed_jobs
 from delivery.verify import verify
 
 Say = Callable[[str], None]
@@ -86,7 +88,11 @@ class Delivery:
                 self._block(lock, prepared)
             if _is_done(prepared):
                 return Result(prepared.plan.release, None, "nothing to do: it runs and is verified")
-            return self._delivered(lock, prepared)
+            result = self._delivered(lock, prepared)
+        if self.wishes.back:
+            told = f"went back to {result.release}: {self.wishes.reason}"
+            notify(self.site.policy, self.site.target.name, told)
+        return result
 
     def _block(self, lock: Lock, prepared: Prepared) -> None:
         """The release that is left must not come again by itself."""
@@ -116,6 +122,9 @@ class Delivery:
 
     def _refuse(self, prepared: Prepared) -> None:
         plan, target = prepared.plan, self.site.target.name
+        if not self.wishes.back:
+            given = (self.approved, self.approved_digest, self.wishes.approved_by)
+            check_approval(prepared.policy, target, *given)
         if plan.refused:
             told = "\n".join(f"  {v.key}: {v.reason}" for v in plan.refused)
             raise DeliveryError(f"refused on {target}:\n{told}", Exit.REFUSED)
@@ -215,9 +224,11 @@ class Delivery:
             outcome = self._gone_back(lock, previous)
         except DeliveryError as error:
             self._pause()
+            mixed = mixed_jobs(self.site.store.state(), self.site.ledger.standing())
             outcome = f"going back was not possible, its jobs are paused: {error}"
+            outcome += f"\n    Mixed: {mixed}." if mixed else ""
         told = f"{release} failed on {target}: {reason}\n    {outcome}\n    {release} is blocked."
-        notify(prepared.own, target, told)
+        notify(self.site.policy, target, told)
         raise DeliveryError(told, Exit.FAILED)
 
     def _previous(self, prepared: Prepared, ours: bool) -> str:

@@ -9,6 +9,7 @@ from delivery import retain
 from delivery.bundle_cli import BundleCli
 from delivery.errors import DeliveryError, Exit
 from delivery.ledger import NO_RELEASE, Event, Lock
+from delivery.notify import notify
 from delivery.prepare import Preparation, Wishes
 from delivery.release import ID, Archive
 from delivery.site import Site
@@ -31,7 +32,9 @@ class Operation:
     def block(self, release: str) -> Event:
         """Refuse a release from now on."""
         with self._locked(f"block {release}") as lock:
-            return self.site.ledger.append(lock, "blocked", _release(release), reason=self.reason)
+            event = self.site.ledger.append(lock, "blocked", _release(release), reason=self.reason)
+        notify(self.site.policy, self.site.target.name, f"{release} is blocked: {self.reason}")
+        return event
 
     def unblock(self, release: str) -> Event:
         """Let a blocked release be delivered again.

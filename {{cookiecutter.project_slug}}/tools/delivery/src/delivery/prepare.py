@@ -55,6 +55,7 @@ class Prepared:
     cli: BundleCli
     cli_version: str
     own: Policy
+    policy: Policy
     allowed: tuple[str, ...]
     state: State
     standing: Standing
@@ -213,6 +214,7 @@ class Preparation:
             cli=cli,
             cli_version=cli_version,
             own=self.own,
+            policy=self.policy,
             allowed=tuple(guard.used_up(verdicts, situation)),
             state=self.state,
             standing=self.standing,

@@ -84,7 +84,7 @@ def read_status(site: Site) -> tuple[Status, int]:
     standing, state, held = site.ledger.standing(names), site.store.state(), site.ledger.held()
     now = datetime.now(UTC)
     running = site.running(standing)
-    mixed = _mixed(state, standing)
+    mixed = mixed_jobs(state, standing)
     status = Status(
         target=site.target.name,
         host=site.target.host,
@@ -210,7 +210,7 @@ def _health(names: Sequence[Name], standing: Standing) -> Health:
     return "failed" if names[-1].kind in ("failed", "blocked") else "not verified"
 
 
-def _mixed(state: State, standing: Standing) -> str:
+def mixed_jobs(state: State, standing: Standing) -> str:
     """How many jobs run another release than the ledger says; empty when none does."""
     found = Counter(_release_of(entry) for key, entry in state.entries.items() if _is_job(key))
     found.pop("", None)

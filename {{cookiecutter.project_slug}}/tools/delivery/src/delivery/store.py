@@ -41,7 +41,7 @@ class Store:
         self.workspace = workspace
         self.target = target
 
-    def check_marker(self) -> None:
+    def check_marker(self, may_be_missing: bool = False) -> None:
         """Make sure that this is the target we mean, and that we can see it.
 
         A missing marker never means an empty target: whoever may not read gets the same answer.
@@ -51,6 +51,8 @@ class Store:
         """
         target = self.target
         content = self.workspace.read(f"{target.root}/{MARKER}")
+        if content is None and may_be_missing:
+            return
         if content is None:
             raise DeliveryError(
                 f"target {target.name}: cannot be seen: no {MARKER} in {target.root} of "

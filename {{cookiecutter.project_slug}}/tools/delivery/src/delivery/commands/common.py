@@ -12,7 +12,7 @@ from rich.console import Console
 from delivery.errors import DeliveryError
 from delivery.ledger import Event
 from delivery.policy import find_root
-from delivery.release import Archive, read_archive
+from delivery.release import Archive, checked_out, read_archive
 from delivery.site import Site, open_site
 
 
@@ -70,13 +70,11 @@ def find_archive(given: Path | None) -> Archive:
     Raises:
         DeliveryError: there is none, or it is not whole.
     """
-    folder = here() / RELEASES
-    newest = max(folder.glob("*.tar.gz"), key=lambda f: f.stat().st_mtime, default=None)
-    file = given or newest
-    if file is None or not file.is_file():
+    file = given or here() / RELEASES / f"{checked_out(here()).release}.tar.gz"
+    if not file.is_file():
         raise DeliveryError(
-            f"archive: given {file or 'none'}, expected a release\n"
-            "    Build one: delivery release. Or name it: --archive 2026.11.23-g3f2a9c10.tar.gz"
+            f"archive: given {file}, expected a release\n"
+            "    Build it: delivery release. Or name one: --archive 2026.11.23-g3f2a9c10.tar.gz"
         )
     return read_archive(file.read_bytes(), file.name)[0]
 

@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from delivery.approval import check_approval
 from delivery.commands.common import (
     RELEASES,
     ArchiveOption,
@@ -124,8 +123,7 @@ def plan_command(
     wishes = Wishes(
         named_keys(allow_destroy or [], reason), read_receipt(receipt), reason, first=first
     )
-    if not first:
-        place.store.check_marker()
+    place.store.check_marker(may_be_missing=first)
     say(f"planning {release.manifest.release} on {target}")
     prepared = Preparation(place, release, wishes).plan()
     shutil.rmtree(place.work, ignore_errors=True)
@@ -178,7 +176,6 @@ def deploy_command(
         _broken(break_lock, reason),
         say,
     )
-    check_approval(place.policy, target, approved, plan_digest, approved_by)
     _deliver(delivery, dry_run, output)
 
 

@@ -1,7 +1,16 @@
 """A release: an immutable archive, built once from one commit, opened only when it is whole."""
 
 from delivery.release.archive import Archive, Opened, open_archive, read_archive
-from delivery.release.build import build
+from delivery.release.build import build, checked_out
 from delivery.release.manifest import ID, Manifest
 
-__all__ = ["ID", "Archive", "Manifest", "Opened", "build", "open_archive", "read_archive"]
+__all__ = [
+    "ID",
+    "Archive",
+    "Manifest",
+    "Opened",
+    "build",
+    "checked_out",
+    "open_archive",
+    "read_archive",
+]

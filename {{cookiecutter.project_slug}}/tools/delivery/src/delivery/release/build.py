@@ -26,7 +26,7 @@ _VERSION = re.compile(r'^version = "([^"]+)"$', re.MULTILINE)
 
 
 @dataclass(frozen=True)
-class _Commit:
+class Commit:
     """The commit that a release is built from; its time is Unix time in seconds."""
 
     id: str
@@ -40,6 +40,7 @@ class _Commit:
 
     @property
     def release(self) -> str:
+        """What the release of this commit is called."""
         return f"{datetime.fromtimestamp(self.time, UTC):%Y.%m.%d}-{self.short}"
 
 
@@ -66,7 +67,7 @@ def build(root: Path) -> Archive:
     return pack(manifest, files)
 
 
-def _commit(root: Path) -> _Commit:
+def _commit(root: Path) -> Commit:
     """The checked-out commit of a clean tree."""
     if _git(root, "status", "--porcelain", "--untracked-files=normal").strip():
         raise DeliveryError(
@@ -74,11 +75,16 @@ def _commit(root: Path) -> _Commit:
             "    git status shows them; commit them, or put them away: git stash -u",
             Exit.REFUSED,
         )
+    return checked_out(root)
+
+
+def checked_out(root: Path) -> Commit:
+    """The checked-out commit."""
     identity, tree, time = _git(root, "log", "-1", "--format=%H %T %ct").split()
-    return _Commit(identity, tree, int(time))
+    return Commit(identity, tree, int(time))
 
 
-def _check_out(root: Path, commit: _Commit, folder: Path) -> None:
+def _check_out(root: Path, commit: Commit, folder: Path) -> None:
     """The files of the commit, as git keeps them: no line ending of this machine."""
     archive = subprocess.run(
         ["git", "-c", "core.autocrlf=false", "archive", "--format=tar", commit.id],
@@ -113,7 +119,7 @@ def _tracked(source: Path, policy: Policy) -> dict[str, bytes]:
     return files
 
 
-def _build_wheel(source: Path, commit: _Commit) -> Path:
+def _build_wheel(source: Path, commit: Commit) -> Path:
     """The wheel, with the commit in its version; built in a folder that has the commit alone."""
     project = source / "pyproject.toml"
     text = project.read_text(encoding="utf-8")
@@ -132,7 +138,7 @@ def _requirements(source: Path) -> bytes:
     return exported.encode()
 
 
-def _release_yaml(commit: _Commit, branch: str, wheel: str, policy: Policy) -> bytes:
+def _release_yaml(commit: Commit, branch: str, wheel: str, policy: Policy) -> bytes:
     """What the bundle gets to know about its release; JSON is YAML with every text quoted."""
     git = {"branch": branch, "commit": commit.id, "origin_url": policy.project.url}
     document = {
@@ -143,7 +149,7 @@ def _release_yaml(commit: _Commit, branch: str, wheel: str, policy: Policy) -> b
 
 
 def _manifest(
-    source: Path, commit: _Commit, branch: str, wheel: str, files: dict[str, bytes]
+    source: Path, commit: Commit, branch: str, wheel: str, files: dict[str, bytes]
 ) -> Manifest:
     large = [
         f"{name} ({len(content):,} bytes)"
