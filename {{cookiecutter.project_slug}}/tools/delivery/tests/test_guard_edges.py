@@ -179,3 +179,11 @@ def test_a_second_try_destroys_nothing_that_was_not_judged(
             _rest(prepared, CliError("deploy", "it broke"))
     else:
         assert _rest(prepared, CliError("deploy", "it broke")) == {"plan": left}
+
+
+def test_an_earlier_release_s_exceptions_do_not_count_when_it_returns() -> None:
+    allow = Allow(key="volumes.x", reason="moved", until=date(2026, 12, 1))
+    gone = Change(key="volumes.x", action="delete")
+    assert verdicts(gone, given=policy(allow))[0][0] == "allow"
+    assert verdicts(gone, given=policy(allow), back=True)[0][0] == "refuse"
+    assert verdicts(gone, given=policy(), back=True, named={"volumes.x": "x"})[0][0] == "allow"

@@ -42,10 +42,20 @@ def test_going_back_leads_to_the_newest_good_release_before_what_runs() -> None:
     assert folded(*three, ("blocked", TWO), ("unblocked", TWO)).back() == TWO
 
 
-def test_a_release_that_is_verified_again_is_the_newest_good_one() -> None:
-    standing = folded(*delivered(ONE), *delivered(TWO), *delivered(ONE), *delivered(THREE))
-    assert standing.good == [TWO, ONE, THREE]
-    assert standing.back() == ONE
+def test_a_release_that_is_verified_again_keeps_its_place() -> None:
+    back = (*delivered(ONE), *delivered(TWO), *delivered(THREE), *delivered(TWO))
+    standing = folded(*back)
+    assert standing.good == [ONE, TWO, THREE]
+    assert standing.back() == ONE  # not forward to three
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [("started", True), ("deployed", True), ("rolled_back", True), ("adopted", True),
+     ("blocked", False), ("unblocked", False), ("pruned", False), ("verified", False)],
+)  # fmt: skip
+def test_what_is_there_is_explained_by_what_made_it_alone(kind: str, expected: bool) -> None:
+    assert folded((kind, ONE)).explained is expected
 
 
 def test_unblocking_one_release_leaves_the_others_blocked() -> None:
@@ -90,15 +100,16 @@ def _by_hand(events: list[tuple[str, str]]) -> Ends:
         for i, (kind, release) in enumerate(events)
         if kind == "verified" and ran(i) == release and release
     ]
-    newest_last = [r for i, r in enumerate(good) if r not in good[i + 1 :]]
+    first_first = [r for i, r in enumerate(good) if r not in good[:i]]
+    before = first_first[: first_first.index(running)] if running in good else first_first
     words = {r: kind for kind, r in events if kind in ("blocked", "unblocked")}
     blocked = {r for r, kind in words.items() if kind == "blocked"}
-    back = [r for r in newest_last if r != running and r not in blocked]
+    back = [r for r in before if r not in blocked]
     since = events[ends[-1] + 1 :] if ends else []
     open_ = [kind for kind, _ in events if kind in ("started", "deployed", "rolled_back", "failed")]
     return (
         running,
-        newest_last,
+        first_first,
         blocked,
         back[-1] if back else "",
         ("verified", running) in since,

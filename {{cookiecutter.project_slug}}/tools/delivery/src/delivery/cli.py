@@ -105,6 +105,8 @@ def main() -> None:
         sys.exit(app(arguments, prog_name="delivery", standalone_mode=False))
     except DeliveryError as error:
         _leave(str(error), error.code)
+    except OSError as error:  # a file that cannot be written, such as that of --save
+        _leave(f"{error.filename or 'file'}: {error.strerror or error}", Exit.BAD_INPUT)
     except TyperException as error:
         _leave(f"{error.format_message()}\nSee: delivery --help", Exit.BAD_INPUT)
 

@@ -10,9 +10,10 @@ from delivery.approval import check_approval
 from delivery.bundle_cli import CliError
 from delivery.errors import DeliveryError, Exit
 from delivery.guard import DESTROYS
-from delivery.ledger import Event, Lock, Name, StateOf
+from delivery.ledger import Event, Lock, Name, Standing, StateOf
 from delivery.notify import notify
 from delivery.plan import Plan, moved, normalised
+from delivery.policy import Policy
 from delivery.prepare import Preparation, Prepared, Wishes
 from delivery.release import Archive
 from delivery.site import Site
@@ -62,7 +63,7 @@ class Delivery:
         Raises:
             DeliveryError: the delivery would be refused.
         """
-        self.site.store.check_marker()
+        self.site.store.check_marker(may_be_missing=self.wishes.first)
         prepared = self._prepare(self.archive, self.wishes)
         self._refuse(prepared)
         return prepared.plan
@@ -76,7 +77,6 @@ class Delivery:
         if self.wishes.first:
             self.site.store.make_marker()
         self.site.store.check_marker()
-        self._refuse_short_token()
         what = (
             f"{'going back to' if self.wishes.back else 'deploy'} {self.archive.manifest.release}"
         )
@@ -84,6 +84,7 @@ class Delivery:
             self.say("planning once more")
             prepared = self._prepare(self.archive, self.wishes)
             self._refuse(prepared)
+            self._refuse_short_token(prepared.own)
             if self.wishes.back and prepared.standing.running not in ("", prepared.plan.release):
                 self._block(lock, prepared)
             if _is_done(prepared):
@@ -107,10 +108,10 @@ class Delivery:
     def _prepare(self, archive: Archive, wishes: Wishes) -> Prepared:
         return Preparation(self.site, archive, wishes).plan()
 
-    def _refuse_short_token(self) -> None:
+    def _refuse_short_token(self, policy: Policy) -> None:
         """A delivery that loses its identity half way cannot go back."""
         expires = self.site.workspace.expires
-        need = self.site.policy.delivery_minutes
+        need = policy.delivery_minutes
         left = (expires - time.time()) / 60 if expires else need
         if left < need:
             raise DeliveryError(
@@ -122,7 +123,7 @@ class Delivery:
 
     def _refuse(self, prepared: Prepared) -> None:
         plan, target = prepared.plan, self.site.target.name
-        if not self.wishes.back:
+        if not plan.back:
             given = (self.approved, self.approved_digest, self.wishes.approved_by)
             check_approval(prepared.policy, target, *given)
         if plan.refused:
@@ -203,8 +204,12 @@ class Delivery:
                 self.site.workspace.pause(job.id)
 
     def _verified(self, prepared: Prepared, deployed: Event) -> list[str]:
-        state = self.site.store.state()
-        return verify(self.site.workspace, prepared.own.verify, state, deployed.id, self.say)
+        """What fails; a verification that cannot be carried out has failed, too."""
+        try:
+            state = self.site.store.state()
+            return verify(self.site.workspace, prepared.own.verify, state, deployed.id, self.say)
+        except DeliveryError as error:
+            return [f"verification: {error}"]
 
     def _way_back(self, lock: Lock, prepared: Prepared, reason: str, serial: int) -> Result:
         """Bring back what was verified before.
@@ -216,6 +221,10 @@ class Delivery:
         self.say(f"failed: {reason}")
         state = self.site.store.state()
         self._write(lock, "failed", prepared, time.monotonic(), reason=reason)
+        if prepared.plan.back:
+            told = f"going back to {release} failed on {target}: {reason}\n    Try it once more."
+            notify(self.site.policy, target, told)
+            raise DeliveryError(told, Exit.FAILED)
         self.site.ledger.append(
             lock, "blocked", release, digest=prepared.plan.digest_of_release, reason=reason
         )
@@ -223,9 +232,10 @@ class Delivery:
             previous = self._previous(prepared, state.serial == serial)
             outcome = self._gone_back(lock, previous)
         except DeliveryError as error:
-            self._pause()
+            unpaused = self._pause()
             mixed = mixed_jobs(self.site.store.state(), self.site.ledger.standing())
-            outcome = f"going back was not possible, its jobs are paused: {error}"
+            paused = f"not all jobs could be paused: {unpaused}" if unpaused else "jobs are paused"
+            outcome = f"going back was not possible, {paused}: {error}"
             outcome += f"\n    Mixed: {mixed}." if mixed else ""
         told = f"{release} failed on {target}: {reason}\n    {outcome}\n    {release} is blocked."
         notify(self.site.policy, target, told)
@@ -234,15 +244,13 @@ class Delivery:
     def _previous(self, prepared: Prepared, ours: bool) -> str:
         """The release to go back to."""
         if not ours:
-            names = self.site.ledger.names()
-            last = self.site.ledger.read(names[-1]) if names else None
-            raise DeliveryError(f"another deployed meanwhile: {last.actor if last else 'unknown'}")
+            raise DeliveryError("somebody deployed past this tool meanwhile: see delivery status")
         irreversible = prepared.own.data.irreversible
         refuse_irreversible(self.site, irreversible, prepared.plan.release)
-        previous = self.site.ledger.standing().back()
-        if not previous:
-            raise DeliveryError("nothing was verified here before")
-        return previous
+        standing = self.site.ledger.standing()
+        if standing.verified and standing.running not in (prepared.plan.release, *standing.blocked):
+            return standing.running  # the CLI failed before anything was delivered
+        return crossing(self.site, "")
 
     def _gone_back(self, lock: Lock, release: str) -> str:
         self.say(f"going back to {release}")
@@ -260,9 +268,15 @@ class Delivery:
         back._write(lock, "verified", prepared, began)
         return f"{release} is back, and verified."
 
-    def _pause(self) -> None:
+    def _pause(self) -> str:
+        """Let no job start by itself; says which could not be paused."""
+        unpaused = []
         for job in self.site.store.jobs():
-            self.site.workspace.pause(job.id)
+            try:
+                self.site.workspace.pause(job.id)
+            except DeliveryError as error:
+                unpaused.append(f"{job.name} ({error})")
+        return ", ".join(unpaused)
 
     def _write(
         self, lock: Lock, kind: Any, prepared: Prepared, began: float, **fields: Any
@@ -326,11 +340,12 @@ def crossing(site: Site, release: str) -> str:
     """
     names = site.ledger.names()
     standing = site.ledger.standing(names)
-    chosen = release or standing.back()
+    chosen = release or _previous_of(standing)
     delivered = [n for n in names if n.kind in ("deployed", "rolled_back")]
     if chosen not in standing.good:
         good = ", ".join(standing.good) or "none"
-        raise DeliveryError(f"release: given {chosen!r}, expected one verified before: {good}")
+        given = f"given {chosen}" if chosen else "given none, and nothing good was before what runs"
+        raise DeliveryError(f"release: {given}; verified here: {good}")
     for name in reversed(delivered):
         if name.release == chosen:
             break
@@ -338,6 +353,13 @@ def crossing(site: Site, release: str) -> str:
             site, site.ledger.read(name).detail.get("irreversible", ""), name.release
         )
     return chosen
+
+
+def _previous_of(standing: Standing) -> str:
+    """What going back leads to; a way back that was cut off goes on."""
+    cut_off = standing.delivered and standing.delivered.kind == "rolled_back"
+    resumed = cut_off and not standing.verified and standing.running not in standing.blocked
+    return standing.running if resumed else standing.back()
 
 
 def refuse_irreversible(site: Site, reason: str, release: str) -> None:

@@ -56,10 +56,11 @@ def find_drift(site: Site) -> list[Drift]:
     """Everything that hands changed, but what the policy lets them."""
     plan, archive = running_plan(site)
     ignored = site.policy.drift.ignore
-    return [*_of_resources(plan.changes, ignored), *_of_files(site, archive)]
+    return [*of_resources(plan.changes, ignored), *_of_files(site, archive)]
 
 
-def _of_resources(changes: Sequence[Change], ignored: Sequence[str]) -> Iterator[Drift]:
+def of_resources(changes: Sequence[Change], ignored: Sequence[str]) -> Iterator[Drift]:
+    """What hands changed in resources, but what the policy lets them."""
     for change in changes:
         if change.action == "create":  # it is in the state, or it would be no drift
             yield Drift(key=change.key, what="deleted by hand")

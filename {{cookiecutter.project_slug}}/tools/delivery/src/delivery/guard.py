@@ -43,7 +43,9 @@ class Situation:
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     def exception(self, key: str) -> Allow | None:
-        """The policy's exception for a key, if it still counts."""
+        """The policy's exception for a key, if it still counts; an earlier release's never does."""
+        if self.back:
+            return None
         today = self.now.astimezone(UTC).date()
         valid = (a for a in self.policy.allow if a.until >= today and a.id not in self.used)
         return next((a for a in valid if a.key == key), None)

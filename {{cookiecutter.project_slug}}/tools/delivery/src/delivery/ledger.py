@@ -105,7 +105,8 @@ class Standing:
         delivered: the event that delivered it.
         verified: whether it was verified since.
         unfinished: a delivery that began and of which no end is known.
-        good: releases that were verified, the newest last, each once.
+        good: releases in the order in which they were verified first.
+        explained: something was made here by this tool.
         blocked: releases that may not be delivered.
     """
 
@@ -116,10 +117,12 @@ class Standing:
     unfinished: Name | None = None
     good: list[str] = field(default_factory=list)
     blocked: dict[str, Name] = field(default_factory=dict)
+    explained: bool = False
 
     def take(self, name: Name) -> None:
         """Count one more event in."""
         self.is_empty = False
+        self.explained |= name.kind in ("started", "deployed", "rolled_back", "adopted")
         if name.kind == "started":
             self.unfinished = name
         elif name.kind in ("deployed", "rolled_back"):
@@ -127,7 +130,7 @@ class Standing:
             self.unfinished = None
         elif name.kind == "verified" and name.release == self.running:
             self.verified = True
-            self.good = [r for r in self.good if r != name.release] + [name.release]
+            self.good = [*dict.fromkeys([*self.good, name.release])]
         elif name.kind == "failed":
             self.unfinished = None
         elif name.kind == "blocked":
@@ -137,8 +140,9 @@ class Standing:
 
     def back(self) -> str:
         """The release to go back to: the newest good one before what runs; empty when none is."""
-        good = [r for r in self.good if r != self.running and r not in self.blocked]
-        return good[-1] if good else ""
+        known = self.running in self.good
+        before = self.good[: self.good.index(self.running)] if known else self.good
+        return next((r for r in reversed(before) if r not in self.blocked), "")
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ import json
 import os
 import sys
 import urllib.request
+from http.client import HTTPException
 
 from delivery.policy import Policy
 
@@ -19,5 +20,5 @@ def notify(policy: Policy, target: str, text: str) -> None:
     )
     try:
         urllib.request.urlopen(request, timeout=10).close()  # noqa: S310
-    except OSError as error:
+    except (OSError, ValueError, HTTPException) as error:
         print(f"notify: the webhook does not answer: {type(error).__name__}", file=sys.stderr)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from delivery import retain
-from delivery.bundle_cli import BundleCli
+from delivery.bundle_cli import BundleCli, CliError
 from delivery.errors import DeliveryError, Exit
 from delivery.ledger import NO_RELEASE, Event, Lock
 from delivery.notify import notify
@@ -73,19 +73,38 @@ class Operation:
         """
         with self._locked(f"adopt {key}") as lock:
             preparation = Preparation(self.site, archive, Wishes(first=True))
-            if key not in preparation.target.declared:
-                known = ", ".join(sorted(preparation.target.declared))
-                raise DeliveryError(f"key: given {key!r}, expected one of {known}")
+            self._refuse_key(key, preparation.target.declared, instead_of)
             found = resource_id or self._id_of(instead_of)
+            self._refuse_foreign(key, found)
             cli = BundleCli(preparation.opened.folder, self.site.target.name, self.site.workspace)
-            if instead_of:
-                _unbind(cli, instead_of)
-            cli.bind(key.partition(".")[2], found)
+            _rebind(cli, key, found, instead_of)
             self.site.forget()
             detail = {"key": key, "id": found, "from": instead_of}
             return self.site.ledger.append(
                 lock, "adopted", archive.manifest.release, reason=self.reason, detail=detail
             )
+
+    def _refuse_key(self, key: str, declared: set[str], instead_of: str) -> None:
+        if key not in declared:
+            known = ", ".join(sorted(declared))
+            raise DeliveryError(f"key: given {key!r}, expected one of {known}")
+        if instead_of and instead_of.partition(".")[0] != key.partition(".")[0]:
+            raise DeliveryError(
+                f"--from: given {instead_of!r}, expected a key of the kind of {key}"
+            )
+        if key in self.site.store.state().entries:
+            raise DeliveryError(f"key: {key} owns something on {self.site.target.name} already")
+
+    def _refuse_foreign(self, key: str, resource_id: str) -> None:
+        """A job that another target or project deploys is not ours to take."""
+        root = self.site.target.root
+        for job in self.site.workspace.jobs() if key.startswith("jobs.") else ():
+            if str(job.id) == resource_id and not f"{job.deployment}/".startswith(f"{root}/"):
+                owner = job.deployment.partition("/state/")[0]
+                if owner:
+                    raise DeliveryError(
+                        f"--id: job {resource_id} ({job.name}) belongs to {owner}", Exit.REFUSED
+                    )
 
     def _id_of(self, key: str) -> str:
         entries = self.site.store.state().entries
@@ -102,20 +121,40 @@ class Operation:
             yield lock
 
 
-def _unbind(cli: BundleCli, key: str) -> None:
-    """Let the state forget a key that the release has no more: the CLI wants it declared."""
+def _rebind(cli: BundleCli, key: str, resource_id: str, instead_of: str) -> None:
+    """Bind a key, in place of another one or not; what was bound stays when it fails."""
+    name = key.partition(".")[2]
+    if not instead_of:
+        cli.bind(name, resource_id)
+        return
+    with _declared(cli, instead_of) as old:
+        cli.unbind(old)
+    try:
+        cli.bind(name, resource_id)
+    except CliError:
+        with _declared(cli, instead_of) as old:
+            cli.bind(old, resource_id)
+        raise
+
+
+@contextlib.contextmanager
+def _declared(cli: BundleCli, key: str) -> Iterator[str]:
+    """Declare a key that the release has no more: the CLI wants it so."""
     kind, _, name = key.partition(".")
     file = cli.folder / retain.FILE
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps({"resources": {kind: {name: {"name": name}}}}), encoding="utf-8")
-    cli.unbind(name)
-    file.unlink()
+    try:
+        yield name
+    finally:
+        file.unlink()
 
 
 def prunable(site: Site, keep: int) -> list[str]:
     """The releases that a target keeps and that nobody needs any more, the oldest first."""
     standing = site.ledger.standing()
-    needed = {standing.running, *standing.good[-keep:]}
+    good = [release for release in standing.good if release not in standing.blocked]
+    needed = {standing.running, *good[-keep:]}
     active = _in_use(site) if site.store.kept() else ""
     return [r for r in site.store.kept() if r not in needed and r not in active]
 

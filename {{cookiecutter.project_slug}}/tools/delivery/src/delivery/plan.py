@@ -95,6 +95,7 @@ class Plan(_Frozen):
         running: the release that runs on the target, empty when none does.
         lineage, serial: the state that the plan is made for.
         retained: keys that a newer release added, and that are kept.
+        named: keys that may be destroyed, because whoever planned said so.
     """
 
     schema_: Annotated[Literal[1], Fact(alias="schema")] = 1
@@ -109,6 +110,7 @@ class Plan(_Frozen):
     serial: int
     changes: list[Change]
     retained: list[str] = []
+    named: list[str] = []
     verdicts: list[Verdict] = []
     notes: list[str] = []
     made: AwareDatetime
@@ -176,7 +178,7 @@ def _checksum(plan: Any) -> str:
 def moved(saved: Plan, fresh: Plan) -> list[str]:
     """What differs between the plan that was approved and the plan as it would be now."""
     names = ("target", "host", "project", "release", "digest_of_release", "running", "back")
-    state = ("lineage", "serial", "retained")
+    state = ("lineage", "serial", "retained", "named")
     differences = [
         f"{name}: approved {getattr(saved, name)!r}, now {getattr(fresh, name)!r}"
         for name in (*names, *state)

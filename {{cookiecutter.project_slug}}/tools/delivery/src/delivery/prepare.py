@@ -1,5 +1,6 @@
 """From a release to a plan: open it, hold it to the policy, ask the CLI, judge the answer."""
 
+import contextlib
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,11 +16,11 @@ from delivery import guard, retain
 from delivery.bundle_cli import BundleCli, proven_version
 from delivery.errors import DeliveryError, Exit
 from delivery.forbidden import refuse_forbidden
-from delivery.ledger import Event, Standing
-from delivery.plan import Plan, Verdict, expiry, normalised
+from delivery.ledger import Event, Ledger, Standing
+from delivery.plan import Change, Plan, Verdict, expiry, normalised
 from delivery.policy import Policy, load_policy
 from delivery.release import Archive, Opened, open_archive
-from delivery.site import Site
+from delivery.site import UNKNOWN, Site
 from delivery.store import State
 from delivery.target import Target, own_host, read_target
 
@@ -98,6 +99,7 @@ class Preparation:
                     f"expected {expected} as in this checkout",
                     Exit.REFUSED,
                 )
+        _refuse_elsewhere(target, self.archive.manifest.release)
         refuse_forbidden(self.opened.folder, target.name)
         return target
 
@@ -141,7 +143,7 @@ class Preparation:
     def state(self) -> State:
         """What the CLI's state says; it must fit the ledger."""
         state = self.site.store.state()
-        if state.entries and self.standing.is_empty:
+        if state.entries and not self.standing.explained:
             raise DeliveryError(
                 f"target {self.target.name}: {self.target.root}/state knows "
                 f"{len(state.entries)} resources that no event explains\n    Another tool deployed "
@@ -151,6 +153,20 @@ class Preparation:
         if self.standing.delivered and not state.content:
             raise DeliveryError(f"target {self.target.name}: its state cannot be read or is gone")
         return state
+
+    def _refuse_other_state(self, raw: Mapping[str, Any]) -> None:
+        """A plan made on another state takes everything that exists for new.
+
+        Raises:
+            DeliveryError: it was.
+        """
+        given, expected = raw.get("lineage", ""), self.state.lineage
+        if expected and given != expected:
+            raise DeliveryError(
+                f"plan of {self.target.name}: the CLI saw the state {given or 'of nothing'}, "
+                f"expected {expected}\n    Ask for the right to read {self.target.root}/state.",
+                Exit.REFUSED,
+            )
 
     @property
     def retained(self) -> list[str]:
@@ -185,10 +201,11 @@ class Preparation:
         cli = BundleCli(self.opened.folder, target.name, self.site.workspace)
         cli_version = proven_version(self.policy.cli_versions)
         raw = cli.plan()
+        self._refuse_other_state(raw)
         hidden = {target.deployer, target.planner, self.site.workspace.me}
         changes = normalised(raw, hidden)
         situation = replace(self._situation, active=self._active([c.key for c in changes]))
-        verdicts = [*self._gates(), *guard.judge(changes, situation)]
+        verdicts = [*self._gates(), *guard.judge(changes, situation), *self._idle(changes)]
         made = datetime.now(UTC)
         plan = Plan(
             target=target.name,
@@ -202,6 +219,7 @@ class Preparation:
             serial=raw.get("serial", 0),
             changes=changes,
             retained=retained,
+            named=sorted(self.wishes.named),
             verdicts=verdicts,
             notes=self._commits(),
             made=made,
@@ -215,10 +233,15 @@ class Preparation:
             cli_version=cli_version,
             own=self.own,
             policy=self.policy,
-            allowed=tuple(guard.used_up(verdicts, situation)),
+            allowed=tuple(sorted({*situation.used, *guard.used_up(verdicts, situation)})),
             state=self.state,
             standing=self.standing,
         )
+
+    def _idle(self, changes: Sequence[Change]) -> Iterator[Verdict]:
+        """Keys that are named although nothing happens to them: perhaps they are misspelt."""
+        for key in sorted({*self.wishes.named} - {change.key for change in changes}):
+            yield Verdict(key=key, verdict="mark", reason="named, but nothing happens to it")
 
     def _active(self, keys: list[str]) -> frozenset[str]:
         """Jobs among these keys that would be touched while they run."""
@@ -232,11 +255,17 @@ class Preparation:
         manifest = self.archive.manifest
         if manifest.release in self.standing.blocked:
             why = self.site.ledger.read(self.standing.blocked[manifest.release]).reason
+            runs = f"it still runs, go back: delivery rollback {self.target.name} --reason …; "
             yield _refusal(
-                f"{manifest.release} is blocked: {why}; once it is mended: delivery unblock "
-                f"{self.target.name} {manifest.release} --reason …"
+                f"{manifest.release} is blocked: {why}; "
+                f"{runs if manifest.release == self.standing.running else ''}"
+                f"once it is mended: delivery unblock {self.target.name} {manifest.release} "
+                "--reason …"
             )
+        doubles = self.site.store.doubles(self.state)
         for job in self.site.store.orphans(self.state):
+            if job in doubles:
+                continue  # the deploy puts it away
             if any(str(job.id).encode() in content for content in self._leftover.values()):
                 continue  # what was cut off here goes on here
             yield _refusal(
@@ -254,6 +283,14 @@ class Preparation:
 
     def _promotion(self) -> Iterator[Verdict]:
         manifest, target, policy = self.archive.manifest, self.target.name, self.policy
+        if self.running and manifest.time < self.running.detail.get("time", 0):
+            yield _refusal(
+                f"{manifest.release} is older than {self.running.release}, which runs; to go back: "
+                f"delivery rollback {target} {manifest.release} --reason …"
+            )
+        if target not in self.own.released:
+            yield _refusal(f"{manifest.release} does not know {target} as a target of releases")
+            return
         freeze = policy.frozen(target, datetime.now(UTC))
         exception = self._situation.exception("freeze")
         if freeze and exception:
@@ -292,6 +329,18 @@ class Preparation:
             )
         elif receipt.digest != manifest.digest:
             yield _refusal(f"the receipt is for other bytes than these of {manifest.release}")
+        elif self._is_blocked_at(source):
+            yield _refusal(f"{manifest.release} was blocked on {source} after the receipt")
+
+    def _is_blocked_at(self, source: str) -> bool:
+        """Whether the target before has left this release; only told in the same workspace."""
+        before = read_target(self.site.root, source, UNKNOWN)
+        if before.host != self.target.host:
+            return False
+        with contextlib.suppress(DeliveryError):  # it may be out of sight
+            standing = Ledger(self.site.workspace, before).standing()
+            return self.archive.manifest.release in standing.blocked
+        return False
 
     def _commits(self) -> list[str]:
         """The commits between what runs and what comes, where the checkout knows them."""
@@ -307,6 +356,28 @@ class Preparation:
         except OSError:
             return []
         return found.stdout.splitlines() if found.returncode == 0 else []
+
+
+def _refuse_elsewhere(target: Target, release: str) -> None:
+    """A release lives in its own folder of its own target, and the state in that of the target.
+
+    Raises:
+        DeliveryError: the release says something else.
+    """
+    folder, workspace = target.release_folder(release), target.tree.section("workspace")
+    places = {
+        "file_path": f"{folder}/files",
+        "artifact_path": f"{folder}/artifacts",
+        "state_path": f"{target.root}/state",
+        "resource_path": f"{target.root}/resources",
+    }
+    for name, expected in places.items():
+        given = workspace.get(name, expected)
+        if given != expected:
+            raise DeliveryError(
+                f"{release}: workspace.{name} of {target.name}: given {given}, expected {expected}",
+                Exit.REFUSED,
+            )
 
 
 def _refusal(reason: str) -> Verdict:

@@ -1,6 +1,7 @@
 """An environment for one request: up, down, and swept away when nobody needs it any more."""
 
 import re
+import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +42,8 @@ class Preview:
     @property
     def _cli(self) -> BundleCli:
         variables = {"request": self.request}
+        # What this machine remembers is of whatever request was here last.
+        shutil.rmtree(self.root / ".databricks/bundle" / TARGET, ignore_errors=True)
         return BundleCli(self.root, TARGET, self.workspace, variables, released=False)
 
 
@@ -66,7 +69,8 @@ def sweep(root: Path, days: int) -> list[str]:
     folder = any_preview.target.root.rpartition("/")[0]
     limit = time.time() - days * _DAY
     workspace = any_preview.workspace
-    old = [e.name for e in workspace.entries(folder) if 0 < _last_change(workspace, e) < limit]
+    known = [entry for entry in workspace.entries(folder) if _REQUEST.fullmatch(entry.name)]
+    old = [entry.name for entry in known if 0 < _last_change(workspace, entry) < limit]
     for request in old:
         open_preview(root, request, any_preview.workspace).down()
     return old
@@ -82,6 +86,9 @@ def _refuse_released(root: Path, policy: Policy, preview: Target, request: str) 
     """A preview has a folder, a catalog and names of its own."""
     if not preview.root.endswith(f"/{request}"):
         raise _refused("its root_path must end with ${var.request}")
+    for name, path in preview.tree.section("workspace").items():
+        if name.endswith("_path") and not f"{path}/".startswith(f"{preview.root}/"):
+            raise _refused(f"its {name} must be below its root_path")
     presets = preview.tree.section("presets")
     if request not in str(presets.get("name_prefix", "")):
         raise _refused("presets.name_prefix must have ${var.request} in it")

@@ -16,7 +16,7 @@ from delivery.target import Target, own_host, read_target
 from delivery.workspace import Workspace, connect
 
 # Until a release is opened its own variables are not known; they are in no address.
-_UNKNOWN = {"release": "", "wheel": ""}
+UNKNOWN = {"release": "", "wheel": ""}
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def open_site(root: Path, target: str) -> Site:
             f"target: given {target!r}, expected one that takes releases: "
             f"{', '.join(policy.released)}"
         )
-    address = own_host(read_target(root, target, _UNKNOWN))
+    address = own_host(read_target(root, target, UNKNOWN))
     return Site(root, address, policy, connect(address.host))
 
 

@@ -11,7 +11,6 @@ from typing import Any, Literal
 from pydantic import BaseModel
 
 from delivery.ledger import Event, Ledger, Name, Standing
-from delivery.plan import Plan
 from delivery.release import ID
 from delivery.site import Site
 from delivery.store import State
@@ -107,15 +106,15 @@ def read_status(site: Site) -> tuple[Status, int]:
     return status, len(state.entries)
 
 
-def with_drift(status: Status, plan: Plan) -> Status:
-    """The status of a target about which it is known what hands changed.
-
-    Args:
-        plan: what delivering the running release once more would change.
-    """
-    drifted = [change.key for change in plan.changes]
+def with_drift(status: Status, drifted: list[str]) -> Status:
+    """The status of a target about which it is known which resources hands changed."""
     sync: Sync = "mixed" if status.mixed else "drifted" if drifted else "in sync"
     return status.model_copy(update={"drifted": drifted, "sync": sync})
+
+
+def unseen(target: str, reason: str) -> Status:
+    """The status of a target that cannot be seen."""
+    return Status(target=target, host="", unexplained=reason, at=datetime.now(UTC))
 
 
 def history(site: Site, limit: int) -> list[Event]:

@@ -161,9 +161,9 @@ class Store:
         return sorted(e.name for e in self.workspace.entries(f"{self.target.root}/archives"))
 
     def remove(self, release: str) -> None:
-        """Forget a release: its archive, then its folder."""
-        self.workspace.delete(self._folder(release), recursive=True)
+        """Forget a release: its folder, then its archive, by which it is known."""
         self.workspace.delete(self.target.release_folder(release), recursive=True)
+        self.workspace.delete(self._folder(release), recursive=True)
 
     def keep_state(self, event: str, state: State) -> None:
         """Keep the state beside an event: the CLI has no history of it."""

@@ -46,6 +46,8 @@ def _failures(
             seen = workspace.run(run)
             if seen.state != "running" or time.monotonic() > end:
                 del running[domain]
+                if seen.state == "running":
+                    workspace.cancel(run)
                 yield from _failure(domain, seen, minutes)
         if running:
             time.sleep(min(_INTERVAL, max(0.1, end - time.monotonic())))

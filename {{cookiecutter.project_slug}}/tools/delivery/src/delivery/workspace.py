@@ -201,6 +201,12 @@ class Workspace:
         )
         return [_run(run) for run, _ in zip(listed, range(limit), strict=False)]
 
+    def cancel(self, run: int) -> None:
+        """End a run."""
+        body = {"run_id": run}
+        path = "/api/2.2/jobs/runs/cancel"
+        self._call(path, lambda: self._client.api_client.do("POST", path, body=body))
+
     def job_address(self, job: int | str) -> str:
         """Where people look at a job."""
         return f"{self.host}/jobs/{job}"

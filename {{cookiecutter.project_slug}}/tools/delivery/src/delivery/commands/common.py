@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from delivery.errors import DeliveryError
 from delivery.ledger import Event
@@ -51,7 +52,7 @@ def emit(output: Output, document: Any, text: str) -> None:
 
 def say(text: str) -> None:
     """Tell how far a long command is, away from its result."""
-    errors.print(f"[dim]…[/] {text}", markup=True)
+    errors.print(f"[dim]…[/] {escape(text)}", markup=True)
 
 
 def here() -> Path:

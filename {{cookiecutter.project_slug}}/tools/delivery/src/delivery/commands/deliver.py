@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from delivery.commands.common import (
     RELEASES,
@@ -225,7 +226,7 @@ def _deliver(delivery: Delivery, dry_run: bool, output: Output) -> None:
     emit(
         output,
         document,
-        f"[bold]{result.release}[/] on {delivery.site.target.name}: {result.message}",
+        f"[bold]{result.release}[/] on {delivery.site.target.name}: {escape(result.message)}",
     )
 
 

@@ -21,12 +21,12 @@ from delivery.commands.common import (
 )
 from delivery.diff import diff
 from delivery.doctor import examine
-from delivery.drift import find_drift, running_plan
+from delivery.drift import find_drift, of_resources, running_plan
 from delivery.errors import DeliveryError, Exit
 from delivery.page import page
 from delivery.policy import load_policy
 from delivery.show import drift_as_text, history_as_text, status_as_text
-from delivery.status import Status, history, read_status, with_drift
+from delivery.status import Status, history, read_status, unseen, with_drift
 
 _STATUSES = TypeAdapter(list[Status])
 
@@ -52,7 +52,7 @@ def status_command(
 
     Exit codes: 0 done, 4 the target cannot be seen.
     """
-    statuses = [_status(name, drift) for name in _targets(target, bool(merge))]
+    statuses = [_status(target, drift)] if target else [] if merge else _all_seen(drift)
     statuses += [status for file in merge or [] for status in _read(file)]
     if html:
         project = load_policy(here()).project.name
@@ -122,11 +122,22 @@ def doctor_command(
     raise typer.Exit(Exit.DONE if all(s.well for s in symptoms) else Exit.FOUND)
 
 
-def _targets(target: str, merging: bool) -> list[str]:
-    """The targets to ask; whoever merges files asks only what is named."""
-    if target:
-        return [target]
-    return [] if merging else list(load_policy(here()).released)
+def _all_seen(drift: bool | None) -> list[Status]:
+    """All targets; what cannot be seen is told as such, unless nothing can.
+
+    Raises:
+        DeliveryError: none of them can be seen.
+    """
+    statuses, errors = [], []
+    for name in load_policy(here()).released:
+        try:
+            statuses.append(_status(name, drift))
+        except DeliveryError as error:
+            errors.append(error)
+            statuses.append(unseen(name, str(error).partition("\n")[0]))
+    if len(errors) == len(statuses):
+        raise errors[0]
+    return statuses
 
 
 _QUICK = 50  # entries of a state about which the CLI can be asked within a moment
@@ -137,13 +148,23 @@ def _status(target: str, drift: bool | None) -> Status:
     say(f"looking at {target}")
     status, entries = read_status(place)
     asked = entries <= _QUICK if drift is None else drift
-    return with_drift(status, running_plan(place)[0]) if asked and status.release else status
+    if not asked or not status.release:
+        return status
+    try:
+        plan, _ = running_plan(place)
+    except DeliveryError as error:
+        if drift:
+            raise
+        say(f"whether hands changed anything is unknown: {error}")
+        return status
+    found = of_resources(plan.changes, place.policy.drift.ignore)
+    return with_drift(status, sorted({one.key for one in found}))
 
 
 def _read(file: Path) -> list[Status]:
     try:
         return _STATUSES.validate_python(json.loads(file.read_text(encoding="utf-8")))
-    except (OSError, ValueError, ValidationError):
+    except (OSError, ValueError, RecursionError, ValidationError):
         raise DeliveryError(
             f"--from: given {file}, expected the JSON of: delivery status prod --output json"
         ) from None

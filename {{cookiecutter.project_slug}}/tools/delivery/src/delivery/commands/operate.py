@@ -3,6 +3,7 @@
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from delivery.commands.common import (
     ArchiveOption,
@@ -118,7 +119,11 @@ def preview_up(request: RequestArgument, output: OutputOption = Output.TABLE) ->
     """
     say(f"deploying preview {request}")
     address = open_preview(here(), request).up()
-    emit(output, {"request": request, "address": address}, f"[bold]{request}[/] is up: {address}")
+    emit(
+        output,
+        {"request": request, "address": address},
+        f"[bold]{request}[/] is up: {escape(address)}",
+    )
 
 
 @previews.command("down")
@@ -152,7 +157,8 @@ def _operation(target: str, reason: str, wait: str, break_lock: bool) -> Operati
 
 
 def _show(event: Event, output: Output) -> None:
-    emit(output, event.model_dump(mode="json"), f"{event.release} {event.kind}: {event.reason}")
+    text = escape(f"{event.release} {event.kind}: {event.reason}")
+    emit(output, event.model_dump(mode="json"), text)
 
 
 def register(app: typer.Typer) -> None:
