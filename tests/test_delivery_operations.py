@@ -75,6 +75,28 @@ def test_status_tells_what_runs_and_how_it_was_delivered(delivered: Lake, source
     assert (status["dora"]["deployments"], status["dora"]["failed"]) == (1, 0)
 
 
+def test_a_target_that_cannot_be_seen_hides_no_other(delivered: Lake, tmp_path: Path) -> None:
+    said = delivered.done("status", "--output", "json", who="planner")
+    assert [(s["target"], s["health"]) for s in said.json] == [
+        ("staging", "verified"), ("prod", "unknown"),
+    ]  # fmt: skip
+    assert "cannot be seen" in said.json[1]["unexplained"]
+    delivered.programs = tmp_path  # where there is no CLI
+    (status,) = delivered.done("status", "staging", "--output", "json", PATH="/usr/bin").json
+    assert (status["health"], status["sync"]) == ("verified", "unknown")
+    asked = delivered.run("status", "staging", "--drift", PATH="/usr/bin")
+    assert (asked.code, asked.out) == (4, "")
+
+
+def test_what_hands_may_change_is_no_drift_in_the_status_either(delivered: Lake) -> None:
+    delivered.job("staging", "flights_daily")["timeout_seconds"] = 77
+    (status,) = delivered.done("status", "staging", "--output", "json").json
+    assert (status["sync"], status["drifted"]) == ("drifted", ["jobs.flights_daily"])
+    delivered.edit("delivery.yml", "  ignore: []", '  ignore: ["jobs.*: timeout_seconds"]')
+    (status,) = delivered.done("status", "staging", "--output", "json").json
+    assert status["sync"] == "in sync"
+
+
 def test_jobs_on_two_releases_are_told_as_mixed(delivered: Lake) -> None:
     name = f"{delivered.root('staging')}/state/resources.json"
     state = delivered.workspace.files[name].decode()
@@ -183,7 +205,43 @@ def test_a_job_made_by_hand_becomes_the_project_s_own(delivered: Lake, source: S
     assert delivered.leftovers("staging") == []
 
 
+def test_nothing_of_others_is_adopted_and_nothing_is_let_go_in_vain(
+    delivered: Lake, source: Source, tmp_path: Path
+) -> None:
+    delivered.done("fetch", "staging", "--into", tmp_path)
+    (receipt,) = tmp_path.glob("receipt-*.json")
+    told = ("--archive", source.first, "--receipt", receipt, "--first")
+    plan = tmp_path / "plan.json"
+    delivered.done("plan", "prod", *told, "--save", plan)
+    delivered.done("deploy", "prod", *told, "--plan", plan, "--approved-by", "ana")
+    before = delivered.state("staging")
+    foreign = delivered.state("prod")["resources.jobs.flights_daily"]["__id__"]
+    more = ("--archive", source.more, "--reason", "x")
+    said = delivered.refused("adopt", "staging", "jobs.extra_job", "--id", foreign, *more)
+    assert f"belongs to {delivered.root('prod')}" in said
+    for key, old, reason in (
+        ("jobs.extra_job", "volumes.flights_landing", "expected a key of the kind of"),
+        ("jobs.flights_daily", "jobs.flights_daily", "owns something on staging already"),
+    ):
+        said = delivered.refused("adopt", "staging", key, "--from", old, *more, code=4)
+        assert reason in said
+    assert delivered.state("staging") == before
+
+
 # --- tidying ---
+
+
+def test_prune_does_not_take_a_blocked_release_for_a_good_one(
+    delivered: Lake, source: Source
+) -> None:
+    archives = [delivered.code(f"change {n}") for n in range(2)]
+    for archive in archives:
+        delivered.done("deploy", "staging", "--archive", archive)
+    delivered.done("rollback", "staging", "--reason", "totals are wrong")
+    delivered.done("prune", "staging", "--keep", "2")
+    delivered.done("rollback", "staging", "--reason", "it was older")
+    (status,) = delivered.done("status", "staging", "--output", "json").json
+    assert status["release"] == run_of(source.first)
 
 
 def test_prune_keeps_what_runs_and_what_one_may_go_back_to(delivered: Lake, source: Source) -> None:
@@ -235,11 +293,16 @@ def test_a_preview_is_of_its_own_and_goes_when_it_is_told_to(previewing: Lake) -
 
 
 def test_old_previews_are_swept_and_young_ones_stay(previewing: Lake) -> None:
-    previewing.done("preview", "up", "pr42", who="person")
+    for request in ("pr42", "pr43"):  # from one checkout: neither takes the other's place
+        previewing.done("preview", "up", request, who="person")
+    assert len(_jobs(previewing)) == 2
+    previewing.workspace.grant_folder(
+        f"/Workspace/Deployments/{previewing.name}/previews/PR-7", "person", "CAN_MANAGE"
+    )
     told = ("preview", "sweep", "--output", "json", "--days")
     assert previewing.done(*told, "1", who="person").json == {"removed": []}
     time.sleep(0.1)
-    assert previewing.done(*told, "0", who="person").json == {"removed": ["pr42"]}
+    assert previewing.done(*told, "0", who="person").json == {"removed": ["pr42", "pr43"]}
     assert _jobs(previewing) == {}
 
 
@@ -253,6 +316,15 @@ def test_a_preview_never_touches_a_released_target(previewing: Lake) -> None:
     previewing.edit("targets/preview.yml", '_preview"', '_prod"')
     said = previewing.refused("preview", "up", "pr42", who="person")
     assert "it has the catalog of prod" in said
+
+
+@pytest.mark.parametrize("name", ["state_path", "file_path", "artifact_path", "resource_path"])
+def test_a_preview_stays_in_its_own_folder(previewing: Lake, name: str) -> None:
+    root = "      root_path:"
+    stolen = f"      {name}: {previewing.root('staging')}/state\n{root}"
+    previewing.edit("targets/preview.yml", root, stolen)
+    said = previewing.refused("preview", "up", "pr42", who="person")
+    assert f"its {name} must be below its root_path" in said
 
 
 # --- clocks ---

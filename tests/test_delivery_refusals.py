@@ -194,6 +194,33 @@ def test_a_forged_receipt_is_refused(delivered: Lake, source: Source, tmp_path: 
     assert reason in delivered.refused("deploy", "prod", *told, *approved)
 
 
+def test_a_receipt_ends_when_its_target_leaves_the_release(
+    delivered: Lake, source: Source, tmp_path: Path
+) -> None:
+    file, _ = _fetched(delivered, tmp_path)
+    release = source.first.name.removesuffix(".tar.gz")
+    delivered.done("block", "staging", release, "--reason", "totals are wrong")
+    told = ("--archive", source.first, "--receipt", file, "--first", "--output", "json")
+    (verdict,) = delivered.done("plan", "prod", *told).json["verdicts"]
+    assert verdict["verdict"] == "refuse"
+    assert "was blocked on staging after the receipt" in verdict["reason"]
+
+
+def test_a_named_key_to_which_nothing_happens_is_told(delivered: Lake, source: Source) -> None:
+    named = ("--allow-destroy", "volumes.flihgts_landing", "--reason", "moved")
+    told = ("plan", "staging", "--archive", source.more, *named, "--output", "json")
+    (verdict,) = [v for v in delivered.done(*told).json["verdicts"] if "flihgts" in v["key"]]
+    assert verdict["reason"] == "named, but nothing happens to it"
+
+
+def test_blocking_explains_no_state(delivered: Lake, source: Source) -> None:
+    files = delivered.workspace.files
+    for name in [name for name in files if "/staging/ledger/" in name]:
+        del files[name]
+    delivered.done("block", "staging", "2026.11.23-g01234567", "--reason", "to get on")
+    assert "that no event explains" in delivered.refused(*deploy(source))
+
+
 def test_prod_asks_for_receipt_plan_and_approval(delivered: Lake, source: Source) -> None:
     said = delivered.refused("deploy", "prod", "--archive", source.first, "--first")
     assert "approval of prod" in said

@@ -139,6 +139,14 @@ HARM = {
         "    resources: {{secrets: {{x: {{scope: a, key: b, string_value: c}}}}}}\n    run_as:\n",
     ),
     "files from elsewhere": ("    run_as:\n", "    sync: {{paths: [..]}}\n    run_as:\n"),
+    "another state": (
+        "      root_path:",
+        "      state_path: /Workspace/Shared/x\n      root_path:",
+    ),
+    "another target's files": (
+        "      file_path: ${{workspace.root_path}}",
+        "      file_path: ${{workspace.root_path}}/../prod",
+    ),
     "another place": (
         "      root_path: ${{var.deploy_root}}",
         "      root_path: /Workspace/Shared/x",
