@@ -176,7 +176,7 @@ DELIVERY_FAULTS = [
     _delivery("freezes of nothing", "policy.py", "unknown = [target for target in targets if target not in self.branches.targets]", "unknown: list[str] = []"),
     _delivery("a release lifts its own approval", "deploy.py", "check_approval(prepared.policy,", "check_approval(prepared.own,",
               f"{STORY}test_a_release_goes_from_staging_to_prod_with_its_receipt"),
-    _delivery("nobody is told", "notify.py", "    body = json.dumps", "    return\n    body = json.dumps",
+    _delivery("the webhook is not told", "notify.py", "    body = json.dumps", "    return\n    body = json.dumps",
               f"{STORY}test_what_goes_back_or_is_blocked_by_hand_is_told"),
     _delivery("some other release", "commands/common.py", 'f"{checked_out(here()).release}.tar.gz"', 'max((here() / RELEASES).glob("*.tar.gz")).name',
               f"{STORY}test_the_release_of_the_checked_out_commit_is_meant"),
