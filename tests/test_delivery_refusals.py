@@ -213,6 +213,12 @@ def test_a_named_key_to_which_nothing_happens_is_told(delivered: Lake, source: S
     assert verdict["reason"] == "named, but nothing happens to it"
 
 
+def test_a_token_of_nobody_is_a_bad_set_up(untouched: Lake, source: Source) -> None:
+    said = untouched.run("status", "staging", DATABRICKS_TOKEN="of-nobody")
+    assert (said.code, said.out) == (4, "")
+    assert f"credentials for {untouched.workspace.url}" in said.err
+
+
 def test_blocking_explains_no_state(delivered: Lake, source: Source) -> None:
     files = delivered.workspace.files
     for name in [name for name in files if "/staging/ledger/" in name]:

@@ -226,13 +226,15 @@ class Workspace:
             DeliveryError: it fails for good, in any way but those that the caller expects.
         """
         from databricks.sdk.core import DatabricksError
-        from databricks.sdk.errors import InternalError
+        from databricks.sdk.errors import InternalError, Unauthenticated
 
         for attempt in range(1, _TRIES + 1):
             try:
                 return call()
             except expected:
                 raise
+            except Unauthenticated as error:
+                raise DeliveryError(f"credentials for {self.host}: {_reason(error)}") from error
             except InternalError as error:
                 if attempt == _TRIES:
                     raise DeliveryError(f"{what}: {_reason(error)}", Exit.FAILED) from error
