@@ -206,27 +206,8 @@ class Preparation:
         changes = normalised(raw, hidden)
         situation = replace(self._situation, active=self._active([c.key for c in changes]))
         verdicts = [*self._gates(), *guard.judge(changes, situation), *self._idle(changes)]
-        made = datetime.now(UTC)
-        plan = Plan(
-            target=target.name,
-            host=target.host,
-            project=target.project,
-            release=self.archive.manifest.release,
-            digest_of_release=self.archive.manifest.digest,
-            running=self.standing.running,
-            back=self.wishes.back,
-            lineage=raw.get("lineage", ""),
-            serial=raw.get("serial", 0),
-            changes=changes,
-            retained=retained,
-            named=sorted(self.wishes.named),
-            verdicts=verdicts,
-            notes=self._commits(),
-            made=made,
-            expires=expiry(made, self.policy.plan_hours),
-        )
         return Prepared(
-            plan=plan,
+            plan=self._plan(raw, changes, verdicts),
             raw=raw,
             archive=self.archive,
             cli=cli,
@@ -236,6 +217,27 @@ class Preparation:
             allowed=tuple(sorted({*situation.used, *guard.used_up(verdicts, situation)})),
             state=self.state,
             standing=self.standing,
+        )
+
+    def _plan(self, raw: Mapping[str, Any], changes: list[Change], verdicts: list[Verdict]) -> Plan:
+        made = datetime.now(UTC)
+        return Plan(
+            target=self.target.name,
+            host=self.target.host,
+            project=self.target.project,
+            release=self.archive.manifest.release,
+            digest_of_release=self.archive.manifest.digest,
+            running=self.standing.running,
+            back=self.wishes.back,
+            lineage=raw.get("lineage", ""),
+            serial=raw.get("serial", 0),
+            changes=changes,
+            retained=self.retained,
+            named=sorted(self.wishes.named),
+            verdicts=verdicts,
+            notes=self._commits(),
+            made=made,
+            expires=expiry(made, self.policy.plan_hours),
         )
 
     def _idle(self, changes: Sequence[Change]) -> Iterator[Verdict]:
