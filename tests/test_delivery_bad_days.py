@@ -6,12 +6,14 @@ A few places are chosen in each run; `make bad-days` tries all of them.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import shutil
 import signal
 import subprocess
 import time
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,6 +45,41 @@ def test_a_lost_answer_leaves_no_double(lake: Lake, source: Source) -> None:
     lake.done("deploy", "staging", "--first", "--archive", source.first)
     assert len(lake.workspace.jobs) == 1
     assert lake.leftovers("staging") == []
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/unity-catalog/schemas", "/unity-catalog/volumes", "/secrets/scopes/create",
+     "/lakeview/dashboards", "/api/2.0/pipelines"],
+)  # fmt: skip
+def test_what_was_made_without_an_answer_is_kept(
+    lake: Lake, source: Source, clean: Clean, path: str
+) -> None:
+    fault = lake.workspace.fault("POST", f"{path}$", "lost")
+    lake.done("deploy", "staging", "--first", "--archive", source.more)
+    assert fault.fired == 1
+    assert outcome(lake) == clean.outcome
+    assert lake.leftovers("staging") == []
+
+
+def test_what_is_there_already_is_adopted_and_not_made_again(
+    lake: Lake, source: Source, clean: Clean
+) -> None:
+    catalog = f"{lake.name.replace('-', '_')}_staging"
+    body = {"name": "extra_raw", "catalog_name": catalog, "comment": "by hand"}
+    request = urllib.request.Request(
+        f"{lake.workspace.url}/api/2.1/unity-catalog/schemas",
+        json.dumps(body).encode(),
+        {"Authorization": f"Bearer {lake.workspace.token('deployer')}"},
+    )
+    urllib.request.urlopen(request).close()
+    told = ("--archive", source.more)
+    said = lake.refused("deploy", "staging", "--first", *told)
+    advice = f"delivery adopt staging schemas.extra_raw --id {catalog}.extra_raw"
+    assert advice in said
+    lake.done(*advice.split()[1:], *told, "--reason", "made by hand")
+    lake.done("deploy", "staging", *told)
+    assert outcome(lake) == clean.outcome
 
 
 def deaths() -> Iterator[Any]:
@@ -95,9 +132,10 @@ def recovered(lake: Lake, archive: Path) -> list[str]:
 
 def mended(lake: Lake, tried: Said, archive: Path) -> list[str]:
     """Do what a message asks for; gives the options of the next try."""
-    for key, number in re.findall(r"delivery adopt staging (jobs\.\w+) --id (\d+)", tried.err):
+    for key, number in re.findall(r"delivery adopt staging (\w+\.\w+) --id (\S+)", tried.err):
         told = ("--archive", archive, "--reason", "it was cut off")
-        lake.done("adopt", "staging", key, "--id", number, *told)
+        if lake.run("adopt", "staging", key, "--id", number, *told).code == 3:
+            lake.done("adopt", "staging", key, "--id", number, *told, "--break-lock")
     blocked = re.search(r"delivery unblock staging (\S+) --reason", tried.err)
     if blocked:
         lake.done("unblock", "staging", blocked[1], "--reason", "the service stumbled")

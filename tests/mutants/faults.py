@@ -203,6 +203,11 @@ DELIVERY_FAULTS = [
               f"{WAY_BACK}test_an_exception_is_used_up_for_good"),
     _delivery("markup in reasons", "commands/operate.py", 'text = escape(f"{event.release}', 'text = (f"{event.release}',
               f"{WAY_BACK}test_reasons_are_no_markup"),
+    # What was made without an answer
+    _delivery("made twice without an answer", "deploy.py", "            self._own(prepared)\n", "",
+              f"{BAD_DAYS}test_what_was_made_without_an_answer_is_kept"),
+    _delivery("what is there is no matter", "prepare.py", "            *self._in_the_way(changes),\n", "",
+              f"{BAD_DAYS}test_what_is_there_already_is_adopted_and_not_made_again"),
     # Staying at home
     _delivery("releases choose their folders", "prepare.py", "        _refuse_elsewhere(target, self.archive.manifest.release)\n", "",
               f"{RELEASES}test_a_malicious_release_is_refused_before_it_can_do_anything"),

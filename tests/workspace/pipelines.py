@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from . import permissions
 from .identities import Identity
-from .wire import Json, Request, call, missing, now_ms, page
+from .wire import ApiError, Json, Request, call, missing, now_ms, page
 
 if TYPE_CHECKING:
     from .server import Workspace
@@ -35,6 +35,11 @@ def _apply(pipeline: Json, body: Json) -> None:
 
 @call("POST", "/api/2.0/pipelines")
 def _create(workspace: "Workspace", request: Request) -> Json:
+    name = request.json.get("name", "")
+    same = any(one["name"] == name for one in workspace.pipelines.values())
+    if name and same and not request.json.get("allow_duplicate_names"):
+        message = f"The pipeline name '{name}' is already used by another pipeline."
+        raise ApiError(409, "RESOURCE_CONFLICT", message)
     key, caller = str(uuid.uuid4()), request.caller
     pipeline: Json = {
         "pipeline_id": key,

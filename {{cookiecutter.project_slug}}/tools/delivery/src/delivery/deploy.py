@@ -9,6 +9,7 @@ from typing import Any
 from delivery.approval import check_approval
 from delivery.bundle_cli import CliError
 from delivery.errors import DeliveryError, Exit
+from delivery.existing import existing
 from delivery.guard import DESTROYS
 from delivery.ledger import Event, Lock, Name, Standing, StateOf
 from delivery.notify import notify
@@ -175,19 +176,23 @@ class Delivery:
 
     def _run_cli(self, prepared: Prepared) -> None:
         """One retry, with a plan of its own: the first try may have done a part."""
-        held = self.site.store.lock_of_cli()
-        if held and not self.break_lock:
-            raise DeliveryError(
-                f"lock of the CLI on {self.site.target.name}: {held} works on it, or was cut off\n"
-                "    If that run is gone for good: --break-lock --reason …",
-                Exit.REFUSED,
-            )
+        held = self.site.store.breaks_lock_of_cli(self.break_lock)
         try:
-            prepared.cli.deploy(prepared.raw, force_lock=bool(held))
+            prepared.cli.deploy(prepared.raw, force_lock=held)
         except CliError as error:
             self.say(f"failed, trying once more: {error}")
+            self._own(prepared)
             rest = _rest(prepared, error)
             prepared.cli.deploy(rest, force_lock=bool(self.site.store.lock_of_cli()))
+
+    def _own(self, prepared: Prepared) -> None:
+        """Bind what the failed try made without knowing it: nothing of it was there before."""
+        known = self.site.store.state().entries
+        found = existing(self.site.workspace, prepared.target, prepared.plan.changes)
+        for key, identity in found.items():
+            if key not in known:
+                self.say(f"keeping {key}, which was made without an answer")
+                prepared.cli.bind(key.partition(".")[2], identity)
 
     def _tidy(self) -> None:
         """Put away jobs that this deploy made and that no state knows: an answer was lost.

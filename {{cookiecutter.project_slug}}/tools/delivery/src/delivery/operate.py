@@ -77,6 +77,8 @@ class Operation:
             found = resource_id or self._id_of(instead_of)
             self._refuse_foreign(key, found)
             cli = BundleCli(preparation.opened.folder, self.site.target.name, self.site.workspace)
+            if self.site.store.breaks_lock_of_cli(self.break_lock):
+                self.site.store.remove_lock_of_cli()
             _rebind(cli, key, found, instead_of)
             self.site.forget()
             detail = {"key": key, "id": found, "from": instead_of}

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from delivery import guard, retain
 from delivery.bundle_cli import BundleCli, proven_version
 from delivery.errors import DeliveryError, Exit
+from delivery.existing import existing
 from delivery.forbidden import refuse_forbidden
 from delivery.ledger import Event, Ledger, Standing
 from delivery.plan import Change, Plan, Verdict, expiry, normalised
@@ -55,6 +56,7 @@ class Prepared:
     archive: Archive
     cli: BundleCli
     cli_version: str
+    target: Target
     own: Policy
     policy: Policy
     allowed: tuple[str, ...]
@@ -205,13 +207,19 @@ class Preparation:
         hidden = {target.deployer, target.planner, self.site.workspace.me}
         changes = normalised(raw, hidden)
         situation = replace(self._situation, active=self._active([c.key for c in changes]))
-        verdicts = [*self._gates(), *guard.judge(changes, situation), *self._idle(changes)]
+        verdicts = [
+            *self._gates(),
+            *self._in_the_way(changes),
+            *guard.judge(changes, situation),
+            *self._idle(changes),
+        ]
         return Prepared(
             plan=self._plan(raw, changes, verdicts),
             raw=raw,
             archive=self.archive,
             cli=cli,
             cli_version=cli_version,
+            target=target,
             own=self.own,
             policy=self.policy,
             allowed=tuple(sorted({*situation.used, *guard.used_up(verdicts, situation)})),
@@ -239,6 +247,15 @@ class Preparation:
             made=made,
             expires=expiry(made, self.policy.plan_hours),
         )
+
+    def _in_the_way(self, changes: Sequence[Change]) -> Iterator[Verdict]:
+        """What would be created, and is there already."""
+        for key, identity in existing(self.site.workspace, self.target, changes).items():
+            yield _refusal(
+                f"{key} is there already ({identity}): a deploy that was cut off left it, or "
+                f"somebody made it; keep it: delivery adopt {self.target.name} {key} --id "
+                f"{identity} --archive FILE --reason …"
+            )
 
     def _idle(self, changes: Sequence[Change]) -> Iterator[Verdict]:
         """Keys that are named although nothing happens to them: perhaps they are misspelt."""

@@ -112,7 +112,7 @@ class Store:
 
     def lock_of_cli(self) -> str:
         """Who holds the CLI's own lock and since when; empty when nobody does."""
-        content = self.workspace.read(f"{self.target.root}/state/deploy.lock")
+        content = self.workspace.read(self._lock_of_cli)
         if content is None:
             return ""
         try:
@@ -120,6 +120,29 @@ class Store:
             return f"{lock['User']} since {lock['AcquisitionTime']}"
         except (ValueError, KeyError, TypeError):
             return "somebody"
+
+    def breaks_lock_of_cli(self, allowed: bool) -> bool:
+        """Whether the CLI's own lock has to be taken from somebody.
+
+        Raises:
+            DeliveryError: it has to, and may not.
+        """
+        held = self.lock_of_cli()
+        if held and not allowed:
+            raise DeliveryError(
+                f"lock of the CLI on {self.target.name}: {held} works on it, or was cut off\n"
+                "    If that run is gone for good: --break-lock --reason …",
+                Exit.REFUSED,
+            )
+        return bool(held)
+
+    def remove_lock_of_cli(self) -> None:
+        """Take the CLI's own lock away from whoever has it."""
+        self.workspace.delete(self._lock_of_cli)
+
+    @property
+    def _lock_of_cli(self) -> str:
+        return f"{self.target.root}/state/deploy.lock"
 
     def put(self, archive: Archive) -> None:
         """Keep a release, so that the target can go back to it.

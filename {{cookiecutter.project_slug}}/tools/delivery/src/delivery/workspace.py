@@ -8,7 +8,7 @@ import io
 import os
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import PurePosixPath
@@ -159,6 +159,19 @@ class Workspace:
             Entry(o.path, (o.created_at or 0) / 1000, (o.modified_at or 0) / 1000)
             for o in listed or []
         ]
+
+    def look(self, path: str, query: Mapping[str, str] | None = None) -> dict[str, Any] | None:
+        """What the workspace says about one thing; None when it is not there or out of sight."""
+        from databricks.sdk.errors import NotFound, PermissionDenied
+
+        def ask() -> Any:
+            return self._client.api_client.do("GET", path, query=dict(query or {}))
+
+        try:
+            answer: dict[str, Any] = self._call(path, ask, NotFound, PermissionDenied)
+        except (NotFound, PermissionDenied):
+            return None
+        return answer
 
     def jobs(self) -> Iterator[Job]:
         """All jobs that we may see."""

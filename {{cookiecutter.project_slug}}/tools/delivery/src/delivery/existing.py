@@ -1,0 +1,61 @@
+"""What a plan would create and is there already: left by a deploy that was cut off, or by hand."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from delivery.plan import Change
+from delivery.target import Target
+from delivery.workspace import Workspace
+
+Find = Callable[[Workspace, Mapping[str, Any]], str]
+
+
+def existing(workspace: Workspace, target: Target, changes: Sequence[Change]) -> dict[str, str]:
+    """The id of what stands where a key would be made; jobs, which share names, apart.
+
+    What the caller may not see is taken for absent: the CLI will tell.
+    """
+    kinds, defaults = target.tree.section("resources"), {"parent_path": f"{target.root}/resources"}
+    found = {}
+    for change in changes:
+        kind, _, name = change.key.partition(".")
+        if change.action == "create" and kind in _FIND and change.kind == kind:
+            found[change.key] = _FIND[kind](workspace, defaults | kinds.section(kind).section(name))
+    return {key: identity for key, identity in found.items() if identity}
+
+
+def _in_catalog(kind: str, *parts: str) -> Find:
+    def find(workspace: Workspace, resource: Mapping[str, Any]) -> str:
+        full = ".".join(str(resource.get(part)) for part in parts)
+        return full if workspace.look(f"/api/2.1/unity-catalog/{kind}/{full}") else ""
+
+    return find
+
+
+def _scope(workspace: Workspace, resource: Mapping[str, Any]) -> str:
+    scopes = (workspace.look("/api/2.0/secrets/scopes/list") or {}).get("scopes", [])
+    name = str(resource.get("name"))
+    return name if any(scope.get("name") == name for scope in scopes) else ""
+
+
+def _dashboard(workspace: Workspace, resource: Mapping[str, Any]) -> str:
+    path = f"{resource['parent_path']}/{resource.get('display_name')}.lvdash.json"
+    status = workspace.look("/api/2.0/workspace/get-status", {"path": path}) or {}
+    return str(status.get("resource_id", ""))
+
+
+def _pipeline(workspace: Workspace, resource: Mapping[str, Any]) -> str:
+    name = str(resource.get("name"))
+    answer = workspace.look("/api/2.0/pipelines", {"filter": f"name LIKE '{name}'"}) or {}
+    same = [one for one in answer.get("statuses", []) if one.get("name") == name]
+    return str(same[0]["pipeline_id"]) if same else ""
+
+
+_FIND: dict[str, Find] = {
+    "dashboards": _dashboard,
+    "pipelines": _pipeline,
+    "registered_models": _in_catalog("models", "catalog_name", "schema_name", "name"),
+    "schemas": _in_catalog("schemas", "catalog_name", "name"),
+    "secret_scopes": _scope,
+    "volumes": _in_catalog("volumes", "catalog_name", "schema_name", "name"),
+}
