@@ -15,7 +15,8 @@ def existing(workspace: Workspace, target: Target, changes: Sequence[Change]) ->
 
     What the caller may not see is taken for absent: the CLI will tell.
     """
-    kinds, defaults = target.tree.section("resources"), {"parent_path": f"{target.root}/resources"}
+    kinds = target.tree.section("resources")
+    defaults = {"parent_path": f"{target.root}/resources", "root": target.root}
     found = {}
     for change in changes:
         kind, _, name = change.key.partition(".")
@@ -47,8 +48,17 @@ def _dashboard(workspace: Workspace, resource: Mapping[str, Any]) -> str:
 def _pipeline(workspace: Workspace, resource: Mapping[str, Any]) -> str:
     name = str(resource.get("name"))
     answer = workspace.look("/api/2.0/pipelines", {"filter": f"name LIKE '{name}'"}) or {}
-    same = [one for one in answer.get("statuses", []) if one.get("name") == name]
-    return str(same[0]["pipeline_id"]) if same else ""
+    for one in answer.get("statuses", []):
+        if one.get("name") == name and _is_ours(workspace, one["pipeline_id"], resource["root"]):
+            return str(one["pipeline_id"])
+    return ""
+
+
+def _is_ours(workspace: Workspace, pipeline: str, root: str) -> bool:
+    """Whether this target deployed a pipeline, or a person made it."""
+    spec = (workspace.look(f"/api/2.0/pipelines/{pipeline}") or {}).get("spec", {})
+    owner = spec.get("deployment", {}).get("metadata_file_path", "")
+    return not owner or str(owner).startswith(f"{root}/")
 
 
 _FIND: dict[str, Find] = {
