@@ -1,6 +1,7 @@
 """What all tests share: one embedded engine, and a lakehouse of its own for each test."""
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -29,3 +30,43 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def tables(root: Path) -> Tables:
     return Tables("acme_dev", SCHEMAS, Engine.EMBEDDED)
+
+
+ROOT = Path(__file__).resolve().parents[1]
+SINCE = os.environ.get("SINCE", "")  # a git commit
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the tests of domains that nobody touched since `SINCE`."""
+    domains = {folder.name for folder in (ROOT / "resources").iterdir()}
+    untouched = domains - touched(domains, changed_files()) if SINCE else set()
+    left_out = [item for item in items if domain_of(item.path.name, untouched)]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in left_out]
+
+
+def touched(domains: set[str], changed: list[str] | None) -> set[str]:
+    """The domains that changed files belong to; all, as soon as one belongs to none."""
+    found = set()
+    for name in changed or ():
+        path = Path(name)
+        folders = {*path.parts[:-1]} & domains if path.parts[0] != "tests" else set()
+        domain = next(iter(folders), "") or domain_of(path.name, domains)
+        if not domain:
+            return domains
+        found.add(domain)
+    return domains if changed is None else found
+
+
+def changed_files() -> list[str] | None:
+    """What differs from `SINCE`; None where git does not know that commit."""
+    command = ["git", "diff", "--name-only", "--merge-base", SINCE]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    return result.stdout.splitlines() if result.returncode == 0 else None
+
+
+def domain_of(name: str, domains: set[str]) -> str:
+    """The domain whose test a file is, such as that of `test_flights_rules.py`; empty for none."""
+    stem = name.removeprefix("test_").removesuffix(".py")
+    known = (domain for domain in domains if name.startswith("test_"))
+    return next((d for d in known if stem == d or stem.startswith(f"{d}_")), "")

@@ -1,11 +1,7 @@
 """Whether somebody approved what is about to happen; a forge that asks nobody does not count."""
 
-import json
-import os
-import urllib.request
-from typing import Any
-
 from delivery.errors import DeliveryError, Exit
+from delivery.forge import forge
 from delivery.plan import Plan
 from delivery.policy import Policy
 
@@ -28,36 +24,29 @@ def check_approval(
             raise _refused(target, mode, "who approved it: --approved-by ana")
 
 
+def approvers(target: str) -> str:
+    """Who let this job start, by the word of the forge; empty where there is none."""
+    here = forge()
+    return ", ".join(here.approvers(target)) if here else ""
+
+
 def _forge_asks(target: str) -> bool:
     """Whether the forge let this job start only after somebody agreed.
 
     Raises:
-        DeliveryError: the forge's environment has no reviewers, so nobody was asked.
+        DeliveryError: the forge asks nobody before it starts jobs of this environment.
     """
-    if os.environ.get("GITHUB_ACTIONS") != "true":
+    here = forge()
+    if here is None:
         return False
-    repository, api = os.environ["GITHUB_REPOSITORY"], os.environ["GITHUB_API_URL"]
-    rules = _asked(f"{api}/repos/{repository}/environments/{target}").get("protection_rules", [])
-    if not any(
-        rule.get("type") == "required_reviewers" and rule.get("reviewers") for rule in rules
-    ):
+    if not here.asks(target):
         raise DeliveryError(
-            f"approval of {target}: its environment on GitHub has no required reviewers\n"
-            f"    Settings, Environments, {target}, Required reviewers; or approval: dispatch in "
-            "delivery.yml where the plan of GitHub has none.",
+            f"approval of {target}: the environment {target} of the forge asks nobody, expected "
+            f"required reviewers\n    Protect it: docs/first-day.md; or approval: dispatch in "
+            "delivery.yml where the plan of the forge has no reviewers.",
             Exit.REFUSED,
         )
     return True
-
-
-def _asked(address: str) -> Any:
-    headers = {"Authorization": f"Bearer {os.environ.get('GITHUB_TOKEN', '')}"}
-    request = urllib.request.Request(address, headers=headers)  # noqa: S310
-    try:
-        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
-            return json.load(answer)
-    except (OSError, ValueError) as error:
-        raise DeliveryError(f"approval: the forge cannot be asked: {error}", Exit.REFUSED) from None
 
 
 def _refused(target: str, mode: str, expected: str) -> DeliveryError:

@@ -6,6 +6,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -157,7 +158,7 @@ def cli_complaints(bundle: Bundle) -> Iterator[Finding]:
 
     It works on a copy without addresses, so that no call can leave this machine.
     """
-    if shutil.which(PROGRAM) is None:
+    if _found() is None:
         return
     with tempfile.TemporaryDirectory() as name:
         for file in bundle.files:
@@ -177,17 +178,23 @@ def _complaint(text: str) -> Finding:
     return Finding(file, line, "cli", message)
 
 
+def _found() -> str | None:
+    """Where the CLI is: what `make cli` installed beside the tool, else on the PATH."""
+    own = Path(sys.prefix).with_name(".venv-cli") / "bin"
+    return shutil.which(PROGRAM, path=own) or shutil.which(PROGRAM)
+
+
 def program() -> str:
     """Where the CLI is.
 
     Raises:
-        DeliveryError: it is not on the PATH.
+        DeliveryError: there is none.
     """
-    found = shutil.which(PROGRAM)
+    found = _found()
     if found is None:
         raise DeliveryError(
             f"{PROGRAM}: not on the PATH, expected the Databricks CLI {PROVEN[0]} or newer\n"
-            "    Install it: https://docs.databricks.com/dev-tools/cli/install.html"
+            "    Install it: make cli"
         )
     return found
 

@@ -16,9 +16,9 @@ from typer.exceptions import TyperException
 
 from delivery.annotations import Form, formatted
 from delivery.check import Project, check
-from delivery.commands import deliver, observe, operate
+from delivery.commands import deliver, observe, operate, tell
 from delivery.commands.common import Output, OutputOption
-from delivery.errors import DeliveryError, Exit
+from delivery.errors import DeliveryError, Exit, harmless
 from delivery.policy import find_root
 from delivery.run import Change, Done, plan_run, run_steps
 
@@ -36,7 +36,7 @@ def _project() -> None:
     """Check, run and deliver the lakehouse."""
 
 
-for commands in (deliver, observe, operate):
+for commands in (deliver, observe, operate, tell):
     commands.register(app)
 
 
@@ -112,7 +112,7 @@ def main() -> None:
 
 
 def _leave(message: str, code: Exit) -> None:
-    print(message, file=sys.stderr)
+    print(harmless(message), file=sys.stderr)
     sys.exit(code)
 
 

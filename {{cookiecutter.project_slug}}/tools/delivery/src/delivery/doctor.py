@@ -3,11 +3,13 @@
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from delivery import bundle_cli
 from delivery.errors import DeliveryError
+from delivery.forge import Forge, forge, forge_of
 from delivery.policy import Policy, load_policy
 from delivery.rules.released import is_placeholder
 from delivery.site import Site, open_site
@@ -35,6 +37,7 @@ def examine(root: Path, target: str | None) -> Iterator[Symptom]:
     yield Symptom("lock", lock, "uv.lock is there" if lock else "no uv.lock: type make setup")
     for name in [target] if target else policy.released:
         yield from _declared(root, name)
+    yield from _forge(policy)
     if target:
         yield from _workspace(root, target)
 
@@ -46,6 +49,42 @@ def _declared(root: Path, name: str) -> Iterator[Symptom]:
         missing = is_placeholder(value)
         told = f"not set: see targets/{name}.yml" if missing else value
         yield Symptom(f"{name} {field}", not missing, told)
+
+
+def _forge(policy: Policy) -> Iterator[Symptom]:
+    """What the forge lets whom do, and how the jobs of each environment call themselves."""
+    here = forge() or forge_of(policy.project.url)
+    if here is None:
+        told = "not set: project.url in delivery.yml, the repository's address"
+        yield Symptom("forge", False, told)
+        return
+    for target in policy.released:
+        branch, asks = policy.branches.targets[target], policy.approval_of(target) == "environment"
+        for environment in (target, f"{target}-plan"):
+            subject = partial(_subjects, here, environment, branch)
+            yield _tried(f"{environment} subject", subject)
+        yield _tried(f"{target} branches", partial(_locked_to, here, target, branch))
+        if asks:
+            yield _tried(f"{target} reviewers", partial(_asks, here, target))
+
+
+def _subjects(here: Forge, environment: str, branch: str) -> str:
+    return " or ".join(here.subjects(environment, branch))
+
+
+def _locked_to(here: Forge, target: str, branch: str) -> str:
+    if here.is_locked(target, branch):
+        return "protected ones only"
+    raise DeliveryError(
+        f"any branch reaches {target}: protect {branch}, and let the environment admit protected "
+        "branches only, see docs/first-day.md"
+    )
+
+
+def _asks(here: Forge, target: str) -> str:
+    if here.asks(target):
+        return "asked before a job starts"
+    raise DeliveryError(f"{target} asks nobody: give it required reviewers, see docs/first-day.md")
 
 
 def _workspace(root: Path, name: str) -> Iterator[Symptom]:

@@ -1,5 +1,7 @@
 """What can go wrong, told so that it can be mended."""
 
+import os
+import re
 from dataclasses import asdict, dataclass
 from enum import IntEnum
 from typing import Literal
@@ -58,3 +60,13 @@ class InvalidFileError(DeliveryError):
     def __init__(self, finding: Finding) -> None:
         super().__init__(str(finding))
         self.finding = finding
+
+
+_COMMAND = re.compile(r"^(\s*):(?=:)|#(?=#\[)", re.MULTILINE)
+
+
+def harmless(text: str) -> str:
+    """A text for the log of a job: GitHub obeys lines such as `::add-mask::` in what it reads."""
+    if os.environ.get("GITHUB_ACTIONS") != "true":
+        return text
+    return _COMMAND.sub(lambda found: f"{found[0]}\N{WORD JOINER}", text)

@@ -47,8 +47,9 @@ def _of_tree(site: Site, good: list[str], tree: str) -> str:
     for release in reversed(good):
         if site.store.get(release).manifest.tree == tree:
             return release
+    name = site.target.name
     raise DeliveryError(
-        f"tree: given {tree}, expected one that {site.target.name} verified a release of: merge "
-        "this commit there first",
+        f"tree: given {tree}, expected one of which {name} verified a release\n    The merge to the "
+        f"branch {site.policy.branches.targets[name]} is missing, or its delivery failed.",
         Exit.REFUSED,
     )

@@ -3,7 +3,8 @@
 import contextlib
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 
 from delivery import retain
 from delivery.bundle_cli import BundleCli, CliError
@@ -48,6 +49,25 @@ class Operation:
                 known = ", ".join(blocked) or "none"
                 raise DeliveryError(f"release: given {release!r}, expected a blocked one: {known}")
             return self.site.ledger.append(lock, "unblocked", release, reason=self.reason)
+
+    def free(self) -> Event:
+        """Take the locks from a run that is gone for good, and end what it began.
+
+        Raises:
+            DeliveryError: nobody has a lock.
+        """
+        held = self.site.ledger.held()
+        told = held.told(datetime.now(UTC)) if held else self.site.store.lock_of_cli()
+        if not told:
+            raise DeliveryError(f"lock of {self.site.target.name}: nobody has it")
+        with replace(self, break_lock=True)._locked("break-lock") as lock:
+            self.site.store.remove_lock_of_cli()
+            cut_off = self.site.ledger.standing().unfinished
+            release = cut_off.release if cut_off else NO_RELEASE
+            detail = {"lock": told}
+            return self.site.ledger.append(
+                lock, "failed", release, reason=self.reason, detail=detail
+            )
 
     def prune(self, keep: int, dry_run: bool) -> list[str]:
         """Remove old releases; what runs and the last good ones stay, and so does the ledger."""

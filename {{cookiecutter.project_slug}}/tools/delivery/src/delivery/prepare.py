@@ -37,6 +37,7 @@ class Wishes:
         receipt: the source target's word that it verified this release.
         back: an earlier release returns.
         first: nothing was ever delivered to this target.
+        request: only a picture of what a request would change; it is delivered when it is merged.
     """
 
     named: Mapping[str, str] = field(default_factory=dict)
@@ -45,6 +46,7 @@ class Wishes:
     approved_by: str = ""
     back: bool = False
     first: bool = False
+    request: bool = False
 
 
 @dataclass(frozen=True)
@@ -293,7 +295,8 @@ class Preparation:
                 f"jobs.{self._key_of(job.name)} --id {job.id} --archive FILE --reason …"
             )
         if not self.wishes.back:
-            yield from self._promotion()
+            seen = {"verdict": "mark"} if self.wishes.request else {}
+            yield from (verdict.model_copy(update=seen) for verdict in self._promotion())
 
     def _key_of(self, name: str) -> str:
         """The key of the job of this name; a job is called by its key unless YAML says more."""

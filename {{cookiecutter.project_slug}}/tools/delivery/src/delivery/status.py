@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
-from delivery.ledger import Event, Ledger, Name, Standing
+from delivery.ledger import NO_RELEASE, Event, Ledger, Name, Standing
 from delivery.release import ID
 from delivery.site import Site
 from delivery.store import State
@@ -155,7 +155,7 @@ def _read_all(ledger: Ledger, names: Sequence[Name]) -> None:
 def dora(events: Sequence[Event], now: datetime) -> Dora:
     """The four figures: how often, how fast, how often in vain, how long until it works again."""
     deployed = [e for e in events if e.kind == "deployed"]
-    failed = [e for e in events if e.kind == "failed"]
+    failed = [e for e in events if e.kind == "failed" and e.release != NO_RELEASE]
     leads = [(e.at.timestamp() - e.detail["time"]) / 3600 for e in deployed if "time" in e.detail]
     restored = _restored(events)
     weeks = max(1.0, (now - events[0].at) / timedelta(weeks=1)) if events else 1.0
@@ -175,7 +175,7 @@ def _restored(events: Sequence[Event]) -> list[float]:
     """Hours from each failure to the next verified delivery."""
     hours, broken = [], None
     for event in events:
-        if event.kind == "failed":
+        if event.kind == "failed" and event.release != NO_RELEASE:
             broken = broken or event.at
         elif event.kind == "verified" and broken:
             hours.append((event.at - broken) / timedelta(hours=1))

@@ -1,7 +1,9 @@
 """What all commands share: options, and how results and progress are shown."""
 
 import json
+import os
 import re
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,8 +11,9 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.markup import escape
+from rich.text import Text
 
-from delivery.errors import DeliveryError
+from delivery.errors import DeliveryError, harmless
 from delivery.ledger import Event
 from delivery.policy import find_root
 from delivery.release import Archive, checked_out, read_archive
@@ -27,7 +30,22 @@ class Output(StrEnum):
 OutputOption = Annotated[Output, typer.Option(help="For people, or one JSON document.")]
 TargetArgument = Annotated[str, typer.Argument(help="A target that takes releases, such as prod.")]
 ReleaseArgument = Annotated[str, typer.Argument(help="Such as 2026.11.23-g3f2a9c10.")]
-ReasonOption = Annotated[str, typer.Option(help="Why; it stands in the ledger.")]
+
+
+def _one_line(text: str) -> str:
+    """A text that stands in the ledger, and is shown wherever the ledger is."""
+    if not text.isprintable() or len(text) > _LONGEST_REASON:
+        raise DeliveryError(
+            f"--reason: given {text[:40]!r}…, expected one line of at most {_LONGEST_REASON} "
+            "characters, such as 'totals are wrong'"
+        )
+    return text
+
+
+_LONGEST_REASON = 500
+ReasonOption = Annotated[
+    str, typer.Option(help="Why; it stands in the ledger.", callback=_one_line)
+]
 ArchiveOption = Annotated[
     Path | None,
     typer.Option(help="The release's archive; otherwise that of the checked-out commit."),
@@ -37,22 +55,49 @@ BreakOption = Annotated[
     bool, typer.Option("--break-lock", help="Take the lock from a run that is gone for good.")
 ]
 
+ReportOption = Annotated[
+    Path | None, typer.Option(help="Also write it as Markdown, for a request or an issue.")
+]
+OutputsOption = Annotated[
+    Path | None, typer.Option(help="Add NAME=value lines to this file, for the next job.")
+]
+
 RELEASES = Path(".delivery", "releases")  # where `delivery release` leaves its archives
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 def emit(output: Output, document: Any, text: str) -> None:
-    """Show a result: one JSON document, or what people read."""
+    """Show a result: one JSON document, or what people read; a job's summary gets it, too."""
     if output is Output.JSON:
         print(json.dumps(document, indent=2, default=str))
     else:
         plain = text.replace("\x1b", "")  # data must not steer the terminal
-        Console(highlight=False, soft_wrap=True).print(plain)
+        Console(highlight=False, soft_wrap=True).print(harmless(plain))
+    summary = os.environ.get("GITHUB_STEP_SUMMARY")
+    if summary and text:
+        with Path(summary).open("a", encoding="utf-8") as file:
+            file.write(fenced(text))
+
+
+def fenced(text: str) -> str:
+    """A result as Markdown, in which nothing of it is markup."""
+    plain = Text.from_markup(text).plain
+    longest = max((len(run) for run in re.findall(r"`+", plain)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}text\n{plain}\n{fence}\n"
+
+
+def write_outputs(file: Path | None, values: Mapping[str, object]) -> None:
+    """Add values for the next job, as GitHub's outputs and GitLab's dotenv reports have them."""
+    if file:
+        lines = "".join(f"{name}={value}\n" for name, value in values.items())
+        with file.open("a", encoding="utf-8") as stream:
+            stream.write(lines)
 
 
 def say(text: str) -> None:
     """Tell how far a long command is, away from its result."""
-    errors.print(f"[dim]…[/] {escape(text)}", markup=True)
+    errors.print(f"[dim]…[/] {escape(harmless(text))}", markup=True)
 
 
 def here() -> Path:

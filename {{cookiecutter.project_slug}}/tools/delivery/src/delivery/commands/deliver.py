@@ -8,22 +8,27 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from delivery.approval import approvers
 from delivery.commands.common import (
     RELEASES,
     ArchiveOption,
     BreakOption,
     Output,
     OutputOption,
+    OutputsOption,
     ReasonOption,
+    ReportOption,
     TargetArgument,
     WaitOption,
     emit,
+    fenced,
     find_archive,
     here,
     read_receipt,
     say,
     seconds,
     site,
+    write_outputs,
     write_whole,
 )
 from delivery.deploy import Delivery, crossing
@@ -31,7 +36,7 @@ from delivery.errors import DeliveryError
 from delivery.fetch import fetch
 from delivery.plan import read_plan
 from delivery.prepare import Preparation, Wishes
-from delivery.release import build
+from delivery.release import build, tree_of
 from delivery.show import plan_as_text
 from delivery.site import named_keys
 
@@ -42,12 +47,16 @@ DestroyOption = Annotated[
     list[str] | None, typer.Option(help="A key that may be destroyed; may be repeated.")
 ]
 FirstOption = Annotated[
-    bool, typer.Option("--first", help="Nothing was ever delivered to this target.")
+    bool,
+    typer.Option(
+        "--first", envvar="DELIVERY_FIRST", help="Nothing was ever delivered to this target."
+    ),
 ]
 
 
 def release_command(
     into: Annotated[Path | None, typer.Option(help="The folder for the archive.")] = None,
+    outputs: OutputsOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Build the release of the checked-out commit: the same bytes on any machine.
@@ -73,14 +82,19 @@ def release_command(
         f"[bold]{manifest.release}[/]  {len(manifest.files)} files, {len(archive.content):,} bytes"
         f"\ndigest   {manifest.digest}\narchive  {file}"
     )
+    told = {"RELEASE": manifest.release, "DIGEST": manifest.digest, "ARCHIVE": file}
+    write_outputs(outputs, told)
     emit(output, document, text)
 
 
 def fetch_command(
     target: TargetArgument,
     release: Annotated[str, typer.Option(help="This release, not the one that runs.")] = "",
-    tree: Annotated[str, typer.Option(help="The release of this git tree.")] = "",
+    tree: Annotated[
+        str, typer.Option(help="The release of this git tree, or of a commit's, such as HEAD.")
+    ] = "",
     into: Annotated[Path | None, typer.Option(help="The folder for the files.")] = None,
+    outputs: OutputsOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Bring a release that a target verified, with its receipt, to deliver it on the next.
@@ -89,7 +103,7 @@ def fetch_command(
 
     Exit codes: 0 done, 3 it is blocked or was never verified, 4 there is no such release.
     """
-    archive, receipt = fetch(site(target), release, tree)
+    archive, receipt = fetch(site(target), release, tree_of(here(), tree) if tree else "")
     folder = into or here() / RELEASES
     file = archive.write(folder)
     paper = folder / f"receipt-{target}-{archive.manifest.release}.json"
@@ -101,6 +115,7 @@ def fetch_command(
         "receipt": str(paper),
     }
     text = f"[bold]{archive.manifest.release}[/]\narchive  {file}\nreceipt  {paper}"
+    write_outputs(outputs, {"RELEASE": archive.manifest.release, "ARCHIVE": file, "RECEIPT": paper})
     emit(output, document, text)
 
 
@@ -111,7 +126,13 @@ def plan_command(
     allow_destroy: DestroyOption = None,
     reason: ReasonOption = "",
     save: Annotated[Path | None, typer.Option(help="Save the plan, to be approved.")] = None,
+    report: ReportOption = None,
+    outputs: OutputsOption = None,
     first: FirstOption = False,
+    request: Annotated[
+        bool,
+        typer.Option("--request", help="Of a request: branch and order matter once it is merged."),
+    ] = False,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Show what a release would change on a target; nothing is changed, nothing is refused.
@@ -122,19 +143,25 @@ def plan_command(
     """
     place, release = site(target), find_archive(archive)
     wishes = Wishes(
-        named_keys(allow_destroy or [], reason), read_receipt(receipt), reason, first=first
+        named_keys(allow_destroy or [], reason),
+        read_receipt(receipt),
+        reason,
+        first=first,
+        request=request,
     )
     place.store.check_marker(may_be_missing=first)
     say(f"planning {release.manifest.release} on {target}")
     prepared = Preparation(place, release, wishes).plan()
     shutil.rmtree(place.work, ignore_errors=True)
+    plan, text = prepared.plan, plan_as_text(prepared.plan)
     if save:
-        prepared.plan.write(save)
-    emit(
-        output,
-        {"digest": prepared.plan.digest, **prepared.plan.model_dump(mode="json")},
-        plan_as_text(prepared.plan),
-    )
+        plan.write(save)
+    if report:
+        write_whole(report, f"### Plan for {target}\n\n{fenced(text)}".encode())
+    approval = prepared.policy.approval_of(target)
+    told = {"RELEASE": plan.release, "PLAN_DIGEST": plan.digest, "APPROVAL": approval}
+    write_outputs(outputs, told)
+    emit(output, {"digest": plan.digest, **plan.model_dump(mode="json")}, text)
 
 
 def deploy_command(
@@ -164,7 +191,7 @@ def deploy_command(
         named_keys(allow_destroy or [], reason),
         read_receipt(receipt),
         reason,
-        approved_by,
+        approved_by or approvers(target),
         first=first,
     )
     delivery = Delivery(
@@ -203,7 +230,8 @@ def rollback_command(
     place = site(target)
     place.store.check_marker()
     chosen = crossing(place, release)
-    wishes = Wishes(named_keys(allow_destroy or [], reason), reason=reason, back=True)
+    named = named_keys(allow_destroy or [], reason)
+    wishes = Wishes(named, reason=reason, approved_by=approvers(target), back=True)
     archive = place.store.get(chosen)
     broken = _broken(break_lock, reason)
     delivery = Delivery(place, archive, wishes, wait=seconds(wait), break_lock=broken, say=say)

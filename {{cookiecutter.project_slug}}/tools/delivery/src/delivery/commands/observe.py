@@ -1,6 +1,7 @@
 """Commands that look: status, history, drift, diff, doctor."""
 
 import json
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -12,8 +13,10 @@ from rich.markup import escape
 from delivery.commands.common import (
     Output,
     OutputOption,
+    ReportOption,
     TargetArgument,
     emit,
+    fenced,
     here,
     say,
     site,
@@ -34,7 +37,8 @@ _STATUSES = TypeAdapter(list[Status])
 def status_command(
     target: Annotated[str, typer.Argument(help="A target; otherwise all in this workspace.")] = "",
     merge: Annotated[
-        list[Path] | None, typer.Option("--from", help="Another target's status, as JSON.")
+        list[Path] | None,
+        typer.Option("--from", help="Other targets' status: a JSON file, or a folder of them."),
     ] = None,
     html: Annotated[Path | None, typer.Option(help="Write it as a page.")] = None,
     drift: Annotated[
@@ -53,7 +57,7 @@ def status_command(
     Exit codes: 0 done, 4 the target cannot be seen.
     """
     statuses = [_status(target, drift)] if target else [] if merge else _all_seen(drift)
-    statuses += [status for file in merge or [] for status in _read(file)]
+    statuses += [status for file in _files(merge or []) for status in _read(file)]
     if html:
         project = load_policy(here()).project.name
         write_whole(html, page(project, statuses, datetime.now(UTC)).encode())
@@ -76,7 +80,9 @@ def history_command(
     emit(output, [event.model_dump(mode="json") for event in events], history_as_text(events))
 
 
-def drift_command(target: TargetArgument, output: OutputOption = Output.TABLE) -> None:
+def drift_command(
+    target: TargetArgument, report: ReportOption = None, output: OutputOption = Output.TABLE
+) -> None:
     """Show what hands changed on a target, and the YAML that would adopt it.
 
     Example: `delivery drift prod`
@@ -85,7 +91,11 @@ def drift_command(target: TargetArgument, output: OutputOption = Output.TABLE) -
     """
     say(f"comparing {target} with what was delivered")
     found = find_drift(site(target))
-    emit(output, [drift.model_dump(mode="json") for drift in found], drift_as_text(target, found))
+    text = drift_as_text(target, found)
+    if report:
+        told = f"### Changed by hand on {target}\n\n{fenced(text)}" if found else ""
+        write_whole(report, told.encode())
+    emit(output, [drift.model_dump(mode="json") for drift in found], text)
     raise typer.Exit(Exit.FOUND if found else Exit.DONE)
 
 
@@ -159,6 +169,11 @@ def _status(target: str, drift: bool | None) -> Status:
         return status
     found = of_resources(plan.changes, place.policy.drift.ignore)
     return with_drift(status, sorted({one.key for one in found}))
+
+
+def _files(given: list[Path]) -> Iterator[Path]:
+    for path in given:
+        yield from sorted(path.glob("*.json")) if path.is_dir() else [path]
 
 
 def _read(file: Path) -> list[Status]:

@@ -1,4 +1,4 @@
-"""Commands for exceptions: block, unblock, prune, adopt, preview."""
+"""Commands for exceptions: block, unblock, break-lock, prune, adopt, preview."""
 
 from typing import Annotated
 
@@ -12,6 +12,7 @@ from delivery.commands.common import (
     OutputOption,
     ReasonOption,
     ReleaseArgument,
+    ReportOption,
     TargetArgument,
     WaitOption,
     emit,
@@ -20,6 +21,7 @@ from delivery.commands.common import (
     say,
     seconds,
     site,
+    write_whole,
 )
 from delivery.errors import DeliveryError
 from delivery.ledger import Event
@@ -63,6 +65,18 @@ def unblock_command(
     Exit codes: 0 done, 3 somebody works on the target, 4 it is not blocked.
     """
     _show(_operation(target, reason, wait, break_lock).unblock(release), output)
+
+
+def break_lock_command(
+    target: TargetArgument, reason: ReasonOption, output: OutputOption = Output.TABLE
+) -> None:
+    """Take a target's lock from a run that is gone for good; what it began counts as failed.
+
+    Example: `delivery break-lock prod --reason "the runner died"`
+
+    Exit codes: 0 done, 4 nobody has the lock.
+    """
+    _show(_operation(target, reason, "0", False).free(), output)
 
 
 def prune_command(
@@ -112,13 +126,17 @@ def adopt_command(
 
 
 @previews.command("up")
-def preview_up(request: RequestArgument, output: OutputOption = Output.TABLE) -> None:
+def preview_up(
+    request: RequestArgument, report: ReportOption = None, output: OutputOption = Output.TABLE
+) -> None:
     """Deploy the working tree as a preview.
 
     Example: `delivery preview up pr42`
     """
     say(f"deploying preview {request}")
     address = open_preview(here(), request).up()
+    if report:
+        write_whole(report, f"### Preview\n\n`{request}` is up: {address}\n".encode())
     emit(
         output,
         {"request": request, "address": address},
@@ -165,6 +183,7 @@ def register(app: typer.Typer) -> None:
     """Add these commands to the command line."""
     app.command("block")(block_command)
     app.command("unblock")(unblock_command)
+    app.command("break-lock")(break_lock_command)
     app.command("prune")(prune_command)
     app.command("adopt")(adopt_command)
     app.add_typer(previews, name="preview")

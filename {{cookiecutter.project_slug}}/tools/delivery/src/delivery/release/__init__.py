@@ -1,7 +1,7 @@
 """A release: an immutable archive, built once from one commit, opened only when it is whole."""
 
 from delivery.release.archive import Archive, Opened, open_archive, read_archive
-from delivery.release.build import build, checked_out
+from delivery.release.build import build, checked_out, tree_of
 from delivery.release.manifest import ID, Manifest
 
 __all__ = [
@@ -13,4 +13,5 @@ __all__ = [
     "checked_out",
     "open_archive",
     "read_archive",
+    "tree_of",
 ]

@@ -84,6 +84,11 @@ def checked_out(root: Path) -> Commit:
     return Commit(identity, tree, int(time))
 
 
+def tree_of(root: Path, text: str) -> str:
+    """The git tree that a text means: a commit's, such as that of `HEAD`, or the tree itself."""
+    return _git(root, "rev-parse", "--verify", "--end-of-options", f"{text}^{{tree}}").strip()
+
+
 def _check_out(root: Path, commit: Commit, folder: Path) -> None:
     """The files of the commit, as git keeps them: no line ending of this machine."""
     archive = subprocess.run(

@@ -1,0 +1,264 @@
+"""What delivery says to GitHub and GitLab, and what it believes of what they answer."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from baking import TEMPLATE
+from forges import NAME, Forge, Text
+
+sys.path.insert(0, str(TEMPLATE / "tools/delivery/src"))
+
+from delivery.approval import approvers, check_approval
+from delivery.doctor import Symptom, _forge
+from delivery.errors import DeliveryError, Exit, harmless
+from delivery.forge import forge, forge_of
+from delivery.plan import Plan
+from delivery.policy import Branches, Policy, Project
+
+KINDS = ("github", "gitlab")
+POLICY = Policy(
+    project=Project(name="Demo", compute="serverless"),
+    branches=Branches(integration="main", targets={"staging": "main", "prod": "main"}, prefixes=[]),
+)
+BY_NAME = f"repo:{NAME}:environment:prod"
+BY_ID = "repo:acme@11/lakehouse@22:environment:prod"
+Enter = Callable[[str], None]
+
+
+@pytest.fixture
+def fake() -> Iterator[Forge]:
+    with Forge() as one:
+        yield one
+    assert one.unknown == []
+
+
+@pytest.fixture
+def enter(fake: Forge, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Enter:
+    """Become a job of one of the forges, for request 7."""
+    event = tmp_path / "event.json"
+    event.write_text(json.dumps({"pull_request": {"number": 7}}), encoding="utf-8")
+
+    def become(kind: str) -> None:
+        for name in [name for name in os.environ if name.startswith(("GITHUB_", "CI_"))]:
+            monkeypatch.delenv(name)
+        given = fake.github(event=str(event)) if kind == "github" else fake.gitlab(request=7)
+        for name, value in given.items():
+            monkeypatch.setenv(name, value)
+
+    return become
+
+
+def plan() -> Plan:
+    return Plan.model_construct()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_environment_that_asks_nobody_approves_nothing(
+    kind: str, fake: Forge, enter: Enter
+) -> None:
+    enter(kind)
+    with pytest.raises(DeliveryError, match="prod of the forge asks nobody") as refused:
+        check_approval(POLICY, "prod", plan(), "", "somebody")
+    assert refused.value.code is Exit.REFUSED
+    fake.reviewers["prod"] = ["ana"]
+    check_approval(POLICY, "prod", plan(), "", "")
+
+
+def test_gitlab_without_a_token_is_not_taken_at_its_word(
+    fake: Forge, enter: Enter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    enter("gitlab")
+    fake.reviewers["prod"] = ["ana"]
+    monkeypatch.delenv("DELIVERY_FORGE_TOKEN")
+    with pytest.raises(DeliveryError, match="without DELIVERY_FORGE_TOKEN") as refused:
+        check_approval(POLICY, "prod", plan(), "", "somebody")
+    assert refused.value.code is Exit.REFUSED
+    assert approvers("prod") == ""
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_forge_that_does_not_answer_approves_nothing(
+    kind: str, fake: Forge, enter: Enter
+) -> None:
+    enter(kind)
+    fake.reviewers["prod"], fake.refused = ["ana"], "environments"
+    with pytest.raises(DeliveryError, match="403"):
+        check_approval(POLICY, "prod", plan(), "", "somebody")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_who_approved_is_asked_of_the_forge(kind: str, fake: Forge, enter: Enter) -> None:
+    enter(kind)
+    fake.approvals["prod"] = ["ana", "bo"]
+    assert approvers("prod") == "ana, bo"
+
+
+def test_an_approval_of_another_environment_does_not_count(fake: Forge, enter: Enter) -> None:
+    enter("github")
+    fake.approvals["staging"] = ["ana"]
+    assert approvers("prod") == ""
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_comment_is_kept_up_to_date(kind: str, fake: Forge, enter: Enter) -> None:
+    enter(kind)
+    fake.comments += [Text(number + 1, f"talk {number}", author="User") for number in range(120)]
+    here = forge()
+    assert here is not None
+    first = here.comment("plan of staging", "one")
+    assert here.comment("plan of staging", "two") == first
+    here.comment("preview", "up")
+    told = [comment.body for comment in fake.comments[120:]]
+    assert told == [
+        "<!-- delivery: plan of staging -->\ntwo",
+        "<!-- delivery: preview -->\nup",
+    ]
+
+
+def test_a_person_s_comment_is_not_overwritten(fake: Forge, enter: Enter) -> None:
+    enter("github")
+    fake.comments.append(Text(1, "<!-- delivery: preview -->\nmine", author="User"))
+    here = forge()
+    assert here is not None
+    here.comment("preview", "up")
+    assert fake.comments[0].body.endswith("mine")
+    assert len(fake.comments) == 2
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_issue_is_opened_updated_and_closed(kind: str, fake: Forge, enter: Enter) -> None:
+    enter(kind)
+    here = forge()
+    assert here is not None
+    assert here.issue("drift on prod", "") == ""
+    assert fake.issues == []
+    here.issue("drift on prod", "one")
+    here.issue("drift on prod", "two")
+    (issue,) = fake.issues
+    assert (issue.title, issue.body.endswith("two"), issue.open) == ("drift on prod", True, True)
+    here.issue("drift on prod", "")
+    assert [issue.open for issue in fake.issues] == [False]
+    here.issue("drift on prod", "three")
+    assert [issue.open for issue in fake.issues] == [False, True]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_long_text_is_cut_before_the_forge_refuses_it(
+    kind: str, fake: Forge, enter: Enter
+) -> None:
+    enter(kind)
+    here = forge()
+    assert here is not None
+    here.comment("plan", "x" * 100_000)
+    assert len(fake.comments[0].body) < 65_536
+    assert fake.comments[0].body.endswith("the rest is in the job.")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_token_goes_to_the_forge_alone(kind: str, fake: Forge, enter: Enter) -> None:
+    enter(kind)
+    here = forge()
+    assert here is not None
+    here.issue("drift on prod", "one")
+    assert {token for *_, token in fake.seen} <= {
+        "Bearer a-token-of-the-job",
+        "a-token-of-the-project",
+    }
+
+
+@pytest.mark.parametrize(
+    ("immutable", "expected"),
+    [
+        (
+            None,
+            "repo:acme/lakehouse:environment:prod or repo:acme@11/lakehouse@22:environment:prod",
+        ),
+        (True, BY_ID),
+        (False, BY_NAME),
+    ],
+)
+def test_doctor_names_the_subjects_of_github(
+    immutable: bool | None, expected: str, fake: Forge, enter: Enter
+) -> None:
+    enter("github")
+    fake.immutable = immutable
+    assert symptoms()["prod subject"].told == expected
+
+
+def test_doctor_names_the_subjects_of_gitlab(enter: Enter) -> None:
+    enter("gitlab")
+    found = symptoms()
+    main = f"project_path:{NAME}:ref_type:branch:ref:main"
+    assert {found[f"{e} subject"].told for e in ("staging", "prod", "prod-plan")} == {main}
+    assert found["staging-plan subject"].told == f"{NAME} (subject_claim: project_path)"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_doctor_sees_what_is_not_locked(kind: str, fake: Forge, enter: Enter) -> None:
+    enter(kind)
+    assert not symptoms()["prod branches"].well
+    assert not symptoms()["prod reviewers"].well
+    fake.locked |= {"prod", "main"}
+    fake.reviewers["prod"] = ["ana"]
+    assert symptoms()["prod branches"].well
+    assert symptoms()["prod reviewers"].well
+
+
+def test_doctor_knows_an_environment_that_admits_another_branch(fake: Forge, enter: Enter) -> None:
+    enter("github")
+    fake.branches["prod"] = ["main", "feature/*"]
+    assert not symptoms()["prod branches"].well
+    fake.branches["prod"] = ["main"]
+    assert symptoms()["prod branches"].well
+
+
+def test_doctor_asks_for_the_repository_s_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("GITHUB_ACTIONS", "GITLAB_CI"):
+        monkeypatch.delenv(name, raising=False)
+    assert symptoms()["forge"].told.startswith("not set: project.url")
+
+
+@pytest.mark.parametrize(
+    ("url", "home"),
+    [
+        ("https://github.com/acme/lakehouse.git", "https://api.github.com/repos/acme/lakehouse"),
+        ("https://git.example.com/acme/lakehouse",
+         "https://git.example.com/api/v3/repos/acme/lakehouse"),
+        ("https://gitlab.com/group/sub/lake",
+         "https://gitlab.com/api/v4/projects/group%2Fsub%2Flake"),
+    ],
+)  # fmt: skip
+def test_a_forge_is_known_by_the_repository_s_address(url: str, home: str) -> None:
+    found = forge_of(url)
+    assert found is not None
+    assert found.api.home == home  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("url", ["", "lakehouse", "https://github.com/acme"])
+def test_an_address_of_no_repository_is_none(url: str) -> None:
+    assert forge_of(url) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["::add-mask::x", "a\n  ::set-output name=APPROVAL::none", "why ##[add-mask]x", "\n::error::x"],
+)
+def test_nothing_in_a_log_is_a_command_to_github(
+    text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
+    assert harmless(text) == text
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    for line in harmless(text).splitlines():
+        assert not line.lstrip().startswith("::")
+        assert "##[" not in line
+
+
+def symptoms() -> dict[str, Symptom]:
+    return {symptom.name: symptom for symptom in _forge(POLICY)}

@@ -1,0 +1,309 @@
+"""The forge that this pipeline runs on: who approves there, and what people are told there.
+
+GitHub and GitLab say the same things with other words; each has a class of its own. What they ask
+for is in their REST references: docs.github.com/rest and docs.gitlab.com/api.
+"""
+
+import json
+import os
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import quote, urlsplit
+
+from delivery.errors import DeliveryError, Exit
+
+FORGE_TOKEN = "DELIVERY_FORGE_TOKEN"  # noqa: S105 (the name of a variable)
+_LONGEST = 60_000  # characters of a text; both forges refuse a little more
+_PAGE = 100
+
+
+class Forge(Protocol):
+    """What delivery needs of a forge.
+
+    Attributes:
+        may_write: whether this job has a token that can tell people something.
+    """
+
+    may_write: bool
+
+    def asks(self, environment: str) -> bool:
+        """Whether somebody has to agree before a job of the environment starts."""
+
+    def approvers(self, environment: str) -> list[str]:
+        """Who agreed that this job starts."""
+
+    def comment(self, about: str, text: str) -> str:
+        """Tell the request something, in one comment that is kept up to date; its address."""
+
+    def issue(self, about: str, text: str) -> str:
+        """Keep one issue up to date, or close it when there is no text; its address."""
+
+    def is_locked(self, environment: str, branch: str) -> bool:
+        """Whether jobs of the environment run for protected branches only."""
+
+    def subjects(self, environment: str, branch: str) -> list[str]:
+        """What the id token of such a job says of itself; the federation policy must equal it."""
+
+
+def forge() -> Forge | None:
+    """The forge that this process is a job of; None on a laptop."""
+    variable = os.environ.get
+    if variable("GITHUB_ACTIONS") == "true":
+        home, name = os.environ["GITHUB_API_URL"], os.environ["GITHUB_REPOSITORY"]
+        return GitHub(home, name, variable("GITHUB_TOKEN", ""))
+    if variable("GITLAB_CI") == "true":
+        home, path = os.environ["CI_API_V4_URL"], os.environ["CI_PROJECT_PATH"]
+        return GitLab(home, path, variable(FORGE_TOKEN, ""))
+    return None
+
+
+def forge_of(url: str) -> Forge | None:
+    """The forge of a repository's address, such as `https://github.com/acme/lakehouse`."""
+    address, token = urlsplit(url.removesuffix(".git")), os.environ.get(FORGE_TOKEN, "")
+    path = address.path.strip("/")
+    if not address.hostname or "/" not in path:
+        return None
+    if "gitlab" in address.hostname:
+        return GitLab(f"https://{address.netloc}/api/v4", path, token)
+    own = address.hostname != "github.com"
+    home = f"https://{address.netloc}/api/v3" if own else "https://api.github.com"
+    return GitHub(home, path, token)
+
+
+@dataclass(frozen=True)
+class _Api:
+    """A REST interface.
+
+    Attributes:
+        home: what every address begins with.
+        headers: who asks, and for which form of answer.
+    """
+
+    home: str
+    headers: Mapping[str, str]
+
+    def call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        """Make a call.
+
+        Raises:
+            DeliveryError: the forge does not answer, or not as it should.
+        """
+        content = None if body is None else json.dumps(body).encode()
+        headers = {**self.headers, "Content-Type": "application/json"}
+        request = urllib.request.Request(  # noqa: S310 (the forge's own address)
+            f"{self.home}{path}", content, headers, method=method
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
+                return json.load(answer)
+        except urllib.error.HTTPError as error:
+            told = f"forge: {method} {path}: {error.code} {error.reason}"
+            raise _RefusalError(told, error.code) from None
+        except (OSError, ValueError) as error:
+            raise DeliveryError(f"forge: {method} {path}: {error}", Exit.FAILED) from None
+
+    def found(self, path: str) -> Any:
+        """What is there, or an empty answer when nothing is."""
+        try:
+            return self.call("GET", path)
+        except _RefusalError as error:
+            if error.status == 404:
+                return {}
+            raise
+
+    def all(self, path: str) -> Iterator[Any]:
+        """Every entry of a list, page by page."""
+        joint = "&" if "?" in path else "?"
+        for page in count(1):
+            entries = self.call("GET", f"{path}{joint}per_page={_PAGE}&page={page}")
+            yield from entries
+            if len(entries) < _PAGE:
+                return
+
+
+class _RefusalError(DeliveryError):
+    """The forge answered, but not with what was asked for."""
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message, Exit.FAILED)
+        self.status = status
+
+
+class GitHub:
+    """A repository on GitHub, as its jobs see it.
+
+    Args:
+        home: where its API is.
+        name: the repository, such as `acme/lakehouse`.
+    """
+
+    def __init__(self, home: str, name: str, token: str) -> None:
+        headers = {"Accept": "application/vnd.github+json"}
+        identity = {"Authorization": f"Bearer {token}"} if token else {}
+        self.may_write = bool(token)
+        self.name = name
+        self.api = _Api(f"{home}/repos/{name}", {**headers, **identity})
+
+    def asks(self, environment: str) -> bool:
+        """Whether the environment has required reviewers."""
+        rules = self.api.found(f"/environments/{quote(environment)}").get("protection_rules", [])
+        return any(r.get("type") == "required_reviewers" and r.get("reviewers") for r in rules)
+
+    def approvers(self, environment: str) -> list[str]:
+        """Who approved this run for the environment."""
+        reviews = self.api.found(f"/actions/runs/{os.environ['GITHUB_RUN_ID']}/approvals")
+        return [
+            review["user"]["login"]
+            for review in reviews or []
+            if review["state"] == "approved"
+            and environment in [known["name"] for known in review["environments"]]
+        ]
+
+    def comment(self, about: str, text: str) -> str:
+        """One comment of the pull request; a person's is never taken for ours."""
+        place = f"/issues/{self._request()}/comments"
+        body = {"body": _marked(about, text)}
+        for known in self.api.all(place):
+            if _is_about(known, "body", about) and known["user"]["type"] == "Bot":
+                changed = self.api.call("PATCH", f"/issues/comments/{known['id']}", body)
+                return str(changed["html_url"])
+        return str(self.api.call("POST", place, body)["html_url"])
+
+    def issue(self, about: str, text: str) -> str:
+        """One issue, opened and closed as it comes and goes."""
+        known = next(
+            (
+                issue
+                for issue in self.api.all("/issues?state=open")
+                if _is_about(issue, "body", about) and issue["user"]["type"] == "Bot"
+            ),
+            None,
+        )
+        body = {"title": about, "body": _marked(about, text)}
+        if known:
+            change = body if text else {"state": "closed", "state_reason": "completed"}
+            self.api.call("PATCH", f"/issues/{known['number']}", change)
+            return str(known["html_url"])
+        return str(self.api.call("POST", "/issues", body)["html_url"]) if text else ""
+
+    def is_locked(self, environment: str, branch: str) -> bool:
+        """Whether the environment admits protected branches, or this one alone."""
+        known = self.api.found(f"/environments/{quote(environment)}")
+        policy = known.get("deployment_branch_policy") or {}
+        if policy.get("custom_branch_policies"):
+            place = f"/environments/{quote(environment)}/deployment-branch-policies"
+            named = self.api.found(place).get("branch_policies", [])
+            return {rule["name"] for rule in named} == {branch}
+        return bool(policy.get("protected_branches"))
+
+    def subjects(self, environment: str, branch: str) -> list[str]:  # noqa: ARG002
+        """By name, and with ids, which repositories younger than July 2026 have in it."""
+        forms, about = [f"repo:{self.name}"], self.api.found("")
+        if about:
+            owner, _, name = self.name.partition("/")
+            forms.append(f"repo:{owner}@{about['owner']['id']}/{name}@{about['id']}")
+        chosen = self.api.found("/actions/oidc/customization/sub").get("use_immutable_subject")
+        if chosen is not None:
+            forms = [forms[-1] if chosen else forms[0]]
+        return [f"{form}:environment:{environment}" for form in forms]
+
+    def _request(self) -> int:
+        event = json.loads(Path(os.environ["GITHUB_EVENT_PATH"]).read_text(encoding="utf-8"))
+        try:
+            return int(event["pull_request"]["number"])
+        except (KeyError, TypeError, ValueError):
+            raise _no_request() from None
+
+
+class GitLab:
+    """A project on GitLab; a job's own token may neither comment nor see who approves.
+
+    Args:
+        home: where its API is.
+        path: the project, such as `acme/lakehouse`.
+    """
+
+    def __init__(self, home: str, path: str, token: str) -> None:
+        self.may_write = bool(token)
+        self.path = path
+        identity = {"PRIVATE-TOKEN": token} if token else {}
+        self.api = _Api(f"{home}/projects/{quote(path, safe='')}", identity)
+
+    def asks(self, environment: str) -> bool:
+        """Whether the environment is protected, and wants an approval."""
+        if not self.may_write:
+            raise DeliveryError(
+                f"approval of {environment}: GitLab tells nobody without {FORGE_TOKEN} whether "
+                "somebody was asked\n    Set it to a project access token that may read the API, "
+                "masked and protected; or approval: dispatch in delivery.yml.",
+                Exit.REFUSED,
+            )
+        found = self.api.found(f"/protected_environments/{quote(environment)}")
+        rules = [rule.get("required_approvals", 0) for rule in found.get("approval_rules", [])]
+        return any([found.get("required_approval_count"), *rules])
+
+    def approvers(self, environment: str) -> list[str]:
+        """Who approved the deployment that this job is."""
+        listed = f"/deployments?environment={quote(environment)}&order_by=id&sort=desc"
+        for known in self.api.call("GET", listed) if self.may_write else ():
+            if str(known.get("deployable", {}).get("id")) == os.environ.get("CI_JOB_ID"):
+                approvals = self.api.call("GET", f"/deployments/{known['id']}").get("approvals", [])
+                return [a["user"]["username"] for a in approvals if a["status"] == "approved"]
+        return []
+
+    def comment(self, about: str, text: str) -> str:
+        """One note of the merge request."""
+        request = os.environ.get("CI_MERGE_REQUEST_IID")
+        if not request:
+            raise _no_request()
+        place, body = f"/merge_requests/{request}/notes", {"body": _marked(about, text)}
+        for known in self.api.all(place):
+            if _is_about(known, "body", about) and not known.get("system"):
+                self.api.call("PUT", f"{place}/{known['id']}", body)
+                return self._address(f"merge_requests/{request}#note_{known['id']}")
+        made = self.api.call("POST", place, body)
+        return self._address(f"merge_requests/{request}#note_{made['id']}")
+
+    def issue(self, about: str, text: str) -> str:
+        """One issue, opened and closed as it comes and goes."""
+        issues = self.api.all("/issues?state=opened")
+        known = next((i for i in issues if _is_about(i, "description", about)), None)
+        body = {"title": about, "description": _marked(about, text)}
+        if known:
+            change = body if text else {"state_event": "close"}
+            return str(self.api.call("PUT", f"/issues/{known['iid']}", change)["web_url"])
+        return str(self.api.call("POST", "/issues", body)["web_url"]) if text else ""
+
+    def is_locked(self, environment: str, branch: str) -> bool:  # noqa: ARG002
+        """Whether the branch is protected: the subject names it, and nothing else does."""
+        return bool(self.api.found(f"/protected_branches/{quote(branch, safe='')}"))
+
+    def subjects(self, environment: str, branch: str) -> list[str]:
+        """The branch's; requests have none of their own, so theirs is the project as a whole."""
+        if environment in ("staging-plan", "preview"):
+            return [f"{self.path} (subject_claim: project_path)"]
+        return [f"project_path:{self.path}:ref_type:branch:ref:{branch}"]
+
+    def _address(self, path: str) -> str:
+        return f"{os.environ.get('CI_PROJECT_URL', '')}/-/{path}"
+
+
+def _marked(about: str, text: str) -> str:
+    """The text, and the mark by which it is found again."""
+    shown = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}\n```\n… the rest is in the job."
+    return f"<!-- delivery: {about} -->\n{shown}"
+
+
+def _is_about(entry: Mapping[str, Any], field: str, about: str) -> bool:
+    return str(entry.get(field) or "").startswith(f"<!-- delivery: {about} -->")
+
+
+def _no_request() -> DeliveryError:
+    return DeliveryError(
+        "forge comment: expected a job of a pull or merge request; nothing else has comments"
+    )
