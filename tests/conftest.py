@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import socket
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +12,11 @@ from typing import Any
 
 import pytest
 import standin
-from baking import QUESTIONS, Baked, export, export_repository, name_of, option_sets
+from baking import QUESTIONS, TEMPLATE, Baked, export, export_repository, name_of, option_sets
 from delivering import MORE, Lake, furnish, hold, lock_file, prepare, restore
 from workspace import Workspace
+
+sys.path.insert(0, str(TEMPLATE / "tools/delivery/src"))  # tests may use the tool itself
 
 Bake = Callable[..., Baked]
 REAL = shutil.which("databricks")

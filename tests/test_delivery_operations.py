@@ -228,6 +228,51 @@ def test_nothing_of_others_is_adopted_and_nothing_is_let_go_in_vain(
     assert delivered.state("staging") == before
 
 
+def test_nothing_is_owned_twice(delivered: Lake, source: Source) -> None:
+    (known,) = delivered.workspace.jobs
+    told = ("--archive", source.more, "--reason", "x")
+    said = delivered.refused("adopt", "staging", "jobs.extra_job", "--id", known, *told)
+    assert f"{known} is owned by jobs.flights_daily already" in said
+
+
+def test_a_copy_of_a_job_is_told_and_not_deleted(delivered: Lake) -> None:
+    ((known, job),) = delivered.workspace.jobs.items()
+    delivered.workspace.jobs[777] = {**json.loads(json.dumps(job)), "job_id": 777}
+    rights = delivered.workspace.permissions
+    rights["/jobs/777"] = rights[f"/jobs/{known}"]
+    said = delivered.refused("deploy", "staging", "--archive", delivered.code("second"))
+    assert "job 777 (flights_daily) is a second one of that name" in said
+    assert 777 in delivered.workspace.jobs
+
+
+@pytest.mark.parametrize("reason", ["a\n::add-mask::x", "x" * 501, "\x1b[31mred"])
+def test_a_reason_is_one_line_that_can_be_shown_anywhere(delivered: Lake, reason: str) -> None:
+    release = "2026.11.23-g01234567"
+    said = delivered.refused("block", "staging", release, f"--reason={reason}", code=4)
+    assert "expected one line of at most 500 characters" in said
+    assert "blocked" not in delivered.ledger("staging")
+
+
+# --- locks ---
+
+
+def test_a_lock_of_a_run_that_is_gone_is_broken_by_name(delivered: Lake) -> None:
+    nobody = delivered.refused("break-lock", "staging", "--reason", "x", code=4)
+    assert "nobody has it" in nobody
+    name = f"{delivered.root('staging')}/ledger/lock.json"
+    held = {"id": "1", "actor": "bo", "run_url": "", "at": "2026-01-01T00:00:00Z", "what": "deploy"}
+    delivered.workspace.files[name] = json.dumps(held).encode()
+    delivered.done("break-lock", "staging", "--reason", "the runner died")
+    assert name not in delivered.workspace.files
+    (event, *_) = delivered.done("history", "staging", "--output", "json").json
+    assert (event["kind"], event["release"], event["reason"]) == (
+        "failed", "none", "the runner died",
+    )  # fmt: skip
+    assert "bo, deploy, since 2026-01-01" in event["detail"]["lock"]
+    (status,) = delivered.done("status", "staging", "--output", "json").json
+    assert (status["health"], status["dora"]["failed"]) == ("verified", 0)
+
+
 # --- tidying ---
 
 
@@ -269,12 +314,14 @@ def previewing(lake: Lake) -> Lake:
     lake.workspace.grant_folder(
         f"/Workspace/Deployments/{lake.name}/previews", "person", "CAN_MANAGE"
     )
-    lake.edit("targets/preview.yml", "make wheel", '"true"')
     text = (lake.path / "targets/preview.yml").read_text("utf-8")
     host = re.sub(r'host: ".*"', f'host: "{lake.workspace.url}"', text)
     lake.write("targets/preview.yml", host)
-    lake.write("dist/lakehouse-0.1.0-py3-none-any.whl", "x")
-    lake.write("requirements.txt", "")
+    lake.write(
+        "Makefile",
+        "wheel:\n\tmkdir -p dist && touch dist/lakehouse-0.1.0-py3-none-any.whl requirements.txt\n"
+        "\tenv > seen.txt\n",
+    )
     return lake
 
 
@@ -292,6 +339,41 @@ def test_a_preview_is_of_its_own_and_goes_when_it_is_told_to(previewing: Lake) -
     assert previewing.workspace.snapshot(files=False) == before
 
 
+def test_a_preview_is_built_without_credentials_and_runs_nothing_else(previewing: Lake) -> None:
+    previewing.done("preview", "up", "pr42", who="person")
+    seen = previewing.text("seen.txt")
+    assert "PATH=" in seen
+    assert "DATABRICKS" not in seen
+    token = "      name_prefix:"
+    spy = "    artifacts: {x: {type: whl, build: env > spied.txt, path: ..}}\n    presets:"
+    previewing.edit("targets/preview.yml", "    presets:", spy)
+    said = previewing.run("preview", "up", "pr42", who="person")
+    assert (said.code, token in said.err) == (3, False)
+    assert "artifacts is refused for preview" in said.err
+    assert not (previewing.path / "spied.txt").exists()
+
+
+def test_no_preview_is_made_by_who_may_change_staging_or_prod(previewing: Lake) -> None:
+    said = previewing.refused("preview", "up", "pr42", who="deployer")
+    assert "given an identity of staging, expected one of previews" in said
+
+
+def test_a_preview_that_cannot_go_keeps_no_other(previewing: Lake) -> None:
+    for request in ("pr41", "pr42"):
+        previewing.done("preview", "up", request, who="person")
+    previewing.workspace.fault("POST", "/jobs/delete", 400)
+    said = previewing.run("preview", "sweep", "--days", "0", "--output", "json", who="person")
+    assert said.code == 1
+    assert (said.json["removed"], [t[:5] for t in said.json["stay"]]) == (["pr42"], ["pr41:"])
+    lock = f"/Workspace/Deployments/{previewing.name}/previews/pr41/state/deploy.lock"
+    held = {"ID": "11111111-1111-4111-8111-111111111111", "User": "x", "IsForced": False}
+    previewing.workspace.files[lock] = json.dumps(
+        {**held, "AcquisitionTime": "2026-01-01T00:00:00Z"}
+    ).encode()
+    assert previewing.run("preview", "down", "pr41", who="person").code == 1
+    previewing.done("preview", "down", "pr41", "--break-lock", who="person")
+
+
 def test_old_previews_are_swept_and_young_ones_stay(previewing: Lake) -> None:
     for request in ("pr42", "pr43"):  # from one checkout: neither takes the other's place
         previewing.done("preview", "up", request, who="person")
@@ -300,9 +382,9 @@ def test_old_previews_are_swept_and_young_ones_stay(previewing: Lake) -> None:
         f"/Workspace/Deployments/{previewing.name}/previews/PR-7", "person", "CAN_MANAGE"
     )
     told = ("preview", "sweep", "--output", "json", "--days")
-    assert previewing.done(*told, "1", who="person").json == {"removed": []}
+    assert previewing.done(*told, "1", who="person").json == {"removed": [], "stay": []}
     time.sleep(0.1)
-    assert previewing.done(*told, "0", who="person").json == {"removed": ["pr42", "pr43"]}
+    assert previewing.done(*told, "0", who="person").json["removed"] == ["pr42", "pr43"]
     assert _jobs(previewing) == {}
 
 

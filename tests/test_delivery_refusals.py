@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from baking import commit
+from baking import commit, expect_success, git
 from conftest import Source
 from delivering import Lake
 
@@ -346,3 +346,73 @@ def test_a_second_project_of_the_same_name_is_refused(
     archive = other.release("a project of its own")
     said = other.refused("deploy", "staging", "--first", "--archive", archive)
     assert "belongs to the project" in said
+
+
+# --- who else is at work ---
+
+
+def test_the_cli_s_lock_of_somebody_else_is_not_taken(delivered: Lake) -> None:
+    name = f"{delivered.root('staging')}/state/deploy.lock"
+    held = {"ID": "11111111-1111-4111-8111-111111111111", "User": "bo", "IsForced": False}
+
+    def strike() -> None:
+        lock = {**held, "AcquisitionTime": "2099-01-01T00:00:00Z"}
+        delivered.workspace.files[name] = json.dumps(lock).encode()
+
+    delivered.workspace.fault("POST", r"deploy\.lock", strike)
+    said = delivered.refused("deploy", "staging", "--archive", delivered.code("second"))
+    assert "bo since 2099-01-01T00:00:00Z works on it" in said
+    assert json.loads(delivered.workspace.files[name])["User"] == "bo"
+    assert "blocked" not in delivered.ledger("staging")
+
+
+# --- what a release may not do to itself ---
+
+
+def test_a_release_does_not_drop_its_own_proof(delivered: Lake) -> None:
+    before = len(delivered.workspace.runs)
+    delivered.edit("delivery.yml", "jobs:\n    flights: flights_daily", "jobs: {}")
+    delivered.done("deploy", "staging", "--archive", delivered.code("without proof"))
+    assert len(delivered.workspace.runs) == before + 1
+    said = delivered.done("plan", "staging", "--archive", delivered.code("again")).out
+    assert "nothing verifies this release" in said
+
+
+def test_rights_of_the_planner_are_seen_by_all(delivered: Lake) -> None:
+    delivered.edit(
+        "databricks.yml",
+        "level: CAN_VIEW\n        service_principal_name: ${var.planner}",
+        "level: CAN_MANAGE\n        service_principal_name: ${var.planner}",
+    )
+    archive = ("--archive", delivered.code("the planner manages"), "--output", "json")
+    plans = [
+        delivered.done("plan", "staging", *archive, who=w).json for w in ("deployer", "planner")
+    ]
+    assert plans[0]["digest"] == plans[1]["digest"]
+    (change,) = [c for c in plans[0]["changes"] if c["key"] == "jobs.flights_daily.permissions"]
+    assert [(f["old"], f["new"]) for f in change["fields"]] == [("CAN_VIEW", "CAN_MANAGE")]
+    assert ("jobs.flights_daily.permissions", "mark") in [
+        (v["key"], v["verdict"]) for v in plans[0]["verdicts"]
+    ]
+
+
+# --- clocks ---
+
+
+def commit_at(lake: Lake, time: str) -> None:
+    """Commit something, by a clock that says so."""
+    lake.write("src/lakehouse/more.py", "")
+    git(lake.path, "add", "--all")
+    identity = ("-c", "user.name=T", "-c", "user.email=t@example.com")
+    told = ("commit", "--quiet", "--no-verify", "--message=another clock")
+    expect_success("git", *identity, *told, cwd=lake.path, GIT_COMMITTER_DATE=time)
+
+
+def test_a_commit_of_the_future_becomes_no_release(delivered: Lake) -> None:
+    commit_at(delivered, "2099-01-01T00:00Z")
+    assert "expected one that is not of the future" in delivered.refused("release")
+
+
+def test_order_is_told_by_git_and_not_by_clocks(delivered: Lake) -> None:
+    commit_at(delivered, "2020-01-01T00:00Z")
+    delivered.done("deploy", "staging", "--archive", delivered.release("of a slow clock"))

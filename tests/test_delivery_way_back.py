@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import copy
+import json
 import os
 import signal
+import subprocess
+import tarfile
 import time
+import uuid
 from pathlib import Path
 
 import pytest
 from conftest import Source
 from delivering import MORE, Lake
+from delivery.release.archive import pack
+from delivery.release.manifest import FileEntry, Manifest, sha256
 
 
 def name_of(archive: Path) -> str:
@@ -21,6 +28,18 @@ def running(lake: Lake, target: str = "staging") -> str:
     """What runs on a target, by its own word."""
     (status,) = lake.done("status", target, "--no-drift", "--output", "json").json
     return str(status["release"])
+
+
+def by_hand(lake: Lake) -> int:
+    """A job that a person made, like the one that was delivered."""
+    (known, job), number = next(iter(lake.workspace.jobs.items())), 888
+    made = copy.deepcopy(job)
+    made["job_id"], made["settings"]["name"] = number, "made by hand"
+    del made["settings"]["deployment"]
+    lake.workspace.jobs[number] = made
+    rights = lake.workspace.permissions
+    rights[f"/jobs/{number}"] = copy.deepcopy(rights[f"/jobs/{known}"])
+    return number
 
 
 @pytest.fixture
@@ -111,6 +130,111 @@ def test_no_way_back_crosses_data_that_was_changed_for_good(delivered: Lake) -> 
     assert said.code == 1
     assert "a column is gone" in said.err
     assert "rolled_back" not in delivered.ledger("staging")
+
+
+def test_what_was_left_behind_does_not_come_back(
+    delivered: Lake, source: Source, second: Path
+) -> None:
+    third = delivered.code("third")
+    delivered.done("deploy", "staging", "--archive", third)
+    delivered.done("rollback", "staging", name_of(source.first), "--reason", "both are wrong")
+    (status,) = delivered.done("status", "staging", "--output", "json").json
+    assert {*status["blocked"]} == {name_of(second), name_of(third)}
+    said = delivered.refused("rollback", "staging", name_of(second), "--reason", "x", code=4)
+    assert f"given {name_of(second)}; verified here before what runs: " in said
+    outcomes = ["fail", "succeed"]
+    delivered.workspace.on_run("flights_daily", lambda _: outcomes.pop(0))
+    said = delivered.run("deploy", "staging", "--archive", delivered.code("fourth")).err
+    assert f"{name_of(source.first)} is back, and verified" in said
+
+
+def test_after_a_deploy_that_was_cut_off_what_ran_comes_back(
+    delivered: Lake, source: Source, second: Path
+) -> None:
+    third = delivered.code("third")
+    delivered.workspace.fault("POST", "/jobs/(update|reset)", "hang", seconds=20)
+    process = delivered.start("deploy", "staging", "--archive", third)
+    end = time.monotonic() + 60
+    while delivered.ledger("staging")[-1] != "started":
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    for child in subprocess.run(
+        ["pgrep", "-P", str(process.pid)], capture_output=True
+    ).stdout.split():
+        os.killpg(int(child), signal.SIGKILL)
+    process.kill()
+    process.communicate()
+    delivered.workspace.faults.clear()
+    delivered.done("rollback", "staging", "--reason", "it was cut off", "--break-lock")
+    (status,) = delivered.done("status", "staging", "--output", "json").json
+    assert (status["release"], [*status["blocked"]]) == (name_of(second), [name_of(third)])
+    assert status["unfinished"] == ""
+
+
+def test_the_way_back_is_not_approved_by_who_approved_the_failure(
+    delivered: Lake, source: Source
+) -> None:
+    outcomes = ["fail", "succeed"]
+    delivered.workspace.on_run("flights_daily", lambda _: outcomes.pop(0))
+    told = ("--approved-by", "ana", "--reason", "ticket 7")
+    delivered.run("deploy", "staging", "--archive", delivered.code("second"), *told)
+    events = delivered.done("history", "staging", "--output", "json").json
+    of_first = [e for e in events if e["release"] == name_of(source.first)][:3]
+    assert [e["kind"] for e in of_first] == ["verified", "rolled_back", "started"]
+    assert {(e["approved_by"], e["reason"]) for e in of_first} == {
+        ("", "the release after it failed")
+    }
+
+
+def test_an_archive_that_was_swapped_does_not_come_back(
+    delivered: Lake, source: Source, second: Path
+) -> None:
+    folder = f"{delivered.root('staging')}/archives/{name_of(source.first)}"
+    with tarfile.open(source.first) as tar:
+        files = {m.name: tar.extractfile(m).read() for m in tar}  # type: ignore[union-attr]
+    manifest = Manifest.model_validate_json(files.pop("manifest.json"))
+    files["src/lakehouse/entry.py"] += b"\nevil = True\n"
+    entries = {n: FileEntry(sha256=sha256(c), size=len(c)) for n, c in files.items()}
+    swapped = pack(manifest.model_copy(update={"files": entries}), files)
+    delivered.workspace.files[f"{folder}/release.tar.gz"] = swapped.content
+    delivered.workspace.files[f"{folder}/manifest.json"] = swapped.manifest.content()
+    said = delivered.refused("rollback", "staging", "--reason", "totals are wrong")
+    assert "the archive is not the one that was verified on staging" in said
+    assert running(delivered) == name_of(second)
+
+
+def test_a_rollback_that_is_refused_blocks_nothing(
+    delivered: Lake, source: Source, second: Path
+) -> None:
+    lock = {"ID": str(uuid.uuid4()), "AcquisitionTime": "2026-01-01T00:00:00Z", "User": "somebody"}
+    name = f"{delivered.root('staging')}/state/deploy.lock"
+    delivered.workspace.files[name] = json.dumps({**lock, "IsForced": False}).encode()
+    before = delivered.ledger("staging")
+    assert "somebody since" in delivered.refused("rollback", "staging", "--reason", "x")
+    archive = ("--archive", delivered.code("third"))
+    assert "somebody since" in delivered.refused("deploy", "staging", *archive)
+    assert delivered.ledger("staging") == before
+
+
+def test_what_hands_made_and_a_release_adopted_is_let_go_and_not_deleted(
+    delivered: Lake, source: Source
+) -> None:
+    mine = by_hand(delivered)
+    told = ("--archive", source.more, "--reason", "made by hand")
+    delivered.done("adopt", "staging", "jobs.extra_job", "--id", mine, *told)
+    refused = delivered.refused("deploy", "staging", "--archive", source.after)
+    assert "jobs.extra_job was adopted, expected a release that has it" in refused
+    delivered.workspace.on_run("extra_job", "fail")
+    said = delivered.run("deploy", "staging", "--archive", source.more).err
+    assert f"{name_of(source.first)} is back, and verified" in said
+    assert mine in delivered.workspace.jobs
+    assert "resources.jobs.extra_job" not in delivered.state("staging")
+    assert (
+        delivered.done("plan", "staging", "--archive", source.first, "--output", "json").json[
+            "changes"
+        ]
+        == []
+    )
 
 
 # --- whatever failed ---

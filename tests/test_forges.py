@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from baking import TEMPLATE
-from forges import NAME, Forge, Text
-
-sys.path.insert(0, str(TEMPLATE / "tools/delivery/src"))
-
 from delivery.approval import approvers, check_approval
 from delivery.doctor import Symptom, _forge
 from delivery.errors import DeliveryError, Exit, harmless
 from delivery.forge import forge, forge_of
 from delivery.plan import Plan
 from delivery.policy import Branches, Policy, Project
+from forges import NAME, Forge, Text
 
 KINDS = ("github", "gitlab")
 POLICY = Policy(
@@ -221,7 +216,7 @@ def test_doctor_knows_an_environment_that_admits_another_branch(fake: Forge, ent
 def test_doctor_asks_for_the_repository_s_address(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("GITHUB_ACTIONS", "GITLAB_CI"):
         monkeypatch.delenv(name, raising=False)
-    assert symptoms()["forge"].told.startswith("not set: project.url")
+    assert symptoms()["forge"].told.startswith("not looked at: set project.url")
 
 
 @pytest.mark.parametrize(

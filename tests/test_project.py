@@ -15,6 +15,7 @@ from baking import (
     MINIMAL,
     TEMPLATE,
     Baked,
+    commit,
     cookiecutter,
     environment,
     expect_success,
@@ -88,6 +89,35 @@ def test_the_default_project_passes_its_own_tests(folder: str, bake: Bake) -> No
     figures = pytest_summary(bake().pytest(folder))
     assert figures["passed"] > 0
     assert set(figures) == {"passed"}  # nothing failed, nothing was skipped
+
+
+def test_domains_that_nobody_touched_are_not_tested(bake: Bake, tmp_path: Path) -> None:
+    project = Baked(tmp_path / "project", {})
+    shutil.copytree(bake().path, project.path)
+    for name in ("resources/sales/schemas.yml", "tests/unit/test_sales_rules.py"):
+        (project.path / name).parent.mkdir(exist_ok=True)
+        (project.path / name).write_text("def test_sales(): pass\n", encoding="utf-8")
+    if not (project.path / ".git").exists():
+        git(project.path, "init", "--quiet", "--template=")
+    commit(project.path, "start")
+
+    def left_out(changed: str) -> set[str]:
+        """What is not tested once a file is changed."""
+        (project.path / changed).write_text("# changed\n", encoding="utf-8")
+        commit(project.path, changed)
+        told = {
+            since: project.pytest("tests/unit", "--collect-only", SINCE=since)
+            for since in ("", "HEAD~1")
+        }
+        names = {s: {line.partition("::")[0] for line in t.splitlines()} for s, t in told.items()}
+        return {name.rpartition("/")[2] for name in names[""] - names["HEAD~1"]} - {""}
+
+    assert left_out("resources/sales/schemas.yml") >= {"test_flights_rules.py"}
+    assert "test_sales_rules.py" in left_out("data/flights/landing/airlines/2014.csv")
+    assert not {"test_flights_rules.py", "test_sales_rules.py"} & left_out("README.md")
+    whole = project.pytest("tests/unit", "--collect-only", SINCE="no-such-commit")
+    assert "test_sales_rules.py" in whole
+    assert "test_flights_rules.py" in whole
 
 
 def test_the_unrendered_tree_passes_in_place_and_nothing_is_left_behind(tmp_path: Path) -> None:

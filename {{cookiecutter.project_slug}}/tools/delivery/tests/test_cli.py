@@ -140,12 +140,15 @@ def test_no_words_are_a_call_for_help(run: Run) -> None:
     assert run() == run("--help")
 
 
-def test_an_interrupted_command_ends_with_130(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_command_says_how_it_goes_on(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(cli, "check", interrupt)
-    assert run("check") == (130, "", "")
+    code, out, err = run("check")
+    assert (code, out, err) == (1, "", "interrupted: type it again, it goes on where it was\n")
 
 
 def test_the_module_is_the_command(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:

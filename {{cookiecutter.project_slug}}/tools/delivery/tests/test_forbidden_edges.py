@@ -61,7 +61,7 @@ def test_what_only_the_cli_reads_is_refused(
     reads(monkeypatch, tree)
     with pytest.raises(DeliveryError) as caught:
         refuse_forbidden(project, "prod")
-    assert str(caught.value) == f"release refused:\n{told}, as the CLI reads it"
+    assert str(caught.value) == f"refused for prod:\n{told}, as the CLI reads it"
     assert caught.value.code is Exit.REFUSED
 
 
@@ -74,8 +74,8 @@ def test_the_cli_is_not_asked_once_something_is_found(
     with pytest.raises(DeliveryError) as caught:
         refuse_forbidden(project, "prod")
     assert str(caught.value) == (
-        "release refused:\n"
-        f"{PROD}:15: sync.paths is refused for prod, which receives releases only\n"
+        "refused for prod:\n"
+        f"{PROD}:15: sync.paths is refused for prod: it would run with its identity\n"
         "    Keep it to targets such as dev, in targets/."
     )
 
@@ -88,7 +88,7 @@ def test_an_include_stays_inside(
     edit("databricks.yml", "  - targets/*.yml", f"  - targets/*.yml\n  - {pattern}")
     with pytest.raises(DeliveryError) as caught:
         refuse_forbidden(project, "prod")
-    assert str(caught.value) == (f"release refused:\ninclude {pattern} reaches out of the release")
+    assert str(caught.value) == (f"refused for prod:\ninclude {pattern} reaches out of the release")
 
 
 def test_other_targets_may_have_it(project: Path, edit: Edit) -> None:

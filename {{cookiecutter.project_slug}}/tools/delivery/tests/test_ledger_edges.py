@@ -13,8 +13,9 @@ from delivery.ledger import Kind, Ledger, Lock, Name, Standing
 from memory import Memory
 from test_ledger import ONE, TWO, target
 
-THREE = "2026.11.25-g00000003"
-Ends = tuple[str, list[str], set[str], str, bool, bool]
+THREE, FOUR = "2026.11.25-g00000003", "2026.11.26-g00000004"
+ALL = {ONE, TWO, THREE, FOUR}
+Ends = tuple[str, list[str], set[str], bool, bool]
 
 
 def folded(*events: tuple[str, str]) -> Standing:
@@ -28,25 +29,83 @@ def delivered(release: str) -> tuple[tuple[str, str], ...]:
     return (("started", release), ("deployed", release), ("verified", release))
 
 
+def returned(release: str) -> tuple[tuple[str, str], ...]:
+    return (("started", release), ("rolled_back", release), ("verified", release))
+
+
 def ledger(memory: Memory, name: str = "prod") -> Ledger:
     return Ledger(memory, target(name))  # type: ignore[arg-type]
 
 
+def back(*events: tuple[str, str]) -> str:
+    return folded(*events).back(ALL)
+
+
 def test_going_back_leads_to_the_newest_good_release_before_what_runs() -> None:
-    assert folded().back() == ""
-    assert folded(*delivered(ONE)).back() == ""
+    assert back() == ""
+    assert back(*delivered(ONE)) == ""
     three = (*delivered(ONE), *delivered(TWO), *delivered(THREE))
-    assert folded(*three).back() == TWO
-    assert folded(*three, ("blocked", TWO)).back() == ONE
-    assert folded(*three, ("blocked", TWO), ("blocked", ONE)).back() == ""
-    assert folded(*three, ("blocked", TWO), ("unblocked", TWO)).back() == TWO
+    assert back(*three) == TWO
+    assert back(*three, ("blocked", TWO)) == ONE
+    assert back(*three, ("blocked", TWO), ("blocked", ONE)) == ""
+    assert back(*three, ("blocked", TWO), ("unblocked", TWO)) == TWO
+    assert folded(*three).back({ONE, THREE}) == ONE  # two was pruned
+
+
+def test_going_back_does_not_lead_to_what_was_left_behind() -> None:
+    left = (*delivered(ONE), *delivered(TWO), *delivered(THREE), *returned(ONE))
+    assert back(*left) == ""
+    assert folded(*left).trail == [ONE]
+    assert back(*left, ("started", FOUR), ("deployed", FOUR)) == ONE  # and not to three
+    assert back(*left, *delivered(FOUR)) == ONE
+    assert back(*left, *delivered(TWO), *delivered(FOUR)) == TWO  # it was delivered again
+
+
+def test_what_runs_comes_back_over_a_delivery_that_came_to_nothing() -> None:
+    two = (*delivered(ONE), *delivered(TWO))
+    assert back(*two, ("started", THREE)) == TWO
+    assert back(*two, ("started", THREE), ("failed", THREE)) == TWO
+    assert back(*two, ("started", THREE), ("failed", THREE), ("blocked", THREE)) == TWO
+    assert back(*two, ("started", THREE), ("deployed", THREE)) == TWO
+    assert back(*two, ("started", THREE), ("deployed", THREE), ("failed", THREE)) == TWO
+
+
+def test_a_way_back_that_was_cut_off_goes_on() -> None:
+    two = (*delivered(ONE), *delivered(TWO))
+    begun = (*two, ("blocked", TWO), ("started", ONE))
+    assert back(*begun) == ONE
+    assert back(*begun, ("failed", ONE)) == ONE
+    assert back(*begun, ("rolled_back", ONE)) == ONE
+    assert back(*two, *returned(ONE)) == ""
+
+
+def test_going_back_leaves_all_that_came_after() -> None:
+    three = (*delivered(ONE), *delivered(TWO), *delivered(THREE))
+    assert folded(*three).behind(ONE) == [TWO, THREE]
+    assert folded(*three).behind(TWO) == [THREE]
+    assert folded(*delivered(ONE), ("started", TWO)).behind(ONE) == [TWO]
+    assert folded(*delivered(ONE), ("started", TWO), ("deployed", TWO)).behind(ONE) == [TWO]
+
+
+def test_an_attempt_that_is_blocked_is_none_any_more() -> None:
+    standing = folded(*delivered(ONE), ("started", TWO), ("blocked", TWO))
+    assert (standing.unfinished, standing.begun) == (None, "")
+    running = folded(("started", ONE), ("deployed", ONE), ("started", ONE), ("blocked", ONE))
+    assert running.begun == ONE
+
+
+def test_a_failure_is_forgotten_when_something_works() -> None:
+    failed = (*delivered(ONE), ("started", TWO), ("failed", TWO))
+    assert folded(*failed).failed
+    assert not folded(*failed, *delivered(TWO)).failed
+    assert not folded(*delivered(ONE), ("failed", "none")).failed  # a lock was broken
 
 
 def test_a_release_that_is_verified_again_keeps_its_place() -> None:
-    back = (*delivered(ONE), *delivered(TWO), *delivered(THREE), *delivered(TWO))
-    standing = folded(*back)
+    again = (*delivered(ONE), *delivered(TWO), *delivered(THREE), *delivered(TWO))
+    standing = folded(*again)
     assert standing.good == [ONE, TWO, THREE]
-    assert standing.back() == ONE  # not forward to three
+    assert standing.back(ALL) == ONE  # not forward to three
 
 
 @pytest.mark.parametrize(
@@ -101,19 +160,19 @@ def _by_hand(events: list[tuple[str, str]]) -> Ends:
         if kind == "verified" and ran(i) == release and release
     ]
     first_first = [r for i, r in enumerate(good) if r not in good[:i]]
-    before = first_first[: first_first.index(running)] if running in good else first_first
     words = {r: kind for kind, r in events if kind in ("blocked", "unblocked")}
     blocked = {r for r, kind in words.items() if kind == "blocked"}
-    back = [r for r in before if r not in blocked]
     since = events[ends[-1] + 1 :] if ends else []
-    open_ = [kind for kind, _ in events if kind in ("started", "deployed", "rolled_back", "failed")]
+    begun = [i for i, (kind, _) in enumerate(events) if kind == "started"]
+    after = events[begun[-1] + 1 :] if begun else []
+    last = events[begun[-1]][1] if begun else ""
+    ended = any(kind in ("deployed", "rolled_back", "failed") for kind, _ in after)
     return (
         running,
         first_first,
         blocked,
-        back[-1] if back else "",
         ("verified", running) in since,
-        open_[-1:] == ["started"],
+        bool(begun) and not (ended or (("blocked", last) in after and last != running)),
     )
 
 
@@ -134,11 +193,15 @@ def test_folding_says_what_looking_back_says(steps: list[list[tuple[str, str]]])
         standing.running,
         standing.good,
         {*standing.blocked},
-        standing.back(),
         standing.verified,
         standing.unfinished is not None,
     ) == _by_hand(events)
     assert standing.is_empty is not bool(events)
+    leads = standing.back(ALL)
+    assert leads in {*standing.good, ""} | {standing.running}
+    assert leads not in standing.blocked
+    assert {*standing.trail} <= {*standing.good}
+    assert leads in {*standing.trail, standing.running, ""}
 
 
 def test_an_event_about_the_target_itself_names_no_release() -> None:

@@ -92,11 +92,12 @@ class BundleCli:
         """Let the bundle forget a resource, which stays as it is."""
         self._run("bundle", "deployment", "unbind", key, *self._target)
 
-    def destroy(self) -> None:
+    def destroy(self, force_lock: bool = False) -> None:
         """Remove everything that the bundle made on a target that takes no releases."""
         if self.released:
             raise DeliveryError(f"destroy: {self.target} takes releases, it is never destroyed")
-        self._run("bundle", "destroy", *self._target, "--auto-approve", seconds=_DEPLOY_SECONDS)
+        options = ["--auto-approve", *(["--force-lock"] * force_lock)]
+        self._run("bundle", "destroy", *self._target, *options, seconds=_DEPLOY_SECONDS)
 
     @property
     def _target(self) -> list[str]:
@@ -121,7 +122,7 @@ class BundleCli:
 
     def _environment(self, home: str) -> dict[str, str]:
         """Nothing of whoever runs it: no profile, no cache, no telemetry."""
-        kept = {name: value for name, value in os.environ.items() if self._inherits(name)}
+        kept = {name: value for name, value in os.environ.items() if name in _KEPT}
         identity = (
             {"DATABRICKS_HOST": self.workspace.host, "DATABRICKS_TOKEN": self.workspace.token}
             if self.workspace
@@ -138,12 +139,8 @@ class BundleCli:
             "DATABRICKS_CACHE_ENABLED": "false",
             "DATABRICKS_BUNDLE_HTTP_TIMEOUT_SECONDS": str(http_timeout()),
             "DATABRICKS_RATE_LIMIT": os.environ.get("DATABRICKS_RATE_LIMIT", "100"),
-            **({"DATABRICKS_BUNDLE_RESTRICTED_CODE_EXECUTION": "1"} if self.released else {}),
+            "DATABRICKS_BUNDLE_RESTRICTED_CODE_EXECUTION": "1",
         }
-
-    def _inherits(self, name: str) -> bool:
-        """A working tree is built with the user's own tools, a release is not built at all."""
-        return name in _KEPT or not (self.released or name.startswith("DATABRICKS_"))
 
     def _parsed(self, what: str, result: subprocess.CompletedProcess[str]) -> dict[str, Any]:
         try:

@@ -102,13 +102,19 @@ def main() -> None:
     arguments = sys.argv[1:] or ["--help"]
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # pipelines end jobs with it
     try:
-        sys.exit(app(arguments, prog_name="delivery", standalone_mode=False))
+        code = app(arguments, prog_name="delivery", standalone_mode=False)
+        if code == _INTERRUPTED:
+            _leave("interrupted: type it again, it goes on where it was", Exit.FAILED)
+        sys.exit(code)
     except DeliveryError as error:
         _leave(str(error), error.code)
     except OSError as error:  # a file that cannot be written, such as that of --save
         _leave(f"{error.filename or 'file'}: {error.strerror or error}", Exit.BAD_INPUT)
     except TyperException as error:
         _leave(f"{error.format_message()}\nSee: delivery --help", Exit.BAD_INPUT)
+
+
+_INTERRUPTED = 130  # the option parser's own code; whatever the CLI did is finished by then
 
 
 def _leave(message: str, code: Exit) -> None:

@@ -10,9 +10,11 @@ from delivery.approval import check_approval
 from delivery.bundle_cli import CliError
 from delivery.errors import DeliveryError, Exit
 from delivery.existing import existing
+from delivery.fetch import verified
 from delivery.guard import DESTROYS
-from delivery.ledger import Event, Lock, Name, Standing, StateOf
+from delivery.ledger import Event, Lock, Name, StateOf
 from delivery.notify import notify
+from delivery.operate import let_go
 from delivery.plan import Plan, moved, normalised
 from delivery.policy import Policy
 from delivery.prepare import Preparation, Prepared, Wishes
@@ -47,6 +49,7 @@ class Delivery:
         wait: how long to wait for the target's lock, in seconds.
         break_lock: take the lock away from whoever has it.
         say: tells people how far it is.
+        left_by_us: the serials of the CLI's state as our own calls left it.
     """
 
     site: Site
@@ -57,6 +60,7 @@ class Delivery:
     wait: float = 0
     break_lock: bool = False
     say: Say = field(default=lambda _: None)
+    left_by_us: list[int] = field(default_factory=list, init=False)
 
     def dry_run(self) -> Plan:
         """All that comes before the first change.
@@ -65,9 +69,7 @@ class Delivery:
             DeliveryError: the delivery would be refused.
         """
         self.site.store.check_marker(may_be_missing=self.wishes.first)
-        prepared = self._prepare(self.archive, self.wishes)
-        self._refuse(prepared)
-        return prepared.plan
+        return self._judged().plan
 
     def carry_out(self) -> Result:
         """Deliver the release.
@@ -83,12 +85,11 @@ class Delivery:
         )
         with self._locked(what) as lock:
             self.say("planning once more")
-            prepared = self._prepare(self.archive, self.wishes)
-            self._refuse(prepared)
+            prepared = self._let_go(self._judged())
             self._refuse_short_token(prepared.own)
-            if self.wishes.back and prepared.standing.running not in ("", prepared.plan.release):
-                self._block(lock, prepared)
             if _is_done(prepared):
+                if self.wishes.back:
+                    self._block(lock, prepared)
                 return Result(prepared.plan.release, None, "nothing to do: it runs and is verified")
             result = self._delivered(lock, prepared)
         if self.wishes.back:
@@ -96,18 +97,35 @@ class Delivery:
             notify(self.site.policy, self.site.target.name, told)
         return result
 
+    def _let_go(self, prepared: Prepared) -> Prepared:
+        """Forget what hands made and a later release adopted: going back must not delete it."""
+        if not prepared.adopted or not prepared.plan.back:
+            return prepared
+        for key, earlier in prepared.adopted.items():
+            self.say(f"letting go of {key}, which was there before")
+            let_go(prepared.cli, key, earlier, str(prepared.state.entries[key]["__id__"]))
+        return self._judged()
+
     def _block(self, lock: Lock, prepared: Prepared) -> None:
-        """The release that is left must not come again by itself."""
-        left = prepared.standing
-        if left.running not in left.blocked:
-            self.site.ledger.append(lock, "blocked", left.running, reason=self.wishes.reason)
+        """The releases that a person leaves must not come again by themselves."""
+        standing = self.site.ledger.standing()
+        for release in standing.behind(prepared.plan.release):
+            if release not in standing.blocked:
+                self.site.ledger.append(lock, "blocked", release, reason=self.wishes.reason)
 
     def _locked(self, what: str) -> contextlib.AbstractContextManager[Lock]:
         waiting = lambda told: self.say(f"waiting for {told}")  # noqa: E731
         return self.site.ledger.lock(what, self.wait, self.break_lock, waiting)
 
-    def _prepare(self, archive: Archive, wishes: Wishes) -> Prepared:
-        return Preparation(self.site, archive, wishes).plan()
+    def _judged(self) -> Prepared:
+        """The plan as it is now.
+
+        Raises:
+            DeliveryError: it is refused.
+        """
+        prepared = Preparation(self.site, self.archive, self.wishes).plan()
+        self._refuse(prepared)
+        return prepared
 
     def _refuse_short_token(self, policy: Policy) -> None:
         """A delivery that loses its identity half way cannot go back."""
@@ -149,7 +167,7 @@ class Delivery:
         try:
             deployed = self._deployed(lock, prepared, began)
         except CliError as error:
-            return self._way_back(lock, prepared, str(error), self.site.store.state().serial)
+            return self._way_back(lock, prepared, str(error), self.left_by_us[-1])
         failures = self._verified(prepared, deployed)
         if failures:
             return self._way_back(lock, prepared, "; ".join(failures), deployed.state.serial)
@@ -162,11 +180,14 @@ class Delivery:
         plan, running = prepared.plan, prepared.standing.delivered
         if plan.running == plan.release and not plan.changes and running:
             return self.site.ledger.read(running)  # cut off before it was verified
+        broken = self.site.store.breaks_lock_of_cli(self.break_lock)
         self.site.store.put(prepared.archive)
-        self._write(lock, "started", prepared, began)
+        if plan.back:
+            self._block(lock, prepared)
+        started = self._write(lock, "started", prepared, began)
         self.say(f"deploying {plan.release}")
-        self._run_cli(prepared)
-        self._tidy()
+        self._run_cli(lock, prepared, broken)
+        self._tidy(started)
         kind = "rolled_back" if plan.back else "deployed"
         event = self._write(lock, kind, prepared, began, detail=_detail(prepared))
         self.site.store.keep_state(
@@ -174,16 +195,37 @@ class Delivery:
         )
         return event
 
-    def _run_cli(self, prepared: Prepared) -> None:
+    def _run_cli(self, lock: Lock, prepared: Prepared, broken: bool) -> None:
         """One retry, with a plan of its own: the first try may have done a part."""
-        held = self.site.store.breaks_lock_of_cli(self.break_lock)
+        began = time.time()
+        self.left_by_us.append(prepared.state.serial)
         try:
-            prepared.cli.deploy(prepared.raw, force_lock=held)
+            prepared.cli.deploy(prepared.raw, force_lock=broken)
         except CliError as error:
+            self.left_by_us.append(self.site.store.state().serial)
+            ours = self._keeps_lock_of_cli(lock, prepared, began)
             self.say(f"failed, trying once more: {error}")
             self._own(prepared)
-            rest = _rest(prepared, error)
-            prepared.cli.deploy(rest, force_lock=bool(self.site.store.lock_of_cli()))
+            self._once_more(prepared, _rest(prepared, error), ours)
+
+    def _once_more(self, prepared: Prepared, rest: Mapping[str, Any], force: bool) -> None:
+        try:
+            prepared.cli.deploy(rest, force_lock=force)
+        finally:
+            self.left_by_us.append(self.site.store.state().serial)
+
+    def _keeps_lock_of_cli(self, lock: Lock, prepared: Prepared, began: float) -> bool:
+        """Whether our own try left the CLI's lock.
+
+        Raises:
+            DeliveryError: somebody else has it, past this tool; their work is left alone.
+        """
+        held = self.site.store.lock_of_cli()
+        if not held or self.site.store.made_lock_of_cli(self.site.workspace.me, began):
+            return bool(held)
+        told = f"lock of the CLI on {self.site.target.name}: {held} works on it, past this tool"
+        self._write(lock, "failed", prepared, time.monotonic(), reason=told)
+        raise DeliveryError(f"{told}\n    Wait for it, and start again.", Exit.REFUSED)
 
     def _own(self, prepared: Prepared) -> None:
         """Bind what the failed try made without knowing it: nothing of it was there before."""
@@ -194,13 +236,13 @@ class Delivery:
                 self.say(f"keeping {key}, which was made without an answer")
                 prepared.cli.bind(key.partition(".")[2], identity)
 
-    def _tidy(self) -> None:
+    def _tidy(self, started: Event) -> None:
         """Put away jobs that this deploy made and that no state knows: an answer was lost.
 
         A double was never seen by anybody and goes; what else there is may not start by itself.
         """
         state = self.site.store.state()
-        doubles = self.site.store.doubles(state)
+        doubles = self.site.store.doubles(state, self.site.ledger.written(started))
         for job in self.site.store.orphans(state):
             if job in doubles:
                 self.say(f"removing job {job.id}, which was made twice: {job.name}")
@@ -212,7 +254,7 @@ class Delivery:
         """What fails; a verification that cannot be carried out has failed, too."""
         try:
             state = self.site.store.state()
-            return verify(self.site.workspace, prepared.own.verify, state, deployed.id, self.say)
+            return verify(self.site.workspace, prepared.proof, state, deployed.id, self.say)
         except DeliveryError as error:
             return [f"verification: {error}"]
 
@@ -225,7 +267,8 @@ class Delivery:
         release, target = prepared.plan.release, self.site.target.name
         self.say(f"failed: {reason}")
         state = self.site.store.state()
-        self._write(lock, "failed", prepared, time.monotonic(), reason=reason)
+        detail = {"back": prepared.plan.back}
+        self._write(lock, "failed", prepared, time.monotonic(), reason=reason, detail=detail)
         if prepared.plan.back:
             told = f"going back to {release} failed on {target}: {reason}\n    Try it once more."
             notify(self.site.policy, target, told)
@@ -252,19 +295,18 @@ class Delivery:
             raise DeliveryError("somebody deployed past this tool meanwhile: see delivery status")
         irreversible = prepared.own.data.irreversible
         refuse_irreversible(self.site, irreversible, prepared.plan.release)
-        standing = self.site.ledger.standing()
-        if standing.verified and standing.running not in (prepared.plan.release, *standing.blocked):
-            return standing.running  # the CLI failed before anything was delivered
         return crossing(self.site, "")
 
     def _gone_back(self, lock: Lock, release: str) -> str:
         self.say(f"going back to {release}")
         back = replace(
-            self, archive=self.site.store.get(release), approved=None, approved_digest=""
+            self,
+            archive=verified(self.site, release)[0],
+            wishes=Wishes(back=True, reason="the release after it failed"),
+            approved=None,
+            approved_digest="",
         )
-        wishes = Wishes(back=True, reason="the release after it failed")
-        prepared = back._prepare(back.archive, wishes)
-        back._refuse(prepared)
+        prepared = back._let_go(back._judged())
         began = time.monotonic()
         deployed = back._deployed(lock, prepared, began)
         failures = back._verified(prepared, deployed)
@@ -345,26 +387,22 @@ def crossing(site: Site, release: str) -> str:
     """
     names = site.ledger.names()
     standing = site.ledger.standing(names)
-    chosen = release or _previous_of(standing)
-    delivered = [n for n in names if n.kind in ("deployed", "rolled_back")]
-    if chosen not in standing.good:
-        good = ", ".join(standing.good) or "none"
+    chosen = release or standing.back(site.store.kept())
+    behind = [*standing.before(standing.running), *({standing.running} & {*standing.good})]
+    if chosen not in behind:
+        known = ", ".join(behind) or "none"
         given = f"given {chosen}" if chosen else "given none, and nothing good was before what runs"
-        raise DeliveryError(f"release: {given}; verified here: {good}")
-    for name in reversed(delivered):
+        raise DeliveryError(
+            f"release: {given}; verified here before what runs: {known}\n"
+            f"    A later one is delivered again: delivery deploy {site.target.name} --archive FILE"
+        )
+    for name in reversed([n for n in names if n.kind in ("deployed", "rolled_back")]):
         if name.release == chosen:
             break
         refuse_irreversible(
             site, site.ledger.read(name).detail.get("irreversible", ""), name.release
         )
     return chosen
-
-
-def _previous_of(standing: Standing) -> str:
-    """What going back leads to; a way back that was cut off goes on."""
-    cut_off = standing.delivered and standing.delivered.kind == "rolled_back"
-    resumed = cut_off and not standing.verified and standing.running not in standing.blocked
-    return standing.running if resumed else standing.back()
 
 
 def refuse_irreversible(site: Site, reason: str, release: str) -> None:

@@ -55,8 +55,8 @@ def _forge(policy: Policy) -> Iterator[Symptom]:
     """What the forge lets whom do, and how the jobs of each environment call themselves."""
     here = forge() or forge_of(policy.project.url)
     if here is None:
-        told = "not set: project.url in delivery.yml, the repository's address"
-        yield Symptom("forge", False, told)
+        told = "not looked at: set project.url in delivery.yml, the repository's address"
+        yield Symptom("forge", True, told)
         return
     for target in policy.released:
         branch, asks = policy.branches.targets[target], policy.approval_of(target) == "environment"
@@ -139,7 +139,8 @@ def _orphans(site: Site) -> str:
     if orphans:
         known = ", ".join(f"{job.name} ({job.id})" for job in orphans)
         raise DeliveryError(
-            f"{known}; keep them: delivery adopt {site.target.name} jobs.KEY --id ID"
+            f"{known}; keep them: delivery adopt {site.target.name} jobs.KEY --id ID "
+            "--archive FILE --reason …"
         )
     return "none"
 

@@ -1,7 +1,7 @@
 """Bring a verified release from a target's store, with the event that says so."""
 
 from delivery.errors import DeliveryError, Exit
-from delivery.ledger import Event, Name
+from delivery.ledger import Event
 from delivery.release import Archive
 from delivery.site import Site
 
@@ -22,34 +22,40 @@ def fetch(site: Site, release: str = "", tree: str = "") -> tuple[Archive, Event
     chosen = release or (_of_tree(site, standing.good, tree) if tree else standing.running)
     if chosen in standing.blocked:
         raise DeliveryError(f"{chosen} is blocked on {site.target.name}", Exit.REFUSED)
-    receipts = [n for n in names if n.kind == "verified" and n.release == chosen]
-    if not receipts or (chosen == standing.running and not standing.verified):
+    if chosen not in standing.good or (chosen == standing.running and not standing.verified):
         raise DeliveryError(
             f"release: given {chosen or 'none'}, expected one that {site.target.name} verified: "
             f"{', '.join(standing.good) or 'none'}",
             Exit.REFUSED,
         )
-    return _consistent(site, receipts[-1])
+    return verified(site, chosen)
 
 
-def _consistent(site: Site, name: Name) -> tuple[Archive, Event]:
-    archive, receipt = site.store.get(name.release), site.ledger.read(name)
-    if archive.manifest.digest != receipt.digest:
+def verified(site: Site, release: str) -> tuple[Archive, Event]:
+    """The kept archive of a release that was verified, and the newest event that says so.
+
+    Raises:
+        DeliveryError: it is not kept, or it is not the one that was verified.
+    """
+    names = [n for n in site.ledger.names() if (n.kind, n.release) == ("verified", release)]
+    archive, receipts = site.store.get(release), [site.ledger.read(name) for name in names]
+    if {archive.manifest.digest} != {receipt.digest for receipt in receipts}:
         raise DeliveryError(
-            f"{name.release}: the archive is not the one that was verified on {site.target.name}",
+            f"{release}: the archive is not the one that was verified on {site.target.name}",
             Exit.REFUSED,
         )
-    return archive, receipt
+    return archive, receipts[-1]
 
 
 def _of_tree(site: Site, good: list[str], tree: str) -> str:
     """The newest verified release of a git tree."""
-    for release in reversed(good):
+    kept = site.store.kept()
+    for release in reversed([release for release in good if release in kept]):
         if site.store.get(release).manifest.tree == tree:
             return release
     name = site.target.name
     raise DeliveryError(
-        f"tree: given {tree}, expected one of which {name} verified a release\n    The merge to the "
-        f"branch {site.policy.branches.targets[name]} is missing, or its delivery failed.",
+        f"tree: given {tree}, expected one of which {name} verified a release\n    The merge to "
+        f"the branch {site.policy.branches.targets[name]} is missing, or its delivery failed.",
         Exit.REFUSED,
     )

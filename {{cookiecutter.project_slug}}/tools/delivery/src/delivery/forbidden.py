@@ -1,4 +1,4 @@
-"""What a released target must not contain: it would run, or send credentials, when opened."""
+"""What nothing that is delivered may contain: it would run, or send credentials, when opened."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
@@ -23,7 +23,7 @@ def forbidden(bundle: Bundle, target: str) -> Iterator[Finding]:
         section, key = _place(tree, path)
         mark = section.marks.get(key)
         file, line = (mark.file, mark.line) if mark else ("databricks.yml", 0)
-        message = f"{'.'.join(path)} is refused for {target}, which receives releases only"
+        message = f"{'.'.join(path)} is refused for {target}: it would run with its identity"
         yield Finding(file, line, RULE, message, "Keep it to targets such as dev, in targets/.")
 
 
@@ -39,7 +39,7 @@ def refuse_forbidden(folder: Path, target: str) -> None:
         merged = BundleCli(folder, target).merged()
         found = [f"{'.'.join(path)}, as the CLI reads it" for path in _found(merged)]
     if found:
-        raise DeliveryError("release refused:\n" + "\n".join(found), Exit.REFUSED)
+        raise DeliveryError(f"refused for {target}:\n" + "\n".join(found), Exit.REFUSED)
 
 
 def _found(tree: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:

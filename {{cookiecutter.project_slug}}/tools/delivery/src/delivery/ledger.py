@@ -6,7 +6,7 @@ import os
 import re
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
@@ -105,7 +105,10 @@ class Standing:
         delivered: the event that delivered it.
         verified: whether it was verified since.
         unfinished: a delivery that began and of which no end is known.
-        good: releases in the order in which they were verified first.
+        begun: the release of the last delivery that began and was not verified since.
+        failed: a delivery failed, and none was verified since.
+        good: releases that were verified, in the order in which they were verified first.
+        trail: the good ones that lead to what runs; going back takes those off that it leaves.
         explained: something was made here by this tool.
         blocked: releases that may not be delivered.
     """
@@ -115,7 +118,10 @@ class Standing:
     delivered: Name | None = None
     verified: bool = False
     unfinished: Name | None = None
+    begun: str = ""
+    failed: bool = False
     good: list[str] = field(default_factory=list)
+    trail: list[str] = field(default_factory=list)
     blocked: dict[str, Name] = field(default_factory=dict)
     explained: bool = False
 
@@ -124,25 +130,56 @@ class Standing:
         self.is_empty = False
         self.explained |= name.kind in ("started", "deployed", "rolled_back", "adopted")
         if name.kind == "started":
-            self.unfinished = name
+            self.unfinished, self.begun = name, name.release
         elif name.kind in ("deployed", "rolled_back"):
             self.running, self.delivered, self.verified = name.release, name, False
             self.unfinished = None
         elif name.kind == "verified" and name.release == self.running:
-            self.verified = True
-            self.good = [*dict.fromkeys([*self.good, name.release])]
+            self._verify(name.release)
         elif name.kind == "failed":
-            self.unfinished = None
+            self.unfinished, self.failed = None, name.release != NO_RELEASE or self.failed
         elif name.kind == "blocked":
             self.blocked[name.release] = name
+            self._end(name.release)
         elif name.kind == "unblocked":
             self.blocked.pop(name.release, None)
 
-    def back(self) -> str:
-        """The release to go back to: the newest good one before what runs; empty when none is."""
-        known = self.running in self.good
-        before = self.good[: self.good.index(self.running)] if known else self.good
-        return next((r for r in reversed(before) if r not in self.blocked), "")
+    def _verify(self, release: str) -> None:
+        """Go on from what was verified: what lies behind it on the trail was left for good."""
+        self.verified, self.begun, self.failed = True, "", False
+        self.good = [*dict.fromkeys([*self.good, release])]
+        self.trail = [*self.before(release), release]
+
+    def _end(self, release: str) -> None:
+        """A release that is blocked before it was delivered is no attempt any more."""
+        if self.begun == release != self.running:
+            self.unfinished, self.begun = None, ""
+
+    def before(self, release: str) -> list[str]:
+        """The trail as it was before a release: all of it, where the release is not on it."""
+        known = release in self.trail
+        return self.trail[: self.trail.index(release)] if known else self.trail
+
+    def behind(self, release: str) -> list[str]:
+        """What going back to a release leaves: what came after it, and what was begun."""
+        after = self.trail[len(self.before(release)) + 1 :]
+        left = [*after, self.running, self.begun]
+        return [r for r in dict.fromkeys(left) if r and r != release]
+
+    def back(self, kept: Container[str]) -> str:
+        """The release to go back to; empty when there is none.
+
+        What runs is meant where another release was begun over it and came to nothing, or where
+        the way back to it was cut off.
+
+        Args:
+            kept: the releases that the target still has.
+        """
+        shaken = self.verified and (self.failed or self.begun not in ("", self.running))
+        cut_off = self.delivered and self.delivered.kind == "rolled_back" and not self.verified
+        known = [*self.before(self.running), *([self.running] if shaken or cut_off else [])]
+        usable = (r for r in reversed(known) if r not in self.blocked and r in kept)
+        return next(usable, "")
 
 
 @dataclass(frozen=True)
@@ -192,6 +229,12 @@ class Ledger:
             if name.seq != expected:
                 raise self._tampered(f"given event {name.seq}, expected {expected}")
         return names
+
+    def written(self, event: Event | Name) -> float:
+        """When an event was written, by the workspace's clock, as Unix time in seconds."""
+        name = str(Name(event.seq, event.kind, event.release))
+        entries = self.workspace.entries(self.folder)
+        return next((entry.created for entry in entries if entry.name == name), 0.0)
 
     def standing(self, names: Sequence[Name] | None = None) -> Standing:
         """What the target's events amount to."""

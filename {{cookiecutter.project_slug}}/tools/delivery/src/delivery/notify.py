@@ -11,8 +11,12 @@ from delivery.policy import Policy
 
 def notify(policy: Policy, target: str, text: str) -> None:
     """Send a message, if the policy names a webhook; that it cannot be sent changes nothing."""
-    address = os.environ.get(policy.notify.webhook_env, "") if policy.notify else ""
+    if policy.notify is None:
+        return
+    address = os.environ.get(policy.notify.webhook_env, "")
     if not address.startswith(("https://", "http://127.0.0.1")):
+        told = f"{policy.notify.webhook_env} is no address of https, nobody is told"
+        print(f"notify: {told}", file=sys.stderr)
         return
     body = json.dumps({"text": f"{policy.project.name}, {target}: {text}"}).encode()
     request = urllib.request.Request(  # noqa: S310

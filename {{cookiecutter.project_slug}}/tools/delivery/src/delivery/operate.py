@@ -96,6 +96,7 @@ class Operation:
             self._refuse_key(key, preparation.target.declared, instead_of)
             found = resource_id or self._id_of(instead_of)
             self._refuse_foreign(key, found)
+            self._refuse_known(key, found, instead_of)
             cli = BundleCli(preparation.opened.folder, self.site.target.name, self.site.workspace)
             if self.site.store.breaks_lock_of_cli(self.break_lock):
                 self.site.store.remove_lock_of_cli()
@@ -128,6 +129,18 @@ class Operation:
                         f"--id: job {resource_id} ({job.name}) belongs to {owner}", Exit.REFUSED
                     )
 
+    def _refuse_known(self, key: str, resource_id: str, instead_of: str) -> None:
+        """One thing has one key: two of them would overwrite, and one day delete, each other's."""
+        kind, entries = key.partition(".")[0], self.site.store.state().entries
+        for known, entry in entries.items():
+            same = known.count(".") == 1 and known.startswith(f"{kind}.")
+            if same and str(entry["__id__"]) == resource_id and known not in (key, instead_of):
+                raise DeliveryError(
+                    f"--id: {resource_id} is owned by {known} already\n    To let {key} own it: "
+                    f"--from {known} in place of --id",
+                    Exit.REFUSED,
+                )
+
     def _id_of(self, key: str) -> str:
         entries = self.site.store.state().entries
         if key not in entries:
@@ -157,6 +170,17 @@ def _rebind(cli: BundleCli, key: str, resource_id: str, instead_of: str) -> None
         with _declared(cli, instead_of) as old:
             cli.bind(old, resource_id)
         raise
+
+
+def let_go(cli: BundleCli, key: str, earlier: str, resource_id: str) -> None:
+    """Give a resource back to the key that it had before, or to nobody; it stays as it is."""
+    if earlier:
+        _rebind(cli, earlier, resource_id, key)
+        return
+    with _declared(cli, key) as name:
+        cli.unbind(name)
+    if cli.workspace and key.startswith("jobs."):
+        cli.workspace.unmark(int(resource_id))
 
 
 @contextlib.contextmanager

@@ -17,9 +17,9 @@ from delivery.bundle_cli import BundleCli, proven_version
 from delivery.errors import DeliveryError, Exit
 from delivery.existing import existing
 from delivery.forbidden import refuse_forbidden
-from delivery.ledger import Event, Ledger, Standing
-from delivery.plan import Change, Plan, Verdict, expiry, normalised
-from delivery.policy import Policy, load_policy
+from delivery.ledger import Event, Ledger, Name, Standing
+from delivery.plan import Change, Plan, Verdict, expiry, normalised, with_rights
+from delivery.policy import Policy, Verify, load_policy
 from delivery.release import Archive, Opened, open_archive
 from delivery.site import UNKNOWN, Site
 from delivery.store import State
@@ -51,7 +51,14 @@ class Wishes:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A plan, and all that carrying it out needs."""
+    """A plan, and all that carrying it out needs.
+
+    Attributes:
+        own, policy: the release's own policy, and the stricter of it and that of what runs.
+        proof: the jobs that prove the delivery.
+        allowed: exceptions of the policy that are used up then.
+        adopted: keys that were adopted since, and the key that the release has for each.
+    """
 
     plan: Plan
     raw: Mapping[str, Any]
@@ -61,7 +68,9 @@ class Prepared:
     target: Target
     own: Policy
     policy: Policy
+    proof: Verify
     allowed: tuple[str, ...]
+    adopted: Mapping[str, str]
     state: State
     standing: Standing
 
@@ -134,9 +143,41 @@ class Preparation:
             ) from None
 
     @cached_property
+    def proof(self) -> Verify:
+        """The jobs that prove the delivery; a release cannot drop one that it still has."""
+        theirs = self.theirs.verify.jobs.items()
+        kept = {domain: job for domain, job in theirs if f"jobs.{job}" in self.target.declared}
+        return self.own.verify.model_copy(update={"jobs": {**kept, **self.own.verify.jobs}})
+
+    @cached_property
+    def names(self) -> list[Name]:
+        """All events of the target."""
+        return self.site.ledger.names()
+
+    @cached_property
     def standing(self) -> Standing:
         """What the ledger says."""
-        return self.site.ledger.standing()
+        return self.site.ledger.standing(self.names)
+
+    @cached_property
+    def adopted(self) -> Mapping[str, str]:
+        """Keys that were adopted since and that the release does not declare.
+
+        Going back, that is since the release was delivered last; otherwise since any was. Each
+        comes with the key that the release has for the same thing; empty when it has none.
+        """
+        release = self.archive.manifest.release
+        ends = [n for n in self.names if n.kind in ("deployed", "rolled_back")]
+        since = max(
+            (n.seq for n in ends if n.release == release or not self.wishes.back), default=0
+        )
+        later = [n for n in self.names if n.kind == "adopted" and n.seq > since]
+        told = [self.site.ledger.read(name).detail for name in later]
+        found = {
+            str(t["key"]): str(t.get("from", "")) for t in told if t["key"] in self.state.entries
+        }
+        declared = self.target.declared
+        return {k: v if v in declared else "" for k, v in found.items() if k not in declared}
 
     @cached_property
     def running(self) -> Event | None:
@@ -207,7 +248,8 @@ class Preparation:
         raw = cli.plan()
         self._refuse_other_state(raw)
         hidden = {target.deployer, target.planner, self.site.workspace.me}
-        changes = normalised(raw, hidden)
+        known = normalised(raw, hidden)
+        changes = with_rights(known, target.tree, self.state.entries, target.planner)
         situation = replace(self._situation, active=self._active([c.key for c in changes]))
         verdicts = [
             *self._gates(),
@@ -224,6 +266,8 @@ class Preparation:
             target=target,
             own=self.own,
             policy=self.policy,
+            proof=self.proof,
+            adopted=self.adopted,
             allowed=tuple(sorted({*situation.used, *guard.used_up(verdicts, situation)})),
             state=self.state,
             standing=self.standing,
@@ -283,20 +327,59 @@ class Preparation:
                 f"once it is mended: delivery unblock {self.target.name} {manifest.release} "
                 "--reason …"
             )
-        doubles = self.site.store.doubles(self.state)
-        for job in self.site.store.orphans(self.state):
-            if job in doubles:
-                continue  # the deploy puts it away
-            if any(str(job.id).encode() in content for content in self._leftover.values()):
-                continue  # what was cut off here goes on here
-            yield _refusal(
-                f"job {job.id} ({job.name}) was made by a deploy that was cut off; keep it, with a "
-                f"release that has it: delivery adopt {self.target.name} "
-                f"jobs.{self._key_of(job.name)} --id {job.id} --archive FILE --reason …"
-            )
+        if manifest.release in self.standing.good:
+            yield from self._same_bytes()
+        if not self.proof.jobs:
+            reason = "nothing verifies this release: verify.jobs of delivery.yml is empty"
+            yield Verdict(key=GATE, verdict="mark", reason=reason)
+        yield from self._of_adopted()
+        yield from self._of_orphans()
         if not self.wishes.back:
             seen = {"verdict": "mark"} if self.wishes.request else {}
             yield from (verdict.model_copy(update=seen) for verdict in self._promotion())
+
+    def _same_bytes(self) -> Iterator[Verdict]:
+        """A release that was verified here is known by its digest."""
+        manifest = self.archive.manifest
+        names = [n for n in self.names if (n.kind, n.release) == ("verified", manifest.release)]
+        if self.site.ledger.read(names[-1]).digest != manifest.digest:
+            yield _refusal(f"{manifest.release} has other bytes than those that were verified here")
+
+    def _of_adopted(self) -> Iterator[Verdict]:
+        """What hands made is never deleted for having been adopted."""
+        for key in self.adopted:
+            if self.wishes.back:
+                reason = "was adopted since: it is let go, and stays as it is"
+                yield Verdict(key=key, verdict="mark", reason=reason)
+            elif key not in self.wishes.named:
+                yield _refusal(f"{key} was adopted, expected a release that has it")
+
+    def _of_orphans(self) -> Iterator[Verdict]:
+        """Jobs that no state knows: of a delivery that was cut off, or copies."""
+        store, since = self.site.store, float("inf")
+        if self.standing.begun:
+            begun = [name for name in self.names if name.kind == "started"]
+            since = self.site.ledger.written(begun[-1])
+        doubles, copies = store.doubles(self.state, since), store.doubles(self.state, 0)
+        for job in store.orphans(self.state):
+            if job in doubles:
+                reason = "was made twice by a delivery that was cut off: it is removed"
+                yield Verdict(
+                    key=GATE, verdict="mark", reason=f"job {job.id} ({job.name}) {reason}"
+                )
+            elif any(str(job.id).encode() in content for content in self._leftover.values()):
+                continue  # what was cut off here goes on here
+            elif job in copies:
+                yield _refusal(
+                    f"job {job.id} ({job.name}) is a second one of that name with this target's "
+                    "mark, made past this tool: delete it in the workspace"
+                )
+            else:
+                yield _refusal(
+                    f"job {job.id} ({job.name}) was made by a deploy that was cut off; keep it, "
+                    f"with a release that has it: delivery adopt {self.target.name} "
+                    f"jobs.{self._key_of(job.name)} --id {job.id} --archive FILE --reason …"
+                )
 
     def _key_of(self, name: str) -> str:
         """The key of the job of this name; a job is called by its key unless YAML says more."""
@@ -305,7 +388,7 @@ class Preparation:
 
     def _promotion(self) -> Iterator[Verdict]:
         manifest, target, policy = self.archive.manifest, self.target.name, self.policy
-        if self.running and manifest.time < self.running.detail.get("time", 0):
+        if self.running and self._is_older(self.running):
             yield _refusal(
                 f"{manifest.release} is older than {self.running.release}, which runs; to go back: "
                 f"delivery rollback {target} {manifest.release} --reason …"
@@ -331,6 +414,17 @@ class Preparation:
             yield Verdict(key="promotion", verdict="allow", reason=waived.reason)
         elif source or before:
             yield from self._receipt(str(source or before))
+
+    def _is_older(self, running: Event) -> bool:
+        """Whether what runs came later: by git where it knows both, else by the commits' clocks."""
+        mine = self.archive.manifest
+        for one, other, answer in (
+            (running.commit, mine.commit, False),
+            (mine.commit, running.commit, True),
+        ):
+            if one != other and self._git("merge-base", "--is-ancestor", one, other) is not None:
+                return answer
+        return bool(mine.time < running.detail.get("time", 0))
 
     def _receipt(self, source: str) -> Iterator[Verdict]:
         """Whether the target before has verified these very bytes."""
@@ -370,14 +464,19 @@ class Preparation:
         after = self.archive.manifest.commit
         if not before or before == after:
             return []
-        command = ["git", "log", "--oneline", "--no-decorate", "-20", f"{before}..{after}"]
+        told = self._git("log", "--oneline", "--no-decorate", "-20", f"{before}..{after}")
+        return (told or "").splitlines()
+
+    def _git(self, *arguments: str) -> str | None:
+        """What git says in the checkout; None where it does not agree, or does not know."""
+        command = ["git", *arguments]
         try:
             found = subprocess.run(
                 command, cwd=self.site.root, capture_output=True, text=True, check=False
             )
         except OSError:
-            return []
-        return found.stdout.splitlines() if found.returncode == 0 else []
+            return None
+        return found.stdout if found.returncode == 0 else None
 
 
 def _refuse_elsewhere(target: Target, release: str) -> None:

@@ -1,13 +1,17 @@
 """An environment for one request: up, down, and swept away when nobody needs it any more."""
 
+import os
 import re
 import shutil
+import subprocess
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from delivery.bundle_cli import BundleCli
 from delivery.errors import DeliveryError, Exit
+from delivery.forbidden import refuse_forbidden
+from delivery.forge import FORGE_TOKEN
 from delivery.policy import Policy, load_policy
 from delivery.target import Target, own_host, read_target
 from delivery.workspace import Entry, Workspace, connect
@@ -15,6 +19,8 @@ from delivery.workspace import Entry, Workspace, connect
 TARGET = "preview"
 _REQUEST = re.compile(r"[a-z][a-z0-9]{0,19}")
 _DAY = 24 * 3600
+_BUILD = ("make", "wheel")
+_CREDENTIALS = ("DATABRICKS_", "ACTIONS_", "GITHUB_TOKEN", "CI_JOB_TOKEN", FORGE_TOKEN)
 
 
 @dataclass(frozen=True)
@@ -31,13 +37,19 @@ class Preview:
     target: Target
 
     def up(self) -> str:
-        """Deploy what stands in the working tree; the address of where it is."""
+        """Deploy what stands in the working tree; the address of where it is.
+
+        Raises:
+            DeliveryError: it has what would run with this identity, or it cannot be built.
+        """
+        refuse_forbidden(self.root, TARGET)
+        _build(self.root)
         self._cli.deploy_working_tree()
         return f"{self.target.host}/#workspace{self.target.root}"
 
-    def down(self) -> None:
+    def down(self, break_lock: bool = False) -> None:
         """Remove everything that it made."""
-        self._cli.destroy()
+        self._cli.destroy(break_lock)
 
     @property
     def _cli(self) -> BundleCli:
@@ -58,22 +70,31 @@ def open_preview(root: Path, request: str, workspace: Workspace | None = None) -
             f"request: given {request!r}, expected a letter and up to 19 letters and digits, "
             "such as pr42"
         )
-    target = own_host(read_target(root, TARGET, {"request": request}))
-    _refuse_released(root, load_policy(root), target, request)
-    return Preview(root, request, workspace or connect(target.host), target)
+    target, policy = own_host(read_target(root, TARGET, {"request": request})), load_policy(root)
+    _refuse_released(root, policy, target, request)
+    here = workspace or connect(target.host)
+    _refuse_identity(root, policy, here.me)
+    return Preview(root, request, here, target)
 
 
-def sweep(root: Path, days: int) -> list[str]:
-    """Take down all previews that are older than some days; their names."""
+def sweep(root: Path, days: int) -> tuple[list[str], list[str]]:
+    """Take down all previews that are older than some days: those that went, and those that stay.
+
+    One that cannot go keeps none of the others; nobody works on so old a one, so locks are broken.
+    """
     any_preview = open_preview(root, "x")
     folder = any_preview.target.root.rpartition("/")[0]
     limit = time.time() - days * _DAY
     workspace = any_preview.workspace
     known = [entry for entry in workspace.entries(folder) if _REQUEST.fullmatch(entry.name)]
     old = [entry.name for entry in known if 0 < _last_change(workspace, entry) < limit]
+    stay: dict[str, str] = {}
     for request in old:
-        open_preview(root, request, any_preview.workspace).down()
-    return old
+        try:
+            open_preview(root, request, workspace).down(break_lock=True)
+        except DeliveryError as error:
+            stay[request] = f"{request}: {error}"
+    return [request for request in old if request not in stay], [*stay.values()]
 
 
 def _last_change(workspace: Workspace, preview: Entry) -> float:
@@ -100,6 +121,22 @@ def _refuse_released(root: Path, policy: Policy, preview: Target, request: str) 
             raise _refused(f"it has the catalog of {name}")
         if preview.root.startswith(f"{other.root}/") or preview.root == other.root:
             raise _refused(f"it is in the folder of {name}")
+
+
+def _refuse_identity(root: Path, policy: Policy, me: str) -> None:
+    """A request's files are never handled by who may change staging or prod."""
+    for name in policy.released:
+        target = read_target(root, name, {"release": "", "wheel": ""})
+        if me in (target.deployer, target.runner, target.planner):
+            raise _refused(f"given an identity of {name}, expected one of previews")
+
+
+def _build(root: Path) -> None:
+    """Build the wheel as the project does: its code sees no credentials of ours."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(_CREDENTIALS)}
+    built = subprocess.run(_BUILD, cwd=root, env=kept, capture_output=True, text=True, check=False)
+    if built.returncode:
+        raise DeliveryError(f"{' '.join(_BUILD)}: {built.stderr.strip()}", Exit.FAILED)
 
 
 def _catalogs(target: Target) -> set[str]:

@@ -99,7 +99,7 @@ def read_status(site: Site) -> tuple[Status, int]:
         lock=held.told(now) if held else "",
         unfinished=str(standing.unfinished.release) if standing.unfinished else "",
         unexplained=_unexplained(site.ledger, names, state),
-        previous=standing.back(),
+        previous=standing.back(site.store.kept()),
         dora=dora(events_since(site.ledger, names, now - WINDOW), now),
         at=now,
     )

@@ -94,11 +94,17 @@ class Store:
             ) from None
         return State(document.get("lineage", ""), document.get("serial", 0), entries, content)
 
-    def doubles(self, state: State) -> list[Job]:
-        """Orphans of the same name as a job of the state: the CLI sent a request twice."""
+    def doubles(self, state: State, since: float) -> list[Job]:
+        """Orphans of the same name as a job of the state: the CLI sent a request twice.
+
+        Args:
+            since: when the delivery began that made them, as Unix time; older ones are copies
+                that somebody made.
+        """
         entries = (state.entries[f"jobs.{key}"] for key in state.ids("jobs"))
         names = {entry.get("state", {}).get("name") for entry in entries}
-        return [job for job in self.orphans(state) if job.name in names]
+        young = (job for job in self.orphans(state) if job.created >= since)
+        return [job for job in young if job.name in names]
 
     def orphans(self, state: State) -> list[Job]:
         """Jobs that a deploy of this target made and that no state knows: it was cut off."""
@@ -120,6 +126,15 @@ class Store:
             return f"{lock['User']} since {lock['AcquisitionTime']}"
         except (ValueError, KeyError, TypeError):
             return "somebody"
+
+    def made_lock_of_cli(self, me: str, since: float) -> bool:
+        """Whether the CLI's own lock is of this identity, and no older than a Unix time."""
+        try:
+            lock = json.loads(self.workspace.read(self._lock_of_cli) or b"")
+            taken = datetime.fromisoformat(lock["AcquisitionTime"])
+            return bool(lock["User"] == me and taken.timestamp() >= since)
+        except (ValueError, KeyError, TypeError):
+            return False
 
     def breaks_lock_of_cli(self, allowed: bool) -> bool:
         """Whether the CLI's own lock has to be taken from somebody.

@@ -1,6 +1,7 @@
 """Whether a delivery works: the job of each domain runs once, and is watched."""
 
 import time
+import uuid
 from collections.abc import Callable, Iterator
 
 from delivery.policy import Verify
@@ -16,7 +17,7 @@ def verify(
     """Run the job of each domain, all at once.
 
     Args:
-        token: names this verification: a second try watches the runs of the first one.
+        token: a UUID that names this verification: a second try watches the runs of the first.
 
     Returns:
         What failed, each with the name of its domain; nothing when all is well.
@@ -26,7 +27,7 @@ def verify(
     if missing:
         return missing
     running = {
-        domain: workspace.start(int(ids[key]), f"{token}-{domain}"[:64])
+        domain: workspace.start(int(ids[key]), str(uuid.uuid5(uuid.UUID(token), domain)))
         for domain, key in policy.jobs.items()
     }
     end = time.monotonic() + policy.minutes * 60

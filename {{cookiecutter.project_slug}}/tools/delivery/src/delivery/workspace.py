@@ -51,11 +51,12 @@ class Entry:
 
 @dataclass(frozen=True)
 class Job:
-    """A job in the workspace, and whose deployment made it."""
+    """A job in the workspace, whose deployment made it, and when, as Unix time in seconds."""
 
     id: int
     name: str
     deployment: str
+    created: float
 
 
 @dataclass(frozen=True)
@@ -178,7 +179,8 @@ class Workspace:
         for job in self._call("jobs", lambda: list(self._client.jobs.list())):
             settings = job.settings
             deployment = settings.deployment.metadata_file_path if settings.deployment else ""
-            yield Job(job.job_id, settings.name or "", deployment or "")
+            created = (job.created_time or 0) / 1000
+            yield Job(job.job_id, settings.name or "", deployment or "", created)
 
     def delete_job(self, job: int) -> None:
         """Delete a job; nothing happens when it is not there."""
@@ -196,6 +198,12 @@ class Workspace:
             body = {"job_id": job, "new_settings": changes}
             path = "/api/2.2/jobs/update"
             self._call(path, lambda: self._client.api_client.do("POST", path, body=body))
+
+    def unmark(self, job: int) -> None:
+        """Take the sign of the deployment that made it from a job, so that people may edit it."""
+        body = {"job_id": job, "fields_to_remove": ["deployment", "edit_mode"]}
+        path = "/api/2.2/jobs/update"
+        self._call(f"job {job}", lambda: self._client.api_client.do("POST", path, body=body))
 
     def start(self, job: int, token: str) -> int:
         """Start a run; the same token never starts a second one."""
@@ -287,8 +295,11 @@ def probe(host: str) -> None:
     Raises:
         DeliveryError: nothing does, or `host` is no address.
     """
-    address = urlsplit(host)
-    port = address.port or (443 if address.scheme == "https" else 80)
+    try:
+        address = urlsplit(host)
+        port = address.port or (443 if address.scheme == "https" else 80)
+    except ValueError:  # such as a port that is no number
+        address, port = urlsplit(""), 0
     if address.scheme not in ("http", "https") or not address.hostname:
         example = "https://dbc-11111111-2222.cloud.databricks.com"
         raise DeliveryError(f"host: given {host!r}, expected an address such as {example}")

@@ -33,7 +33,7 @@ from delivery.commands.common import (
 )
 from delivery.deploy import Delivery, crossing
 from delivery.errors import DeliveryError
-from delivery.fetch import fetch
+from delivery.fetch import fetch, verified
 from delivery.plan import read_plan
 from delivery.prepare import Preparation, Wishes
 from delivery.release import build, tree_of
@@ -232,7 +232,7 @@ def rollback_command(
     chosen = crossing(place, release)
     named = named_keys(allow_destroy or [], reason)
     wishes = Wishes(named, reason=reason, approved_by=approvers(target), back=True)
-    archive = place.store.get(chosen)
+    archive, _ = verified(place, chosen)
     broken = _broken(break_lock, reason)
     delivery = Delivery(place, archive, wishes, wait=seconds(wait), break_lock=broken, say=say)
     _deliver(delivery, dry_run, output)

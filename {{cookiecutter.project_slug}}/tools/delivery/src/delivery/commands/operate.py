@@ -23,7 +23,7 @@ from delivery.commands.common import (
     site,
     write_whole,
 )
-from delivery.errors import DeliveryError
+from delivery.errors import DeliveryError, Exit
 from delivery.ledger import Event
 from delivery.operate import Operation
 from delivery.policy import load_policy
@@ -145,13 +145,15 @@ def preview_up(
 
 
 @previews.command("down")
-def preview_down(request: RequestArgument, output: OutputOption = Output.TABLE) -> None:
+def preview_down(
+    request: RequestArgument, break_lock: BreakOption = False, output: OutputOption = Output.TABLE
+) -> None:
     """Remove a preview and everything it made.
 
     Example: `delivery preview down pr42`
     """
     say(f"removing preview {request}")
-    open_preview(here(), request).down()
+    open_preview(here(), request).down(break_lock)
     emit(output, {"request": request, "removed": True}, f"[bold]{request}[/] is gone")
 
 
@@ -164,8 +166,10 @@ def preview_sweep(
 
     Example: `delivery preview sweep --days 7`
     """
-    gone = sweep(here(), load_policy(here()).preview_days if days is None else days)
-    emit(output, {"removed": gone}, "\n".join(f"{r} is gone" for r in gone) or "nothing to remove")
+    gone, stay = sweep(here(), load_policy(here()).preview_days if days is None else days)
+    lines = [*(f"{r} is gone" for r in gone), *(escape(f"stays: {told}") for told in stay)]
+    emit(output, {"removed": gone, "stay": stay}, "\n".join(lines) or "nothing to remove")
+    raise typer.Exit(Exit.FAILED if stay else Exit.DONE)
 
 
 def _operation(target: str, reason: str, wait: str, break_lock: bool) -> Operation:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import time
 import tomllib
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,6 +23,7 @@ from delivery.rules.branches import current_branch
 from delivery.target import read_target
 
 _LOCK = "uv.lock"
+_AHEAD = 3600  # seconds that a clock may be ahead
 _VERSION = re.compile(r'^version = "([^"]+)"$', re.MULTILINE)
 
 
@@ -75,7 +77,14 @@ def _commit(root: Path) -> Commit:
             "    git status shows them; commit them, or put them away: git stash -u",
             Exit.REFUSED,
         )
-    return checked_out(root)
+    commit = checked_out(root)
+    if commit.time > time.time() + _AHEAD:
+        raise DeliveryError(
+            f"release: given a commit of {commit.release[:10]}, expected one that is not of the "
+            "future: nothing could follow it\n    Set the clock, and make the commit again.",
+            Exit.REFUSED,
+        )
+    return commit
 
 
 def checked_out(root: Path) -> Commit:
