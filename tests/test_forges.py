@@ -232,7 +232,7 @@ def test_doctor_asks_for_the_repository_s_address(monkeypatch: pytest.MonkeyPatc
 def test_a_forge_is_known_by_the_repository_s_address(url: str, home: str) -> None:
     found = forge_of(url)
     assert found is not None
-    assert found.api.home == home  # type: ignore[attr-defined]
+    assert found.api.home == home
 
 
 @pytest.mark.parametrize("url", ["", "lakehouse", "https://github.com/acme"])
