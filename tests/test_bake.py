@@ -48,11 +48,28 @@ GITHUB = {
     ".github/workflows/check.yml",
     ".github/zizmor.yml",
 }
-GITLAB = {".gitlab-ci.yml"}
+GITLAB = {
+    ".gitlab-ci.yml",
+    ".gitlab/ci/check.yml",
+    ".gitlab/ci/deliver.yml",
+    ".gitlab/ci/drift.yml",
+    ".gitlab/ci/operate.yml",
+    ".gitlab/ci/plan.yml",
+    ".gitlab/ci/preview.yml",
+    ".gitlab/ci/rollback.yml",
+    ".gitlab/ci/setup.yml",
+    ".gitlab/ci/status.yml",
+    ".gitlab/ci/workflow.yml",
+}
 REMOVED = {("ci", "github"): GITLAB, ("ci", "gitlab"): GITHUB}
 VARIANTS = {
     ("compute", "classic"): {"resources/flights/job.yml"},
-    ("branching", "environments"): {".github/workflows/check.yml", ".gitlab-ci.yml"},
+    ("branching", "environments"): {
+        ".github/workflows/check.yml",
+        ".github/workflows/deliver.yml",
+        ".gitlab/ci/deliver.yml",
+        ".gitlab/ci/workflow.yml",
+    },
 }
 
 
@@ -260,7 +277,7 @@ def test_branching_decides_which_branch_delivers(
     assert branches == {"main", staging, prod}
     workflow = project.yaml(".github/workflows/check.yml")
     assert set(workflow[True]["push"]["branches"]) == branches  # YAML 1.1 reads `on` as true
-    rules = project.yaml(".gitlab-ci.yml")["workflow"]["rules"]
+    rules = project.yaml(".gitlab/ci/workflow.yml")["workflow"]["rules"]
     assert set(re.findall(r'CI_COMMIT_BRANCH == "(\w+)"', str(rules))) == branches
 
 

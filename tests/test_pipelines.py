@@ -11,12 +11,11 @@ from typing import Any
 
 import pytest
 import yaml
-from baking import ROOT, Baked, commit, expect_success, export, git, run
+from baking import ROOT, commit, expect_success, export, git, run
 from conftest import Bake
 
 BIN = Path(sys.executable).parent
 GITHUB_SETS = [{}, {"ci": "github"}, {"branching": "environments"}]
-GITLAB_SETS = [{}, {"ci": "gitlab"}, {"branching": "environments"}]
 
 
 def workflow_files(folder: Path) -> list[Path]:
@@ -40,11 +39,6 @@ def steps(folder: Path) -> Iterator[dict[str, Any]]:
 def github(request: pytest.FixtureRequest, bake: Bake) -> Path:
     """Each kind of project with GitHub Actions, and the template's own repository."""
     return ROOT if request.param is None else bake(**request.param).path
-
-
-@pytest.fixture(params=GITLAB_SETS, ids=str)
-def gitlab(request: pytest.FixtureRequest, bake: Bake) -> Baked:
-    return bake(**request.param)
 
 
 def test_zizmor_finds_nothing(github: Path, tmp_path: Path) -> None:
@@ -77,11 +71,6 @@ def test_actionlint_finds_nothing(github: Path, tmp_path: Path) -> None:
     shutil.copytree(github / ".github", copy / ".github")
     git(copy, "init", "--quiet", "--template=")
     expect_success(actionlint, cwd=copy)
-
-
-def test_gitlab_ci_fits_its_published_schema(gitlab: Baked) -> None:
-    options = ("--builtin-schema", "vendor.gitlab-ci", "--data-transform", "gitlab-ci")
-    expect_success(BIN / "check-jsonschema", *options, ".gitlab-ci.yml", cwd=gitlab.path)
 
 
 def test_every_action_is_pinned_by_its_commit(github: Path) -> None:
@@ -119,12 +108,6 @@ def test_a_step_is_one_command_that_a_person_can_type(github: Path) -> None:
     assert all(re.fullmatch(r"make \w+", command) for command in commands)
 
 
-def test_a_gitlab_script_is_commands_that_a_person_can_type(gitlab: Baked) -> None:
-    pipeline = gitlab.yaml(".gitlab-ci.yml")
-    commands = [*pipeline[".setup"]["before_script"], *pipeline["check"]["script"]]
-    assert commands == ["make setup", "make check", "make test"]
-
-
 def test_github_checks_every_request_and_the_branches_that_deliver(bake: Bake) -> None:
     for options in GITHUB_SETS:
         project = bake(**options)
@@ -136,17 +119,10 @@ def test_github_checks_every_request_and_the_branches_that_deliver(bake: Bake) -
         assert commands[-2:] == ["make check", "make test"]
 
 
-def test_gitlab_checks_every_request_and_the_branches_that_deliver(gitlab: Baked) -> None:
-    rules = [rule["if"] for rule in gitlab.yaml(".gitlab-ci.yml")["workflow"]["rules"]]
-    assert '$CI_PIPELINE_SOURCE == "merge_request_event"' in rules
-    delivered = set(gitlab.yaml("delivery.yml")["branches"]["targets"].values()) | {"main"}
-    assert set(re.findall(r'\$CI_COMMIT_BRANCH == "(\w+)"', " ".join(rules))) == delivered
-
-
 def test_github_and_gitlab_check_on_the_same_pythons(bake: Bake) -> None:
     project = bake()
     github = project.yaml(".github/workflows/check.yml")["jobs"]["check"]["strategy"]["matrix"]
-    gitlab = project.yaml(".gitlab-ci.yml")["check"]["parallel"]["matrix"]
+    gitlab = project.yaml(".gitlab/ci/check.yml")["check"]["parallel"]["matrix"]
     assert github["python"] == gitlab[0]["PYTHON"] == ["3.11", "3.12"]
 
 
