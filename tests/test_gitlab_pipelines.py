@@ -1,0 +1,425 @@
+"""GitLab's pipelines, read: every pipeline that there can be, its jobs, and what they may touch."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import sys
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import gitlab_ci
+import pytest
+import typer
+from baking import TEMPLATE, Baked, expect_success, git
+from conftest import Bake
+from gitlab_ci import Definition, Job, Pipeline
+
+sys.path.insert(0, str(TEMPLATE / "tools/delivery/src"))
+
+BIN = Path(sys.executable).parent
+SETS = [
+    {},
+    {"ci": "gitlab"},
+    {"branching": "environments"},
+    {"ci": "gitlab", "branching": "environments"},
+]
+WRITERS = {"staging", "prod", "preview/42", "preview/sweep"}
+READERS = {"staging-plan", "prod-plan"}
+READS = {"plan", "fetch", "drift", "status", "rollback --dry-run"}
+
+# What a script may say, apart from `delivery …`.
+PLAIN = {
+    "make setup",
+    "make cli",
+    "make check",
+    "make test",
+    'git clone --quiet --depth=1 --branch="$CI_MERGE_REQUEST_TARGET_BRANCH_NAME" '
+    '-- "$CI_REPOSITORY_URL" base',
+    "cd base",
+    "test -s public/index.html",
+}
+# Texts that whoever starts a pipeline by hand writes as they like.
+FREE = {"REASON", "RELEASE", "TARGET", "KEY", "ID"}
+# What jobs of this very pipeline made, and numbers; nothing that an author of a change words.
+MADE = {"ARCHIVE", "RECEIPT", "PLAN_DIGEST", "CI_MERGE_REQUEST_IID"}
+
+
+@pytest.fixture(scope="module", params=SETS, ids=str)
+def project(request: pytest.FixtureRequest, bake: Bake) -> Baked:
+    return bake(**request.param)
+
+
+@pytest.fixture(scope="module")
+def definition(project: Baked) -> Definition:
+    return gitlab_ci.read(project.path)
+
+
+@pytest.fixture(scope="module")
+def pipelines(definition: Definition) -> list[Pipeline]:
+    found = list(gitlab_ci.pipelines(definition))
+    assert len(found) > 100
+    return found
+
+
+def has_identity(job: Job) -> bool:
+    return "id_tokens" in job
+
+
+def environment_of(job: Job, pipeline: Pipeline) -> str:
+    """The environment that a job's variables, and so its identity, come from."""
+    name = job.get("environment", {}).get("name", "")
+    return pipeline.expanded(name)
+
+
+def identities(definition: Definition, pipeline: Pipeline) -> dict[str, str]:
+    """The jobs of a pipeline that have an identity, and which one."""
+    jobs = {name: definition.jobs[name] for name in pipeline.jobs}
+    return {n: environment_of(job, pipeline) for n, job in jobs.items() if has_identity(job)}
+
+
+def needed(job: Job) -> list[str]:
+    return [n if isinstance(n, str) else n["job"] for n in job.get("needs", [])]
+
+
+def script(job: Job) -> list[str]:
+    return [*job["before_script"], *job["script"]]
+
+
+def commands(job: Job) -> Iterator[str]:
+    """The commands of the tool that a job types."""
+    for line in job["script"]:
+        words = shlex.split(line)
+        if words[0] == ".venv/bin/delivery":
+            yield " ".join(words[1:3]) if words[1] in ("rollback", "preview") else words[1]
+
+
+# --- shape ---
+
+
+def test_every_file_fits_the_published_schema(project: Baked) -> None:
+    files = [".gitlab-ci.yml", *sorted(n for n in project.files() if n.startswith(".gitlab/ci/"))]
+    assert len(files) > 5
+    options = ("--builtin-schema", "vendor.gitlab-ci", "--data-transform", "gitlab-ci")
+    expect_success(BIN / "check-jsonschema", *options, *files, cwd=project.path)
+
+
+def test_every_file_is_included(project: Baked) -> None:
+    included = [entry["local"] for entry in project.yaml(".gitlab-ci.yml")["include"]]
+    assert sorted(included) == sorted(n for n in project.files() if n.startswith(".gitlab/"))
+
+
+def test_a_job_needs_jobs_that_are_there_and_come_before_it(
+    definition: Definition, pipelines: list[Pipeline]
+) -> None:
+    for pipeline in pipelines:
+        for name in pipeline.jobs:
+            job = definition.jobs[name]
+            for other in needed(job):
+                assert other in pipeline.jobs, f"{pipeline.name}: {name} needs {other}"
+                stages = [definition.jobs[other]["stage"], job["stage"]]
+                assert definition.stages.index(stages[0]) <= definition.stages.index(stages[1])
+
+
+def test_a_form_starts_what_it_says(definition: Definition, pipelines: list[Pipeline]) -> None:
+    form = definition.variables["PIPELINE"]
+    assert form["value"] == "check"
+    for choice in form["options"]:
+        said = {"web", choice, "DELIVERY=on"}
+        jobs = {n for p in pipelines if said <= set(re.split(r"[ (,]+", p.name)) for n in p.jobs}
+        started = {"deliver": "prod"}.get(choice, choice)
+        assert any(started in name for name in jobs), choice
+
+
+def test_every_request_and_every_branch_that_delivers_is_checked(
+    project: Baked, pipelines: list[Pipeline]
+) -> None:
+    branches = {*project.yaml("delivery.yml")["branches"]["targets"].values(), "main"}
+    checked = {p.name.partition(" (")[0] for p in pipelines if "check" in p.jobs}
+    requests = {p.name.partition(" (")[0] for p in pipelines if p.is_request}
+    assert checked - requests >= {f"push {branch}" for branch in branches}
+    assert requests <= checked
+    pushed = {p.variables["CI_COMMIT_BRANCH"] for p in pipelines if "push" in p.name}
+    assert pushed == branches
+
+
+def test_nothing_is_delivered_before_it_is_checked(
+    definition: Definition, pipelines: list[Pipeline]
+) -> None:
+    delivering = [p for p in pipelines if {"staging", "fetch"} & p.jobs.keys()]
+    assert delivering
+    for pipeline in delivering:
+        assert "check" in pipeline.jobs, pipeline.name
+        begins = {n for n in pipeline.jobs if n in ("staging", "fetch", "release")}
+        for name in begins:
+            assert needed(definition.jobs[name]) or "needs" not in definition.jobs[name], name
+    assert definition.stages[0] == definition.jobs["check"]["stage"]
+
+
+def test_until_delivery_is_on_nothing_reaches_for_a_workspace(
+    definition: Definition, pipelines: list[Pipeline]
+) -> None:
+    off = [p for p in pipelines if not p.variables["DELIVERY"]]
+    assert {name for p in off for name in p.jobs} == {"check", "build", "release"}
+    assert all(identities(definition, pipeline) == {} for pipeline in off)
+
+
+def test_without_a_lock_nothing_is_built_before_delivery_is_on(pipelines: list[Pipeline]) -> None:
+    off = [p for p in pipelines if not p.variables["DELIVERY"] and p.variables["LOCK"] == "no"]
+    assert {name for p in off for name in p.jobs} == {"check"}
+
+
+@pytest.mark.parametrize("branching", ["trunk", "environments"])
+def test_gitlab_ci_local_reads_the_same_jobs(branching: str, bake: Bake, tmp_path: Path) -> None:
+    program, project = gitlab_ci.program(), bake(branching=branching)
+    copy = gitlab_ci.checkout(project, tmp_path)
+    (copy / "uv.lock").touch()
+    git(copy, "add", "--force", "uv.lock")
+    settings = {"DELIVERY": "on", "CI_COMMIT_REF_PROTECTED": "true", "LOCK": "yes"}
+    settings |= {"DELIVERY_FORGE_TOKEN": "secret"}
+    kinds = r"request to main|request of a fork to main|push prod|push main|schedule|web rollback p"
+    found = [
+        pipeline
+        for pipeline in gitlab_ci.pipelines(gitlab_ci.read(project.path))
+        if settings.items() <= pipeline.variables.items() and re.match(kinds, pipeline.name)
+    ]
+    assert len(found) >= 5
+    for pipeline in found:
+        branch = {"CI_COMMIT_BRANCH": "", **pipeline.variables}
+        listed = json.loads(gitlab_ci.listed(program, copy, branch))
+        starts = {job["name"].partition(":")[0]: job["when"] for job in listed}
+        assert {n: w for n, w in starts.items() if w != "never"} == pipeline.jobs, pipeline.name
+
+
+# --- identities ---
+
+
+def test_an_identity_comes_from_an_environment_and_an_id_token(definition: Definition) -> None:
+    for name, job in definition.jobs.items():
+        assert has_identity(job) == ("environment" in job), name
+        if has_identity(job):
+            aud = {"aud": "$DATABRICKS_TOKEN_AUDIENCE"}
+            assert job["id_tokens"] == {"DATABRICKS_OIDC_TOKEN": aud}
+            assert job["variables"]["DATABRICKS_AUTH_TYPE"] == "env-oidc"
+        given = {*job.get("variables", {})} & {"DATABRICKS_HOST", "DATABRICKS_CLIENT_ID"}
+        assert not given, f"{name}: hosts and identities come from the forge's settings"
+
+
+def test_a_request_reaches_the_planner_of_staging_and_its_own_preview_alone(
+    definition: Definition, pipelines: list[Pipeline]
+) -> None:
+    seen = set()
+    for pipeline in (p for p in pipelines if p.is_request):
+        reached = identities(definition, pipeline)
+        seen |= {*reached.items()}
+        fork = "of a fork" in pipeline.name
+        expected = {} if fork or not pipeline.variables["DELIVERY"] else {
+            "plan": "staging-plan", "preview": "preview/42", "preview-down": "preview/42",
+        }  # fmt: skip
+        assert reached == expected, pipeline.name
+    assert seen
+
+
+def test_the_code_of_a_request_runs_without_an_identity_except_for_its_preview(
+    definition: Definition, pipelines: list[Pipeline]
+) -> None:
+    for pipeline in (p for p in pipelines if p.is_request):
+        for name in identities(definition, pipeline):
+            if name != "preview":
+                assert_runs_the_base_alone(definition, name)
+
+
+def test_a_token_that_may_write_is_near_no_code_of_a_request(
+    definition: Definition, pipelines: list[Pipeline]
+) -> None:
+    assert "DELIVERY_FORGE_TOKEN" in definition.jobs["comment"]["rules"][0]["if"]
+    for pipeline in (p for p in pipelines if p.is_request):
+        for name in pipeline.jobs:
+            if "forge" in commands(definition.jobs[name]):
+                assert_runs_the_base_alone(definition, name)
+                assert not has_identity(definition.jobs[name])
+    writers = {n for n, job in definition.jobs.items() if "forge" in commands(job)}
+    assert writers == {"comment", "issue-staging", "issue-prod"}
+
+
+def assert_runs_the_base_alone(definition: Definition, name: str) -> None:
+    """A job starts in an empty folder, with the branch that the request goes to."""
+    job = definition.jobs[name]
+    assert job["variables"]["GIT_STRATEGY"] == "empty", name
+    first, second, *others = script(job)
+    assert first.startswith('git clone --quiet --depth=1 --branch="$CI_MERGE_REQUEST_TARGET_BRANCH')
+    assert second == "cd base"
+    for line in others:
+        outside = [word for word in shlex.split(line) if ".." in word]
+        assert all(re.fullmatch(r"\.\./(release/\*\.tar\.gz|plan\.md)", w) for w in outside), line
+    for other in needed(job):
+        reports = definition.jobs[other].get("artifacts", {}).get("reports", {})
+        assert "dotenv" not in reports, f"{other} could set variables of {name}"
+
+
+@pytest.mark.parametrize("target", ["staging", "prod"])
+def test_a_target_is_reached_from_its_own_protected_branch_alone(
+    target: str, project: Baked, definition: Definition, pipelines: list[Pipeline]
+) -> None:
+    branch = project.yaml("delivery.yml")["branches"]["targets"][target]
+    reached = []
+    for pipeline in pipelines:
+        for name, environment in identities(definition, pipeline).items():
+            if environment == target or (target, environment) == ("prod", "prod-plan"):
+                reached.append(name)
+                assert pipeline.is_protected, f"{pipeline.name}: {name}"
+                assert not pipeline.is_request
+                assert pipeline.variables["CI_COMMIT_BRANCH"] == branch, f"{pipeline.name}: {name}"
+    by_hand = {"rollback", "block", "unblock", "prune", "break-lock", "adopt"}
+    planners = {"plan-prod", "drift-prod", "status-prod", "rollback-plan"}
+    assert {*reached} == by_hand | {target} | (planners if target == "prod" else set())
+
+
+def test_no_other_environment_is_known(definition: Definition, pipelines: list[Pipeline]) -> None:
+    reached = {e for p in pipelines for e in identities(definition, p).values()}
+    assert reached == WRITERS | READERS
+
+
+def test_a_planner_only_reads(definition: Definition, pipelines: list[Pipeline]) -> None:
+    for pipeline in pipelines:
+        for name, environment in identities(definition, pipeline).items():
+            job = definition.jobs[name]
+            if environment in READERS:
+                assert {*commands(job)} <= READS, name
+                assert job["environment"]["action"] == "access", name  # it is no deployment
+
+
+def test_prod_waits_for_people(definition: Definition, pipelines: list[Pipeline]) -> None:
+    starts = {n: when for p in pipelines for n, when in p.jobs.items() if n in ("prod", "rollback")}
+    assert starts == {"prod": "manual", "rollback": "manual"}
+    for name in ("prod", "rollback"):
+        assert all("allow_failure" not in rule for rule in definition.jobs[name]["rules"])
+    operations = ("block", "unblock", "prune", "break-lock", "adopt")
+    sources = {p.name.split()[0] for p in pipelines for name in operations if name in p.jobs}
+    assert sources == {"web"}
+
+
+def test_who_approves_by_digest_has_seen_it(definition: Definition) -> None:
+    prod = definition.jobs["prod"]
+    assert prod["variables"]["PLAN_DIGEST"] == ""
+    assert "reports" not in definition.jobs["plan-prod"]["artifacts"]
+    for name in needed(prod):
+        for line in definition.jobs[name]["script"]:
+            assert "--outputs" not in line or "delivery plan" not in line
+
+
+# --- safety ---
+
+
+def test_a_deploy_is_never_cancelled_and_a_target_has_one_at_a_time(
+    definition: Definition, pipelines: list[Pipeline]
+) -> None:
+    for pipeline in pipelines:
+        for name, environment in identities(definition, pipeline).items():
+            job = definition.jobs[name]
+            if environment in WRITERS:
+                assert job["interruptible"] is False, name
+                group = pipeline.expanded(job.get("resource_group", ""))
+                assert group == environment or name == "break-lock", name
+            else:
+                assert "resource_group" not in job, name  # nobody waits for who only looks
+
+
+def test_what_waits_for_people_is_not_cancelled_by_the_next_merge(
+    definition: Definition, pipelines: list[Pipeline]
+) -> None:
+    jobs = {name for p in pipelines if not p.is_request for name in p.jobs}
+    assert {n for n in jobs if definition.jobs[n].get("interruptible")} == {"check"}
+
+
+def test_no_job_with_an_identity_has_a_cache(definition: Definition) -> None:
+    cached = {name for name, job in definition.jobs.items() if job.get("cache")}
+    assert cached == {"check"}
+    assert all(job["cache"] == [] for job in definition.jobs.values() if has_identity(job))
+
+
+def test_what_fails_is_seen(definition: Definition) -> None:
+    for name, job in definition.jobs.items():
+        lenient = [rule for rule in [job, *job["rules"]] if rule.get("allow_failure")]
+        assert not lenient or name in ("preview", "preview-down"), name
+
+
+def test_scripts_are_commands_that_a_person_can_type(
+    definition: Definition, project: Baked
+) -> None:
+    targets = set(re.findall(r"^([a-z]+):", project.text("Makefile"), re.MULTILINE))
+    for name, job in definition.jobs.items():
+        assert not {"after_script", "hooks", "run"} & job.keys(), name
+        for line in script(job):
+            if line in PLAIN:
+                assert not line.startswith("make ") or line.split()[1] in targets, line
+            else:
+                assert_the_tool_takes(line)
+
+
+def assert_the_tool_takes(line: str) -> None:
+    """A command line of the tool, with no shell in it but quoted variables and a redirection."""
+    from delivery.cli import app
+
+    typed = re.sub(r" > (staging|prod)\.json$", "", line)
+    bare = re.sub(r'"[^"`]*"', "", typed)
+    assert not re.search(r"[$`;&|<>(){}\n\\]", bare), f"shell in {line!r}"
+    command, words = typer.main.get_command(app), shlex.split(typed)
+    assert words.pop(0) == ".venv/bin/delivery", line
+    context = None
+    while hasattr(command, "commands"):
+        context = typer.Context(command, parent=context)
+        command = command.commands[words.pop(0)]
+    with command.make_context("x", [*words], parent=context):
+        pass
+
+
+def test_free_text_is_an_option_s_value_or_stands_behind_two_hyphens(
+    definition: Definition,
+) -> None:
+    known = FREE | MADE | {"CI_MERGE_REQUEST_TARGET_BRANCH_NAME", "CI_REPOSITORY_URL"}
+    for job in definition.jobs.values():
+        for line in job["script"]:
+            words = shlex.split(line)
+            behind = words.index("--") if "--" in words else len(words)
+            assert {*re.findall(r"\$\{?(\w+)", line)} <= known, line
+            for place, word in enumerate(words):
+                if word.removeprefix("$") in FREE:
+                    assert place > behind, line
+            for variable in FREE & {*re.findall(r"\$(\w+)", line)}:
+                assert re.search(rf'(--[a-z-]+=|)"\${variable}"', line), line
+
+
+def test_a_preview_goes_by_itself(project: Baked, definition: Definition) -> None:
+    up, down = definition.jobs["preview"], definition.jobs["preview-down"]
+    assert up["environment"]["on_stop"] == "preview-down"
+    assert down["environment"] == {"name": up["environment"]["name"], "action": "stop"}
+    assert up["rules"] == down["rules"]  # GitLab refuses a pipeline in which one is missing
+    days = project.yaml("delivery.yml")["preview_days"]
+    assert up["environment"]["auto_stop_in"] == f"{days} days"
+
+
+def test_a_plan_lives_as_long_as_its_papers(definition: Definition) -> None:
+    for name in [*needed(definition.jobs["prod"]), "prod"]:
+        artifacts: Any = definition.jobs[name].get("artifacts")
+        assert artifacts is None or artifacts["expire_in"] == "30 days"
+
+
+def test_a_job_runs_on_the_python_that_its_image_has(definition: Definition) -> None:
+    for name, job in definition.jobs.items():
+        assert job["image"] == "python:${PYTHON}", name
+        assert job["variables"]["PYTHON"] == "3.11"
+    matrix = definition.jobs["check"]["parallel"]["matrix"]
+    assert matrix == [{"PYTHON": ["3.11", "3.12"]}]
+
+
+def test_every_job_ends(definition: Definition) -> None:
+    assert {job["timeout"] for job in definition.jobs.values()} == {"20 minutes", "3 hours"}
+
+
+def test_stages_are_used(definition: Definition) -> None:
+    assert {job["stage"] for job in definition.jobs.values()} == {*definition.stages}
+    assert all(one != other for one, other in pairwise(definition.stages))
