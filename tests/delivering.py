@@ -199,6 +199,17 @@ class Lake:
         return [name.split("-")[1] for name in sorted(names) if re.match(r"\d{8}-[a-z_]+-", name)
                 and ".state." not in name]  # fmt: skip
 
+    def events(self, target: str) -> list[dict[str, Any]]:
+        """All events, in their order."""
+        folder = f"{self.root(target)}/ledger/"
+        names = sorted(n for n in self.workspace.files if re.match(rf"{folder}\d{{8}}-", n))
+        return [json.loads(self.workspace.files[n]) for n in names if ".state." not in n]
+
+    def running(self, target: str) -> str:
+        """The release that the last event of a delivery names."""
+        kinds = ("deployed", "rolled_back", "verified")
+        return str([e["release"] for e in self.events(target) if e["kind"] in kinds][-1])
+
     def state(self, target: str) -> Mapping[str, Any]:
         """What the CLI knows of what it made."""
         content = self.workspace.files.get(f"{self.root(target)}/state/resources.json")
