@@ -46,6 +46,14 @@ GITHUB = {
     ".github/actions/setup/action.yml",
     ".github/dependabot.yml",
     ".github/workflows/check.yml",
+    ".github/workflows/deliver.yml",
+    ".github/workflows/drift.yml",
+    ".github/workflows/operate.yml",
+    ".github/workflows/plan.yml",
+    ".github/workflows/preview.yml",
+    ".github/workflows/promote.yml",
+    ".github/workflows/rollback.yml",
+    ".github/workflows/status.yml",
     ".github/zizmor.yml",
 }
 GITLAB = {

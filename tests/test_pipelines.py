@@ -6,12 +6,13 @@ import re
 import shutil
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from baking import ROOT, commit, expect_success, export, git, run
+from baking import ROOT, Baked, commit, expect_success, export, git, run
 from conftest import Bake
 
 BIN = Path(sys.executable).parent
@@ -22,15 +23,21 @@ def workflow_files(folder: Path) -> list[Path]:
     return sorted((folder / ".github").rglob("*.yml"))
 
 
+def workflows(folder: Path) -> dict[str, dict[Any, Any]]:
+    """Every workflow, parsed; YAML 1.1 reads the key `on` as true."""
+    files = sorted((folder / ".github/workflows").glob("*.yml"))
+    return {file.name: yaml.safe_load(file.read_text(encoding="utf-8")) for file in files}
+
+
 def jobs(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    for file in sorted((folder / ".github/workflows").glob("*.yml")):
-        for name, job in yaml.safe_load(file.read_text(encoding="utf-8"))["jobs"].items():
-            yield f"{file.name}:{name}", job
+    for file, workflow in workflows(folder).items():
+        for name, job in workflow["jobs"].items():
+            yield f"{file}:{name}", job
 
 
 def steps(folder: Path) -> Iterator[dict[str, Any]]:
     for _, job in jobs(folder):
-        yield from job["steps"]
+        yield from job.get("steps", [])
     for file in (folder / ".github/actions").rglob("action.yml"):
         yield from yaml.safe_load(file.read_text(encoding="utf-8"))["runs"]["steps"]
 
@@ -39,6 +46,12 @@ def steps(folder: Path) -> Iterator[dict[str, Any]]:
 def github(request: pytest.FixtureRequest, bake: Bake) -> Path:
     """Each kind of project with GitHub Actions, and the template's own repository."""
     return ROOT if request.param is None else bake(**request.param).path
+
+
+@pytest.fixture(params=GITHUB_SETS, ids=str)
+def delivering(request: pytest.FixtureRequest, bake: Bake) -> Baked:
+    """Each kind of project that GitHub delivers."""
+    return bake(**request.param)
 
 
 def test_zizmor_finds_nothing(github: Path, tmp_path: Path) -> None:
@@ -87,17 +100,19 @@ def test_a_pin_tells_its_version(github: Path) -> None:
                 assert re.search(r"@[0-9a-f]{40} # v\d+\.\d+\.\d+$", line), line
 
 
-def test_jobs_may_read_and_nothing_more(github: Path) -> None:
-    for file in (github / ".github/workflows").glob("*.yml"):
-        assert yaml.safe_load(file.read_text(encoding="utf-8"))["permissions"] == {}
+def test_no_job_has_rights_by_default_and_none_runs_for_ever(github: Path) -> None:
+    for name, workflow in workflows(github).items():
+        assert workflow["permissions"] == {}, name
     for name, job in jobs(github):
-        assert job["permissions"] == {"contents": "read"}, name
-        assert job["timeout-minutes"] <= 60
-        assert "environment" not in job
+        assert "uses" in job or job["timeout-minutes"] <= 120, name
+
+
+def _is_checkout(step: dict[str, Any]) -> bool:
+    return str(step.get("uses", "")).startswith("actions/checkout@")
 
 
 def test_a_checkout_keeps_no_credentials(github: Path) -> None:
-    checkouts = [step for step in steps(github) if "actions/checkout" in step.get("uses", "")]
+    checkouts = [step for step in steps(github) if _is_checkout(step)]
     assert checkouts
     assert all(step["with"]["persist-credentials"] is False for step in checkouts)
 
@@ -105,7 +120,21 @@ def test_a_checkout_keeps_no_credentials(github: Path) -> None:
 def test_a_step_is_one_command_that_a_person_can_type(github: Path) -> None:
     commands = [step["run"] for step in steps(github) if "run" in step]
     assert commands
-    assert all(re.fullmatch(r"make \w+", command) for command in commands)
+    for command in commands:
+        assert re.fullmatch(r"make \w+|\.venv/bin/delivery [^;&|`\n]+", command.strip()), command
+        named = re.sub(r'="\$[A-Z]+"|(?<= )"\$[A-Z_]+"', "", command)
+        assert "$" not in named, f"{command}: every value is quoted, behind = or --"
+
+
+def test_values_that_people_type_are_no_options(delivering: Baked) -> None:
+    """A name that begins with two hyphens stands behind `=` or `--`."""
+    for step in steps(delivering.path):
+        command = step.get("run", "")
+        options, _, positional = command.partition(" -- ")
+        for value in re.findall(
+            r'"\$(TARGET|RELEASE|SUBJECT|REASON|ID|DIGEST|TREE|REQUEST)"', command
+        ):
+            assert f'="${value}"' in options or f'"${value}"' in positional, command
 
 
 def test_github_checks_every_request_and_the_branches_that_deliver(bake: Bake) -> None:
@@ -115,7 +144,8 @@ def test_github_checks_every_request_and_the_branches_that_deliver(bake: Bake) -
         delivered = set(project.yaml("delivery.yml")["branches"]["targets"].values())
         assert set(triggers) == {"pull_request", "push"}
         assert set(triggers["push"]["branches"]) == delivered | {"main"}
-        commands = [s.get("run") for _, j in jobs(project.path) for s in j["steps"]]
+        check = workflows(project.path)["check.yml"]["jobs"]["check"]
+        commands = [step.get("run") for step in check["steps"]]
         assert commands[-2:] == ["make check", "make test"]
 
 
@@ -128,6 +158,208 @@ def test_github_and_gitlab_check_on_the_same_pythons(bake: Bake) -> None:
 
 def test_no_expression_stands_in_a_command(github: Path) -> None:
     assert not [step for step in steps(github) if "${{" in step.get("run", "")]
+
+
+# --- who may do what on GitHub ---
+
+TARGETS = ("staging", "prod")
+PLANNERS = {"staging-plan", "prod-plan"}
+SAME_REPOSITORY = "github.event.pull_request.head.repo.full_name == github.repository"
+WRITES = {
+    ("plan.yml", "comment", "pull-requests"),
+    ("preview.yml", "comment", "pull-requests"),
+    ("drift.yml", "tell", "issues"),
+    ("status.yml", "pages", "pages"),
+}
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job as somebody sees it who wants to misuse it.
+
+    Attributes:
+        events: what starts it, those of workflows that call its own among them.
+        code: whose code runs: `change`, `base`, or that of the event's own commit.
+        needs: it and everything that must have run before, by name.
+    """
+
+    workflow: str
+    name: str
+    events: frozenset[str]
+    environments: frozenset[str]
+    rights: dict[str, str]
+    code: str
+    conditions: str
+    uses: tuple[str, ...]
+
+    @property
+    def has_identity(self) -> bool:
+        return self.rights.get("id-token") == "write"
+
+    @property
+    def is_of_request(self) -> bool:
+        return "pull_request" in self.events
+
+
+def read_jobs(folder: Path) -> list[Job]:
+    known = workflows(folder)
+    return [
+        _job(known, file, name)
+        for file, workflow in known.items()
+        for name, job in workflow["jobs"].items()
+        if "uses" not in job
+    ]
+
+
+def _job(known: dict[str, dict[Any, Any]], file: str, name: str) -> Job:
+    workflow, job = known[file], known[file]["jobs"][name]
+    refs = [s.get("with", {}).get("ref", "") for s in job["steps"] if _is_checkout(s)]
+    ours = "github.event.pull_request.base.sha"
+    events = _events(known, file)
+    head = any(ours not in ref for ref in refs)
+    return Job(
+        workflow=file,
+        name=name,
+        events=frozenset(events),
+        environments=frozenset(_environments(job)),
+        rights=job["permissions"],
+        code="change" if head and "pull_request" in events else "base" if refs else "none",
+        conditions=" ".join(_conditions(workflow["jobs"], name)),
+        uses=tuple(_used(job)),
+    )
+
+
+def _events(known: dict[str, dict[Any, Any]], file: str) -> set[str]:
+    """What starts a workflow, by itself or by those that call it."""
+    own = {event for event in known[file][True] if event != "workflow_call"}
+    for caller, workflow in known.items():
+        used = [str(job.get("uses", "")) for job in workflow["jobs"].values()]
+        if caller != file and any(name.endswith(f"/{file}") for name in used):
+            own |= _events(known, caller)
+    return own
+
+
+def _environments(job: dict[str, Any]) -> set[str]:
+    given = job.get("environment", "")
+    name = given["name"] if isinstance(given, dict) else given
+    found = re.fullmatch(r"\$\{\{ (?:inputs|matrix)\.target \}\}(.*)", name)
+    return {f"{target}{found[1]}" for target in TARGETS} if found else {name} - {""}
+
+
+def _conditions(known: dict[str, Any], name: str) -> Iterator[str]:
+    """Everything that must be true before a job starts, in it and in what it needs."""
+    job = known[name]
+    yield str(job.get("if", ""))
+    needs = job.get("needs", [])
+    for other in [needs] if isinstance(needs, str) else needs:
+        yield from _conditions(known, other)
+
+
+def _used(job: dict[str, Any]) -> Iterator[str]:
+    for step in job["steps"]:
+        name = str(step.get("uses", "")).partition("@")[0]
+        cached = name == "./.github/actions/setup" and step.get("with", {}).get("cli") != "true"
+        yield "cache" if cached or name == "actions/cache" else name
+
+
+def test_a_request_reaches_the_planner_of_staging_and_its_own_preview_alone(
+    delivering: Baked,
+) -> None:
+    of_requests = [job for job in read_jobs(delivering.path) if job.is_of_request]
+    assert len(of_requests) > 5
+    for job in of_requests:
+        assert job.environments <= {"staging-plan", "preview"}, job
+        assert bool(job.environments) == job.has_identity, job
+        assert not job.has_identity or SAME_REPOSITORY in job.conditions or job.name == "sweep", job
+
+
+def test_the_code_of_a_request_may_read_and_has_no_identity_but_its_preview_s(
+    delivering: Baked,
+) -> None:
+    of_changes = [job for job in read_jobs(delivering.path) if job.code == "change"]
+    assert {"check", "build", "up"} <= {job.name for job in of_changes}
+    for job in of_changes:
+        rights = {"contents": "read"} | ({"id-token": "write"} if job.environments else {})
+        assert job.rights == rights, job
+        assert job.environments <= {"preview"}, job
+
+
+def test_targets_are_reached_from_protected_branches_alone(delivering: Baked) -> None:
+    known, branches = workflows(delivering.path), delivering.yaml("delivery.yml")["branches"]
+    protected = {"main", *branches["targets"].values()}
+    for job in read_jobs(delivering.path):
+        if job.environments & {*TARGETS, "prod-plan"}:
+            assert job.events <= {"push", "schedule", "workflow_dispatch"}, job
+        pushed = (known[job.workflow][True] or {}).get("push") or {"branches": []}
+        assert set(pushed["branches"]) <= protected, job
+
+
+def test_who_may_write_has_no_identity_and_runs_no_code_of_a_change(delivering: Baked) -> None:
+    written = {
+        (job.workflow, job.name, right)
+        for job in read_jobs(delivering.path)
+        for right, level in job.rights.items()
+        if level == "write" and right != "id-token"
+    }
+    assert written == WRITES
+    for job in read_jobs(delivering.path):
+        writes = {level for right, level in job.rights.items() if right != "id-token"}
+        if "write" in writes and "pages" not in job.rights:
+            assert (job.has_identity, job.code) in ((False, "base"), (False, "none")), job
+
+
+def test_an_identity_is_of_an_environment_and_uses_no_cache(delivering: Baked) -> None:
+    deciding = {"staging", "prod", "preview", "github-pages", *PLANNERS}
+    found = [job for job in read_jobs(delivering.path) if job.has_identity]
+    assert {name for job in found for name in job.environments} == deciding
+    for job in found:
+        assert len(job.environments) in (1, 2), job
+        assert "cache" not in job.uses, job
+
+
+def test_address_and_identity_come_from_the_forge_s_settings(delivering: Baked) -> None:
+    names = {"DATABRICKS_HOST", "DATABRICKS_CLIENT_ID", "DATABRICKS_TOKEN_AUDIENCE"}
+    for name, job in jobs(delivering.path):
+        given = {k: v for k, v in job.get("env", {}).items() if k in names}
+        if job.get("environment") not in (None, "github-pages"):
+            assert given == {key: f"${{{{ vars.{key} }}}}" for key in names}, name
+            assert job["env"]["DATABRICKS_AUTH_TYPE"] == "github-oidc", name
+        else:
+            assert not given, name
+
+
+def test_no_event_lends_a_request_the_rights_of_the_repository(delivering: Baked) -> None:
+    for name, workflow in workflows(delivering.path).items():
+        assert not {*workflow[True]} & {"pull_request_target", "workflow_run", "issue_comment"}, (
+            name
+        )
+
+
+def test_nothing_that_waits_for_people_or_deploys_is_cancelled(delivering: Baked) -> None:
+    for file, workflow in workflows(delivering.path).items():
+        for name, job in workflow["jobs"].items():
+            place = job.get("environment")
+            if place in ("staging", "prod", "preview", "${{ inputs.target }}"):
+                for limit in (job.get("concurrency"), workflow.get("concurrency")):
+                    assert not limit or limit["cancel-in-progress"] is False, (file, name)
+            if place in ("prod", "${{ inputs.target }}"):
+                assert "concurrency" not in job, (file, name)
+                assert "github.run_id" in workflow["concurrency"]["group"], (file, name)
+
+
+def test_nothing_reaches_for_a_workspace_before_it_is_switched_on(delivering: Baked) -> None:
+    known = workflows(delivering.path)
+    called = {str(job.get("uses", "")) for w in known.values() for job in w["jobs"].values()}
+    for job in read_jobs(delivering.path):
+        by_hand = f"./.github/workflows/{job.workflow}" in called  # its callers have the switch
+        assert not job.has_identity or by_hand or "vars.DELIVERY == 'on'" in job.conditions, job
+    for workflow in known.values():
+        for name, job in workflow["jobs"].items():
+            if "uses" in job:
+                assert "vars.DELIVERY == 'on'" in " ".join(_conditions(workflow["jobs"], name))
+
+
+# --- the template itself ---
 
 
 def test_the_template_is_tested_as_its_readme_says() -> None:
