@@ -40,7 +40,7 @@ def status(**changes: object) -> Status:
         "actor": "ana", "health": "verified", "sync": "mixed", "mixed": "1 of 2 jobs",
         "jobs": [job], "retained": ["volumes.v"], "blocked": {"r": HOSTILE}, "drifted": ["jobs.a"],
         "orphans": ["x (1)"], "lock": "ana since", "previous": "before", "at": NOW,
-        "dora": Dora(deployments=4, failed=1, per_week=2, failure_rate=0.25, lead_hours=3,
+        "dora": Dora(days=90, deployments=4, failed=1, per_week=2, failure_rate=0.25, lead_hours=3,
                      lead_of=4),
     }  # fmt: skip
     return Status.model_validate({**values, **changes})

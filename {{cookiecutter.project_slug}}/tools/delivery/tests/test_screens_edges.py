@@ -1,11 +1,18 @@
 """What people see: every text that comes from elsewhere is harmless."""
 
+from html import unescape
+from typing import Any
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel, ValidationError
 
 from delivery.drift import Drift
 from delivery.page import page
 from delivery.plan import Change, Field
-from delivery.show import drift_as_text, plan_as_text
+from delivery.show import drift_as_text, plan_as_text, status_as_text
+from delivery.status import JobStatus, Status
 from test_plan import plan
 from test_screens import NOW, _Page, shown, status
 
@@ -40,6 +47,49 @@ def test_neither_project_nor_block_nor_job_becomes_a_tag() -> None:
     assert f"<title>{SAFE}: what runs where</title>" in text
     assert f"<li>{SAFE}: {SAFE}</li>" in text
     assert f">{SAFE}</a></th>" in text
+
+
+_HOSTILE = st.sampled_from(
+    [BAD, "<script>alert(1)</script>", "[red]x[/]", "[link=file:///x]y[/]", "' onload='x", "]]>",
+     'https://example.com/"><img src=x onerror=alert(1)>', "javascript:alert(1)", "&lt;b&gt;"]
+)  # fmt: skip
+
+
+def _texts(model: type[BaseModel]) -> dict[str, st.SearchStrategy[Any]]:
+    """A hostile value for every field of a model that takes a text of any kind."""
+    kinds = {
+        str: _HOSTILE,
+        list[str]: st.lists(_HOSTILE, min_size=1, max_size=2),
+        dict[str, str]: st.dictionaries(_HOSTILE, _HOSTILE, min_size=1, max_size=2),
+    }
+    found = {name: field.annotation for name, field in model.model_fields.items()}
+    return {name: kinds[kind] for name, kind in found.items() if kind in kinds}  # type: ignore[index]
+
+
+@given(st.fixed_dictionaries(_texts(Status)), st.fixed_dictionaries(_texts(JobStatus)))
+def test_no_text_from_elsewhere_becomes_markup(told: dict[str, Any], job: dict[str, Any]) -> None:
+    plain = status()
+    hostile = status(**told, jobs=[{**plain.jobs[0].model_dump(), **job}])
+    tags = _Page(page("Demo", [hostile], NOW)).tags
+    known = {tag for tag, _ in _Page(page("Demo", [plain], NOW)).tags}
+    assert {tag for tag, _ in tags} <= known
+    names = {name for _, attributes in tags for name in attributes}
+    assert names <= {"lang", "charset", "name", "content", "class", "aria-label", "aria-hidden",
+                     "href", "datetime", "scope"}  # fmt: skip
+    links = [attributes["href"] or "" for tag, attributes in tags if tag == "a"]
+    assert all(unescape(link).startswith(("https://", "http://")) for link in links)
+    text = shown(status_as_text(hostile))
+    assert all(told[name] in text for name in ("target", "release", "mixed", "lock"))
+
+
+@pytest.mark.parametrize("field", ["health", "sync"])
+def test_a_state_is_one_of_those_there_are(field: str) -> None:
+    with pytest.raises(ValidationError):
+        status(**{field: BAD})
+    with pytest.raises(ValidationError):
+        JobStatus.model_validate({"key": "a", "release": "r", "url": "", "last_run": BAD})
+    unchecked = status().model_copy(update={field: BAD})
+    assert BAD not in page("Demo", [unchecked], NOW)
 
 
 @pytest.mark.parametrize("field", ["url", "run_url", "host"])

@@ -82,7 +82,8 @@ def _section(status: Status) -> str:
 
 def _state(word: str) -> str:
     shape, colour = _SHAPES.get(word, ("○", "soft"))
-    return f'<span class="state {colour}"><span aria-hidden="true">{shape}</span> {word}</span>'
+    mark = f'<span aria-hidden="true">{shape}</span>'
+    return f'<span class="state {colour}">{mark} {escape(word)}</span>'
 
 
 def _facts(status: Status) -> Iterator[str]:
@@ -130,15 +131,17 @@ def _jobs(jobs: Sequence[JobStatus]) -> str:
 
 
 def _dora(dora: Dora) -> str:
+    if not dora.days:
+        return ""
     rate = "–" if dora.failure_rate is None else f"{dora.failure_rate:.0%}"
     rows = {
-        "deployments a week": f"{dora.per_week:g} ({dora.deployments} in 90 days)",
+        "deployments a week": f"{dora.per_week:g} ({dora.deployments} in {dora.days} days)",
         "from commit to target": _hours(dora.lead_hours, dora.lead_of),
         "failed": f"{rate} ({dora.failed} of {dora.deployments})",
         "until it worked again": _hours(dora.restore_hours, dora.restore_of),
     }
     cells = "".join(f'<tr><th scope="row">{k}</th><td>{v}</td></tr>' for k, v in rows.items())
-    return f"<table><caption>Delivery, last 90 days</caption>{cells}</table>"
+    return f"<table><caption>Delivery, last {dora.days} days</caption>{cells}</table>"
 
 
 def _hours(hours: float | None, count: int) -> str:

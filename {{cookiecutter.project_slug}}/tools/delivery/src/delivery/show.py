@@ -54,8 +54,8 @@ def status_as_text(status: Status) -> str:
 
 
 def _status_lines(status: Status) -> Iterator[str]:
-    release = status.release or "nothing delivered"
-    yield f"[bold]{status.target}[/]  {release}  {status.health}, {status.sync}"
+    release = escape(status.release) or "nothing delivered"
+    yield f"[bold]{escape(status.target)}[/]  {release}  {status.health}, {status.sync}"
     facts = {
         "commit": f"{status.commit[:12]} {status.branch}".strip(),
         "since": f"{status.since:%Y-%m-%d %H:%M} UTC by {status.actor}" if status.since else "",
@@ -75,7 +75,8 @@ def _status_lines(status: Status) -> Iterator[str]:
     for job in status.jobs:
         last = f"last run {job.last_run}  {job.run_url or job.url}"
         yield f"  {'job':16}{escape(f'{job.key}: {last}')}"
-    yield f"  {'last 90 days':16}{_dora(status.dora)}"
+    if status.dora.days:
+        yield f"  {f'last {status.dora.days} days':16}{_dora(status.dora)}"
 
 
 def _dora(dora: Dora) -> str:

@@ -1,14 +1,16 @@
 """What runs where: one target's standing, its health, and how it is delivered to."""
 
+import math
 import re
 import statistics
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
-from pydantic import BaseModel
+from pydantic import AwareDatetime, BaseModel
 
 from delivery.ledger import NO_RELEASE, Event, Ledger, Name, Standing
 from delivery.release import ID
@@ -21,6 +23,7 @@ _AT_ONCE = 8  # calls in flight when many events are read
 
 Sync = Literal["in sync", "drifted", "mixed", "not deployed", "unknown"]
 Health = Literal["verified", "not verified", "failed", "unknown"]
+Run = Literal["none", "running", "succeeded", "failed"]
 
 
 class JobStatus(BaseModel):
@@ -29,14 +32,20 @@ class JobStatus(BaseModel):
     key: str
     release: str
     url: str
-    last_run: str = "none"
+    last_run: Run = "none"
     run_url: str = ""
     started: datetime | None = None
 
 
 class Dora(BaseModel):
-    """How well a target is delivered to, over the last 90 days, with the counts behind it."""
+    """How well a target is delivered to, with the counts behind it.
 
+    Attributes:
+        days: how many days were looked at, at most 90; 0 when none was.
+        deployments: deliveries that ended, those that failed among them.
+    """
+
+    days: int = 0
     deployments: int = 0
     failed: int = 0
     per_week: float = 0
@@ -73,7 +82,7 @@ class Status(BaseModel):
     unexplained: str = ""
     previous: str = ""
     dora: Dora = Dora()
-    at: datetime
+    at: AwareDatetime
 
 
 def read_status(site: Site) -> tuple[Status, int]:
@@ -100,7 +109,7 @@ def read_status(site: Site) -> tuple[Status, int]:
         unfinished=str(standing.unfinished.release) if standing.unfinished else "",
         unexplained=_unexplained(site.ledger, names, state),
         previous=standing.back(site.store.kept()),
-        dora=dora(events_since(site.ledger, names, now - WINDOW), now),
+        dora=dora(site.ledger, names, now),
         at=now,
     )
     return status, len(state.entries)
@@ -130,57 +139,133 @@ def history(site: Site, limit: int) -> list[Event]:
     return [site.ledger.read(name) for name in reversed(names)]
 
 
-def events_since(ledger: Ledger, names: Sequence[Name], start: datetime) -> list[Event]:
-    """The deliveries and failures since a time, the oldest first."""
-    kinds = ("deployed", "rolled_back", "failed", "verified")
-    chosen = [name for name in names if name.kind in kinds]
-    found: list[Event] = []
-    while chosen:
-        block = [chosen.pop() for _ in range(min(4 * _AT_ONCE, len(chosen)))]
-        _read_all(ledger, block)
-        found += [ledger.read(name) for name in block]
-        if found[-1].at < start or len(found) >= _MOST_EVENTS:
-            break
-    return [event for event in reversed(found) if event.at >= start]
-
-
-_MOST_EVENTS = 128  # more say nothing more about how a team delivers
-
-
 def _read_all(ledger: Ledger, names: Sequence[Name]) -> None:
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         list(pool.map(ledger.read, names))
 
 
-def dora(events: Sequence[Event], now: datetime) -> Dora:
+def dora(ledger: Ledger, names: Sequence[Name], now: datetime) -> Dora:
     """The four figures: how often, how fast, how often in vain, how long until it works again."""
-    deployed = [e for e in events if e.kind == "deployed"]
-    failed = [e for e in events if e.kind == "failed" and e.release != NO_RELEASE]
-    leads = [(e.at.timestamp() - e.detail["time"]) / 3600 for e in deployed if "time" in e.detail]
-    restored = _restored(events)
-    weeks = max(1.0, (now - events[0].at) / timedelta(weeks=1)) if events else 1.0
+    looked_at, days = _looked_at(ledger, names, now)
+    walk = _Walk(ledger)
+    for name in looked_at:
+        walk.take(name)
+    total, failed = len(walk.tries), sum(one.failed for one in walk.tries)
     return Dora(
-        deployments=len(deployed),
-        failed=len(failed),
-        per_week=round(len(deployed) / weeks, 2),
-        failure_rate=round(len(failed) / len(deployed), 3) if deployed else None,
-        lead_hours=_median(leads),
-        restore_hours=_median(restored),
-        lead_of=len(leads),
-        restore_of=len(restored),
+        days=days,
+        deployments=total,
+        failed=failed,
+        per_week=round(total * 7 / days, 2),
+        failure_rate=round(failed / total, 3) if total else None,
+        lead_hours=_median(walk.leads),
+        restore_hours=_median(walk.restored),
+        lead_of=len(walk.leads),
+        restore_of=len(walk.restored),
     )
 
 
-def _restored(events: Sequence[Event]) -> list[float]:
-    """Hours from each failure to the next verified delivery."""
-    hours, broken = [], None
-    for event in events:
-        if event.kind == "failed" and event.release != NO_RELEASE:
-            broken = broken or event.at
-        elif event.kind == "verified" and broken:
-            hours.append((event.at - broken) / timedelta(hours=1))
-            broken = None
-    return hours
+_MOST_EVENTS = 128  # bodies that are read: what is older is not counted, and the days say so
+
+
+def _looked_at(ledger: Ledger, names: Sequence[Name], now: datetime) -> tuple[list[Name], int]:
+    """The events of the last 90 days, as far as they can be read in a moment; and those days."""
+    left, first = list(_telling(names)), len(names) + 1
+    oldest, read = now, 0
+    while left and read < _MOST_EVENTS:
+        block = [left.pop() for _ in range(min(4 * _AT_ONCE, len(left)))]
+        _read_all(ledger, block)
+        read += len(block)
+        for name in block:
+            at = ledger.read(name).at
+            if at < now - WINDOW:
+                return [n for n in names if n.seq >= first], WINDOW.days
+            oldest, first = at, name.seq
+    days = math.ceil((now - oldest) / timedelta(days=1))
+    return [n for n in names if n.seq >= first or not left], max(1 if left else 7, days)
+
+
+def _telling(names: Sequence[Name]) -> Iterator[Name]:
+    """The events whose bodies are needed: of a start its name says enough."""
+    broken = False
+    for name in names:
+        broken = broken or name.kind in ("failed", "rolled_back")
+        if name.kind in ("deployed", "failed", "rolled_back"):
+            yield name
+        elif name.kind == "verified" and broken:
+            broken = False
+            yield name
+
+
+@dataclass
+class _Try:
+    """A release that was delivered, or that failed before it was."""
+
+    release: str
+    failed: bool = False
+
+
+@dataclass
+class _Walk:
+    """The events in their order, and what they say of how a team delivers.
+
+    Attributes:
+        begun: releases of which a delivery began and no end is known.
+        runs: what was delivered last; None where that was before the events that are looked at.
+        broken: since when it does not work.
+    """
+
+    ledger: Ledger
+    tries: list[_Try] = field(default_factory=list)
+    leads: list[float] = field(default_factory=list)
+    restored: list[float] = field(default_factory=list)
+    begun: list[str] = field(default_factory=list)
+    runs: _Try | None = None
+    broken: datetime | None = None
+
+    def take(self, name: Name) -> None:
+        """Count one more event in."""
+        if name.kind == "started":
+            self.begun.append(name.release)
+        elif name.kind == "deployed":
+            self._deployed(self.ledger.read(name))
+        elif name.kind == "failed" and name.release != NO_RELEASE:
+            self._failed(self.ledger.read(name))
+        elif name.kind == "rolled_back":
+            self._rolled_back(self.ledger.read(name))
+        elif name.kind == "verified" and self.broken:
+            self.restored.append((self.ledger.read(name).at - self.broken) / timedelta(hours=1))
+            self.broken = None
+
+    def _deployed(self, event: Event) -> None:
+        self.runs = self._tried(event.release)
+        if "time" in event.detail:
+            self.leads.append((event.at.timestamp() - event.detail["time"]) / 3600)
+
+    def _failed(self, event: Event) -> None:
+        """One that was never delivered counts as a delivery, too; a way back is no change."""
+        if event.detail.get("back"):
+            self.begun.clear()
+            return
+        failed = self._tried(event.release) if self.begun or not self.runs else self.runs
+        failed.failed = True
+        self.broken = self.broken or event.at
+
+    def _rolled_back(self, event: Event) -> None:
+        """By hand, when nothing said that it failed: then the release that was left failed."""
+        left = next((r for r in reversed(self.begun) if r != event.release), "")
+        if not self.broken:
+            failed = self._tried(left) if left else self.runs
+            if failed and failed.release != event.release:
+                failed.failed = True
+            self.broken = event.at
+        self.begun.clear()
+        tries = (one for one in reversed(self.tries) if one.release == event.release)
+        self.runs = next(tries, None)
+
+    def _tried(self, release: str) -> _Try:
+        self.begun.clear()
+        self.tries.append(_Try(release))
+        return self.tries[-1]
 
 
 def _median(values: Sequence[float]) -> float | None:
