@@ -244,11 +244,19 @@ def test_an_overwritten_file_keeps_its_identity(workspace: Workspace, deployer: 
     assert second["modified_at"] > first["modified_at"]
 
 
-def test_a_notebook_loses_its_extension(workspace: Workspace, deployer: Caller) -> None:
+@pytest.mark.parametrize(
+    ("suffix", "first"), [(".py", "#"), (".r", "#"), (".scala", "//"), (".sql", "--")]
+)
+def test_a_notebook_loses_its_extension(
+    workspace: Workspace, deployer: Caller, suffix: str, first: str
+) -> None:
     deployer.mkdirs(LEDGER)
-    deployer.upload(f"{LEDGER}/n.py", b"# Databricks notebook source\n1")
+    content = f"{first} Databricks notebook source\n1".encode()
+    deployer.upload(f"{LEDGER}/n{suffix}", content)
     assert deployer.status(f"{LEDGER}/n")[1]["object_type"] == "NOTEBOOK"
-    assert deployer.status(f"{LEDGER}/n.py")[0] == 404
+    assert deployer.status(f"{LEDGER}/n{suffix}")[0] == 404
+    deployer.upload(f"{LEDGER}/n.txt", content)
+    assert deployer.status(f"{LEDGER}/n.txt")[1]["object_type"] == "FILE"
 
 
 def test_folders_are_listed_and_deleted(workspace: Workspace, deployer: Caller) -> None:

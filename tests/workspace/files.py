@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 LIMIT = 10 * 1024 * 1024
 LEVELS = ("", "CAN_READ", "CAN_RUN", "CAN_EDIT", "CAN_MANAGE")
 LANGUAGES = {".py": "PYTHON", ".sql": "SQL", ".scala": "SCALA", ".r": "R"}
-HEADERS = (b"# Databricks notebook source", b"-- Databricks notebook source")
+COMMENTS = {".py": "#", ".sql": "--", ".scala": "//", ".r": "#"}
 
 
 @dataclass
@@ -229,12 +229,17 @@ def _rank(entry: Json) -> int:
     return LEVELS.index(level) if level in LEVELS else 0
 
 
+def _is_notebook(extension: str, content: bytes) -> bool:
+    header = f"{COMMENTS.get(extension)} Databricks notebook source".encode()
+    return extension == ".ipynb" or content.splitlines()[:1] == [header]
+
+
 def _stored(path: str, content: bytes, owner: str, form: str, language: str) -> Node:
     if len(content) > LIMIT:
         message = f"The size of {path} exceeds the limit of {LIMIT} bytes"
         raise ApiError(400, "MAX_NOTEBOOK_SIZE_EXCEEDED", message)
     stem, extension = splitext(path)
-    if form == "AUTO" and (content.startswith(HEADERS) or extension == ".ipynb"):
+    if form == "AUTO" and _is_notebook(extension.lower(), content):
         kind = LANGUAGES.get(extension.lower(), "PYTHON")
         return Node(stem, "NOTEBOOK", owner, content, kind)
     if form in ("", "SOURCE"):
