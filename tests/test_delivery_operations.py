@@ -20,34 +20,6 @@ def run_of(archive: Path) -> str:
     return archive.name.removesuffix(".tar.gz")
 
 
-# --- drift ---
-
-
-def test_what_hands_changed_is_found_and_nothing_else(delivered: Lake) -> None:
-    assert delivered.done("drift", "staging", "--output", "json", who="planner").json == []
-    delivered.job("staging", "flights_daily")["timeout_seconds"] = 77
-    folder = f"{delivered.root('staging')}/releases/"
-    edited = next(n for n in delivered.workspace.files if folder in n and n.endswith("tasks.py"))
-    delivered.workspace.files[edited] = b"# by hand\n"
-    said = delivered.run("drift", "staging", "--output", "json", who="planner")
-    assert said.code == 2
-    found = {(one["key"], one["what"]): one for one in said.json}
-    assert set(found) == {
-        ("jobs.flights_daily", "timeout_seconds"),
-        ("file", f"{edited.partition('/files/')[2]} was edited"),
-    }
-    one = found["jobs.flights_daily", "timeout_seconds"]
-    assert (one["delivered"], one["found"]) == (3600, 77)
-    assert "timeout_seconds: 77" in one["adopt"]
-
-
-def test_a_job_deleted_by_hand_is_drift(delivered: Lake) -> None:
-    delivered.workspace.jobs.clear()
-    said = delivered.run("drift", "staging", "--output", "json")
-    assert said.code == 2
-    assert ("jobs.flights_daily", "deleted by hand") in {(o["key"], o["what"]) for o in said.json}
-
-
 # --- status ---
 
 
@@ -117,8 +89,20 @@ def test_a_state_that_moved_on_without_an_event_is_told(delivered: Lake) -> None
 def test_statuses_of_several_targets_become_one_page(delivered: Lake, tmp_path: Path) -> None:
     file, page = tmp_path / "staging.json", tmp_path / "status.html"
     file.write_text(delivered.done("status", "staging", "--output", "json").out, encoding="utf-8")
-    merged = delivered.done("status", "--from", file, "--from", file, "--output", "json").json
-    assert [status["target"] for status in merged] == ["staging", "staging"]
+    newer, unseen, prod = (tmp_path / f"{name}.json" for name in ("newer", "unseen", "prod"))
+    (told,) = json.loads(file.read_text(encoding="utf-8"))
+    later = told["at"].replace("20", "21", 1)
+    newer.write_text(json.dumps([{**told, "lock": "newer", "at": later}]), encoding="utf-8")
+    unseen.write_text(json.dumps([{**told, "host": "", "at": later}]), encoding="utf-8")
+    prod.write_text(json.dumps([{**told, "target": "prod"}]), encoding="utf-8")
+    for given in ([file, prod], [file, "--from", prod], [prod, "--from", file], [tmp_path]):
+        merged = delivered.done("status", "--from", *given, "--output", "json").json
+        assert {status["target"] for status in merged} == {"staging", "prod"}
+    for given in ([newer, file, unseen], [unseen, file, newer]):
+        (one,) = delivered.done("status", "--from", *given, "--output", "json").json
+        assert one["lock"] == "newer"
+    both = delivered.done("status", "staging", "--from", prod, "--output", "json").json
+    assert [status["target"] for status in both] == ["staging", "prod"]
     delivered.done("status", "--from", file, "--html", page)
     assert "<h2>staging</h2>" in page.read_text(encoding="utf-8")
     said = delivered.refused("status", "--from", page, code=4)

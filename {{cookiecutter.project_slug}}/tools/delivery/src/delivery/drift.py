@@ -2,22 +2,27 @@
 
 import fnmatch
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import PurePosixPath
 from typing import Any
 
-import yaml
 from pydantic import BaseModel
 
 from delivery.errors import DeliveryError
-from delivery.plan import Change, Plan
-from delivery.prepare import Preparation, Wishes
-from delivery.release import Archive
+from delivery.plan import Field, shown
+from delivery.prepare import Preparation, Prepared, Wishes
+from delivery.proposal import propose, where
+from delivery.release import read_archive
 from delivery.release.manifest import sha256
 from delivery.site import Site
 
 _AT_ONCE = 8
-_NOTEBOOK = b"# Databricks notebook source"  # the workspace rewrites these when they are exported
+# The first line that makes a notebook of a file; the workspace rewrites it when it is exported.
+_NOTEBOOKS = {
+    suffix: f"{comment} Databricks notebook source".encode()
+    for suffix, comment in {".py": "#", ".r": "#", ".scala": "//", ".sql": "--"}.items()
+}
 
 
 class Drift(BaseModel):
@@ -26,6 +31,7 @@ class Drift(BaseModel):
     Attributes:
         key: the resource, or `file`.
         adopt: the YAML that would make the change the project's own; empty when none can.
+        note: what to do instead, such as the line to delete.
     """
 
     key: str
@@ -33,10 +39,11 @@ class Drift(BaseModel):
     delivered: Any = None
     found: Any = None
     adopt: str = ""
+    note: str = ""
 
 
-def running_plan(site: Site) -> tuple[Plan, Archive]:
-    """What delivering the running release once more would change: everything in it is drift.
+def running_plan(site: Site) -> Prepared:
+    """What delivering the running release once more would change: what hands did is in it.
 
     Raises:
         DeliveryError: nothing runs here.
@@ -45,35 +52,41 @@ def running_plan(site: Site) -> tuple[Plan, Archive]:
     running = site.ledger.standing().running
     if not running:
         raise DeliveryError(f"target {site.target.name}: nothing was delivered there yet")
-    archive = site.store.get(running)
-    preparation = Preparation(site, archive, Wishes(back=False))
-    plan = preparation.plan().plan
+    prepared = Preparation(site, site.store.get(running), Wishes(back=False)).plan()
     shutil.rmtree(site.work, ignore_errors=True)
-    return plan, archive
+    return prepared
 
 
 def find_drift(site: Site) -> list[Drift]:
     """Everything that hands changed, but what the policy lets them."""
-    plan, archive = running_plan(site)
-    ignored = site.policy.drift.ignore
-    return [*of_resources(plan.changes, ignored), *_of_files(site, archive)]
+    prepared = running_plan(site)
+    return [*of_resources(prepared, site.policy.drift.ignore), *_of_files(site, prepared)]
 
 
-def of_resources(changes: Sequence[Change], ignored: Sequence[str]) -> Iterator[Drift]:
-    """What hands changed in resources, but what the policy lets them."""
-    for change in changes:
-        if change.action == "create":  # it is in the state, or it would be no drift
-            yield Drift(key=change.key, what="deleted by hand")
-        for field in change.fields:
+def of_resources(prepared: Prepared, ignored: Sequence[str]) -> Iterator[Drift]:
+    """What hands changed in resources, but what the policy lets them.
+
+    What a deploy that was cut off left is none: there, state and release differ.
+    """
+    for change in prepared.plan.changes:
+        if change.action == "create" and change.key in prepared.state.entries:
+            note = f"to adopt it, delete it: {where(prepared.target.tree, change.key)}"
+            yield Drift(key=change.key, what="deleted by hand", note=note)
+        for field in filter(_is_by_hand, change.fields):
             name = f"{change.key}: {field.path}"
             if not any(_matches(name, pattern) for pattern in ignored):
-                yield Drift(
-                    key=change.key,
-                    what=field.path,
-                    delivered=field.new,
-                    found=field.remote,
-                    adopt=_adopted(change.key, field.path, field.remote),
-                )
+                yield _drift(prepared, change.key, field.path)
+
+
+def _is_by_hand(field: Field) -> bool:
+    """A dashboard's etag moves when somebody edits it, and stands in the state alone.
+
+    Rights that are gone as a whole are told under no path, with what holds them as the old value.
+    """
+    old = field.old
+    if not field.path and isinstance(old, Mapping):
+        old = old.get("__embed__", old.get("acls"))
+    return field.path == "etag" or bool(old == field.new)
 
 
 def _matches(name: str, pattern: str) -> bool:
@@ -81,26 +94,56 @@ def _matches(name: str, pattern: str) -> bool:
     return fnmatch.fnmatchcase(name, pattern.replace("[", "[[]"))
 
 
-def _adopted(key: str, path: str, value: Any) -> str:
-    """The YAML of a found value; entries of lists are shown with what they are found by."""
-    kind, _, name = key.partition(".")
-    if value is None or "[" in path or name.endswith((".permissions", ".grants")):
-        return ""
-    document: Any = value
-    for step in reversed(path.split(".")):
-        document = {step: document}
-    return str(yaml.safe_dump({"resources": {kind: {name: document}}}, sort_keys=False))
+def _drift(prepared: Prepared, key: str, path: str) -> Drift:
+    change = prepared.raw["plan"][f"resources.{key}"]["changes"][path]
+    new, remote = (shown(path, change.get(name), whole=True) for name in ("new", "remote"))
+    adopt, note = propose(prepared, key, path)
+    return Drift(
+        key=key, what=path or "all of them", delivered=new, found=remote, adopt=adopt, note=note
+    )
 
 
-def _of_files(site: Site, archive: Archive) -> Iterator[Drift]:
+def _of_files(site: Site, prepared: Prepared) -> Iterator[Drift]:
     """Files that are edited or gone: no plan sees them."""
-    folder = f"{site.target.release_folder(archive.manifest.release)}/files"
-    names = [name for name in archive.manifest.files if not name.endswith(".ipynb")]
+    files = read_archive(prepared.archive.content, prepared.archive.name)[1]
+    folder = f"{site.target.release_folder(prepared.plan.release)}/files"
+    plain = [name for name, content in files.items() if not is_notebook(name, content)]
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        contents = list(pool.map(lambda name: site.workspace.read(f"{folder}/{name}"), names))
-    for name, content in zip(names, contents, strict=True):
-        expected = archive.manifest.files[name].sha256
+        found = list(pool.map(lambda name: site.workspace.read(f"{folder}/{name}"), plain))
+    for name, content in zip(plain, found, strict=True):
         if content is None:
             yield Drift(key="file", what=f"{name} is gone")
-        elif sha256(content) != expected and not content.startswith(_NOTEBOOK):
+        elif sha256(content) != sha256(files[name]):
             yield Drift(key="file", what=f"{name} was edited")
+    yield from _of_notebooks(site, prepared, folder, sorted({*files} - {*plain}))
+
+
+def is_notebook(name: str, content: bytes) -> bool:
+    """Whether the workspace makes a notebook of a file."""
+    suffix = PurePosixPath(name).suffix.lower()
+    first = content.split(b"\n", 1)[0].rstrip(b"\r")
+    return suffix == ".ipynb" or first == _NOTEBOOKS.get(suffix)
+
+
+def _of_notebooks(
+    site: Site, prepared: Prepared, folder: str, names: Sequence[str]
+) -> Iterator[Drift]:
+    """Notebooks are kept without their suffix, and judged by the workspace's own clock."""
+    paths = {name: PurePosixPath(folder, name).with_suffix("") for name in names}
+    modified: dict[str, float] = {}
+    for parent in {str(path.parent) for path in paths.values()}:
+        modified |= {f"{parent}/{e.name}": e.modified for e in site.workspace.entries(parent)}
+    delivered = _delivered(site, prepared) if names else 0
+    for name, path in paths.items():
+        if str(path) not in modified:
+            yield Drift(key="file", what=f"{name} is gone")
+        elif modified[str(path)] > delivered:
+            yield Drift(key="file", what=f"{name} was edited")
+
+
+def _delivered(site: Site, prepared: Prepared) -> float:
+    """When the workspace took in the event that delivered the release, which came after it."""
+    events: Mapping[str, float] = {
+        entry.name: entry.created for entry in site.workspace.entries(site.ledger.folder)
+    }
+    return events[str(prepared.standing.delivered)]

@@ -22,6 +22,7 @@ _WHEEL_VERSION = re.compile(r"-[^-/]+\+g[0-9a-f]{8}-")
 _KEY = re.compile(r"\['([^']*)'\]$|([^.\[\]']+)$")  # the last key of a path
 _INDEX = re.compile(r"(\[\d+\])+$")
 _PRINCIPALS = ("principal", "group_name", "service_principal_name", "user_name")
+HIDDEN = "(hidden)"  # what stands for a secret
 _LONGEST = 300  # characters of a value that people are shown
 
 
@@ -263,21 +264,21 @@ def _fields(key: str, changes: Mapping[str, Any], hidden: Set[str]) -> Iterator[
     for path, change in sorted(changes.items()):
         if change["action"] == "skip" or (owners and any(f"'{p}'" in path for p in hidden)):
             continue
-        values = {name: _shown(path, change.get(name)) for name in ("old", "new", "remote")}
+        values = {name: shown(path, change.get(name)) for name in ("old", "new", "remote")}
         yield Field(path=path, **values)
 
 
-def _shown(path: str, value: Any) -> Any:
-    """A value as it may be seen and saved: no secret, and not too long."""
+def shown(path: str, value: Any, whole: bool = False) -> Any:
+    """A value as it may be seen and saved: no secret, and not too long unless as a `whole`."""
     if isinstance(value, Mapping):
-        return {name: _shown(f"{path}.{name}", v) for name, v in value.items()}
+        return {name: shown(f"{path}.{name}", v, whole) for name, v in value.items()}
     if isinstance(value, list):
-        return [_shown(path, entry) for entry in value]
+        return [shown(path, entry, whole) for entry in value]
     named = _KEY.search(_INDEX.sub("", path))
     name = (named[1] or named[2]) if named else ""
     if isinstance(value, str | int) and not isinstance(value, bool) and is_secret(name, str(value)):
-        return "(hidden)"
-    if isinstance(value, str) and len(value) > _LONGEST:
+        return HIDDEN
+    if isinstance(value, str) and len(value) > _LONGEST and not whole:
         return f"{value[:_LONGEST]}… (sha256 {sha256(value.encode())[:16]})"
     return value
 

@@ -60,13 +60,13 @@ def _declared(kind: str, key: str, state: Mapping[str, Mapping[str, Any]]) -> di
     kept = {names.get(k, k): v for k, v in entry.items() if k not in _STATE_ONLY[kind]}
     for part in ("permissions", "grants"):
         rights = state.get(f"{key}.{part}", {}).get("state", {})
-        entries = rights.get("__embed__") or [_permission(acl) for acl in rights.get("acls", [])]
+        entries = rights.get("__embed__") or [permission(acl) for acl in rights.get("acls", [])]
         if entries:
             kept[part] = entries
     return kept
 
 
-def _permission(acl: Mapping[str, str]) -> dict[str, str]:
+def permission(acl: Mapping[str, str]) -> dict[str, str]:
     """A secret scope's own form of a permission, as YAML has it."""
     name = acl["principal"]
     is_id = re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", name)

@@ -11,6 +11,7 @@ from delivery.status import Dora, Status
 
 _SIGNS = {"create": "[green]+[/]", "delete": "[red]−[/]", "recreate": "[red]±[/]"}
 _MOST_FIELDS = 6
+_LONGEST = 300  # characters of a value; the YAML that adopts it has it whole
 
 
 def plan_as_text(plan: Plan) -> str:
@@ -103,13 +104,24 @@ def drift_as_text(target: str, found: Sequence[Drift]) -> str:
     """What hands changed, each with the YAML that adopts it."""
     if not found:
         return f"{target}: as it was delivered"
-    return "\n".join(line for drift in found for line in _drift_lines(drift))
+    rest = [one.adopt for one in found[1:]]
+    return "\n".join(
+        line for one in zip(found, [*rest, ""], strict=True) for line in _drift_lines(*one)
+    )
 
 
-def _drift_lines(drift: Drift) -> Iterator[str]:
+def _drift_lines(drift: Drift, following: str) -> Iterator[str]:
+    """What is proposed once more for the entry that follows is shown there."""
     yield f"[yellow]◆[/] {escape(f'{drift.key}: {drift.what}')}"
     if drift.delivered != drift.found:
-        yield f"    delivered {escape(repr(drift.delivered))}, found {escape(repr(drift.found))}"
-    if drift.adopt:
+        yield f"    delivered {_brief(drift.delivered)}, found {_brief(drift.found)}"
+    if drift.note:
+        yield f"    {escape(drift.note)}"
+    if drift.adopt and drift.adopt != following:
         yield "    to adopt it:"
         yield from (f"      {escape(line)}" for line in drift.adopt.splitlines())
+
+
+def _brief(value: object) -> str:
+    text = repr(value)
+    return escape(text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…")

@@ -35,10 +35,12 @@ _STATUSES = TypeAdapter(list[Status])
 
 
 def status_command(
-    target: Annotated[str, typer.Argument(help="A target; otherwise all in this workspace.")] = "",
+    targets: Annotated[
+        list[str] | None, typer.Argument(help="Otherwise all of this workspace.")
+    ] = None,
     merge: Annotated[
         list[Path] | None,
-        typer.Option("--from", help="Other targets' status: a JSON file, or a folder of them."),
+        typer.Option("--from", help="Other targets' status: JSON files, or folders of them."),
     ] = None,
     html: Annotated[Path | None, typer.Option(help="Write it as a page.")] = None,
     drift: Annotated[
@@ -52,16 +54,20 @@ def status_command(
 ) -> None:
     """Show what runs where, since when, by whom, whether it works, and how delivery goes.
 
-    Example: `delivery status prod --html status.html`
+    Example: `delivery status prod`, `delivery status --from a.json b.json --html status.html`
 
     Exit codes: 0 done, 4 the target cannot be seen.
     """
-    statuses = [_status(target, drift)] if target else [] if merge else _all_seen(drift)
-    statuses += [status for file in _files(merge or []) for status in _read(file)]
+    names, files = _told_apart(targets or [], merge or [])
+    statuses = [_status(name, drift) for name in names]
+    if not names and not files:
+        statuses = _all_seen(drift)
+    statuses = _newest([*statuses, *(one for file in _files(files) for one in _read(file))])
     if html:
         project = load_policy(here()).project.name
         write_whole(html, page(project, statuses, datetime.now(UTC)).encode())
-    text = "\n\n".join(map(status_as_text, statuses)) + (f"\n\npage {html}" if html else "")
+    told = f"\n\npage {escape(str(html))}" if html else ""
+    text = "\n\n".join(map(status_as_text, statuses)) + told
     emit(output, [status.model_dump(mode="json") for status in statuses], text)
 
 
@@ -84,6 +90,9 @@ def drift_command(
     target: TargetArgument, report: ReportOption = None, output: OutputOption = Output.TABLE
 ) -> None:
     """Show what hands changed on a target, and the YAML that would adopt it.
+
+    Merge the YAML into the project's: tasks, environments, clusters and parameters by their key;
+    any other list takes the place of the project's own.
 
     Example: `delivery drift prod`
 
@@ -161,14 +170,28 @@ def _status(target: str, drift: bool | None) -> Status:
     if not asked or not status.release:
         return status
     try:
-        plan, _ = running_plan(place)
+        prepared = running_plan(place)
     except DeliveryError as error:
         if drift:
             raise
         say(f"whether hands changed anything is unknown: {error}")
         return status
-    found = of_resources(plan.changes, place.policy.drift.ignore)
+    found = of_resources(prepared, place.policy.drift.ignore)
     return with_drift(status, sorted({one.key for one in found}))
+
+
+def _told_apart(given: list[str], merge: list[Path]) -> tuple[list[str], list[Path]]:
+    """Targets, and files: after `--from` every name that is no target is one more file."""
+    released = load_policy(here()).released if given and merge else given
+    files = [Path(name) for name in given if name not in released]
+    return [name for name in given if name in released], [*merge, *files]
+
+
+def _newest(statuses: list[Status]) -> list[Status]:
+    """One status a target; whoever cannot see a target says nothing about it."""
+    ordered = sorted(statuses, key=lambda status: (bool(status.host), status.at))
+    newest = {status.target: status for status in ordered}
+    return [newest[target] for target in dict.fromkeys(status.target for status in statuses)]
 
 
 def _files(given: list[Path]) -> Iterator[Path]:

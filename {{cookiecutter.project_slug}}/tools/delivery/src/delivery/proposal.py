@@ -1,0 +1,143 @@
+"""The YAML that makes the project's own what was found in a workspace."""
+
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import yaml
+
+from delivery.bundle import Items, Section
+from delivery.plan import HIDDEN, shown
+from delivery.prepare import Prepared
+from delivery.retain import permission
+
+_STEP = re.compile(
+    r"\.?(?P<field>[^.\[\]']+)|\[(?P<index>\d+)\]|\['(?P<free>(?:[^']|'')*)'\]"
+    r"|\[(?P<by>\w+)='(?P<entry>(?:[^']|'')*)'\]"
+)
+_MERGED = ("environments", "job_clusters", "parameters", "tasks")  # lists that YAML merges by key
+_RIGHTS = ("permissions", "grants")
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes what only YAML 1.2, which the CLI reads, takes for a number."""
+
+
+_NUMBER = re.compile(r"(?:0o[0-7]+|[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?)\Z")
+_Dumper.add_implicit_resolver("tag:yaml.org,2002:float", _NUMBER, list("-+.0123456789"))
+
+
+class _Step(NamedTuple):
+    """One step of a path: a key, or an entry of a list that is known `by` something."""
+
+    name: str
+    by: str
+    start: int
+
+
+def propose(prepared: Prepared, key: str, path: str) -> tuple[str, str]:
+    """The YAML for one field that hands changed, else what to do instead.
+
+    Tasks, clusters, environments and parameters are merged by key; any other list is given whole.
+    """
+    owner, _, last = key.rpartition(".")
+    rights = last in _RIGHTS
+    resource = owner if rights else key
+    if path == "etag":
+        name = resource.partition(".")[2]
+        return "", f"to adopt it: databricks bundle generate dashboard --resource {name} --force"
+    way, value = _rights(prepared, key) if rights else _found(prepared, key, path)
+    if not value and (rights or value is None):
+        place = where(prepared.target.tree, resource, way)
+        return "", f"to adopt it, delete {path or last}: {place}"
+    if HIDDEN in str(value):
+        return "", "it holds a secret: no YAML is proposed, name a secret scope instead"
+    return _yaml(resource, way, _named(prepared, value)), ""
+
+
+def where(tree: Section, key: str, way: Sequence[_Step] = ()) -> str:
+    """File and line of what a release declares."""
+    node: Any = tree
+    mark = None
+    for step in (*(_Step(name, "", 0) for name in ("resources", *key.split(".")[:2])), *way):
+        declared = dict(_declared(node, step.by))
+        if step.name not in declared:
+            return "no line of its own declares it, see presets and variables"
+        node, mark = declared[step.name]
+    return f"{mark.file}:{mark.line}" if mark else ""
+
+
+def _declared(node: Any, by: str) -> Iterator[tuple[str, tuple[Any, Any]]]:
+    """What is below a node, by key, with its place."""
+    if by and isinstance(node, Items):
+        yield from ((str(entry.get(by)), (entry, mark)) for entry, mark in node.sections())
+    elif isinstance(node, Section):
+        yield from ((name, (node[name], node.marks[name])) for name in node)
+
+
+def _steps(path: str) -> Iterator[_Step]:
+    for found in _STEP.finditer(path):
+        name = next(filter(None, found.group("field", "index", "free", "entry")), "")
+        by = found["by"] or ("#" if found["index"] else "")
+        yield _Step(name.replace("''", "'"), by, found.start())
+
+
+def _found(prepared: Prepared, key: str, path: str) -> tuple[list[_Step], Any]:
+    """Where the YAML begins to differ, and what was found there."""
+    node = prepared.raw["plan"][f"resources.{key}"]
+    steps = list(_steps(path))
+    whole = (
+        n
+        for n, (before, step) in enumerate(pairwise(steps), start=1)
+        if step.by == "#" or (step.by and before.name not in _MERGED)
+    )
+    end = next(whole, None)
+    if end is None:
+        return steps, shown(path, node["changes"][path].get("remote"), whole=True)
+    value = node.get("remote_state") or {}
+    for step in steps[:end]:
+        value = _below(value, step)
+    return steps[:end], shown(path[: steps[end].start], value, whole=True)
+
+
+def _below(value: Any, step: _Step) -> Any:
+    if step.by:
+        entries = value if isinstance(value, list) else []
+        return next((entry for entry in entries if entry.get(step.by) == step.name), None)
+    return value.get(step.name) if isinstance(value, Mapping) else None
+
+
+def _rights(prepared: Prepared, key: str) -> tuple[list[_Step], Any]:
+    """All rights as they were found, but the deployer's: the CLI writes those by itself."""
+    remote = prepared.raw["plan"][f"resources.{key}"].get("remote_state") or {}
+    entries = remote.get("__embed__") or [permission(acl) for acl in remote.get("acls") or []]
+    own = {prepared.target.deployer, "IS_OWNER"} if key.endswith(".permissions") else set()
+    kept = [entry for entry in entries if not own & {str(value) for value in entry.values()}]
+    return [_Step(key.rpartition(".")[2], "", 0)], kept
+
+
+def _named(prepared: Prepared, value: Any) -> Any:
+    """What is another on each target or in each release, by its variable."""
+    if isinstance(value, Mapping):
+        return {name: _named(prepared, entry) for name, entry in value.items()}
+    if isinstance(value, list):
+        return [_named(prepared, entry) for entry in value]
+    if isinstance(value, str):
+        target = prepared.target
+        value = value.replace(target.files, "${workspace.file_path}")
+        value = value.replace(prepared.archive.manifest.wheel, "${var.wheel}")
+        known = {getattr(target, n): f"${{var.{n}}}" for n in ("deployer", "runner", "planner")}
+        return known.get(value, value)
+    return value
+
+
+def _yaml(resource: str, way: Sequence[_Step], value: Any) -> str:
+    for step in reversed(way):
+        value = [{step.by: step.name, **value}] if step.by else {step.name: value}
+    kind, _, name = resource.partition(".")
+    document = {"resources": {kind: {name: value}}}
+    return str(
+        yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=math.inf)
+    )
