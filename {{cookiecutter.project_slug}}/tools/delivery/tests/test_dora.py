@@ -80,6 +80,7 @@ STORIES: dict[str, tuple[tuple[Told, ...], tuple[int, int, int]]] = {
         (("started", B), ("failed", B), ("started", C), ("deployed", C), ("verified", C)),
         (2, 1, 1),
     ),
+    "what runs, delivered once more": ((*GOOD, *BY_HAND[1:]), (1, 0, 0)),
     "of no release": ((*GOOD, ("failed", NO_RELEASE)), (1, 0, 0)),
     "back past two": (
         (*GOOD, ("started", B), ("deployed", B), ("verified", B), *BY_HAND,
@@ -145,6 +146,10 @@ def test_figures_say_how_many_days_were_looked_at() -> None:
     assert busy.reads <= 4 * 128
     old = _Past(100 * steps, timedelta(days=1)).dora()
     assert (old.deployments, old.days, old.per_week) == (30, 90, 2.33)
+
+
+def test_what_was_delivered_before_those_days_fails_no_change_of_theirs() -> None:
+    assert _counts(*BY_HAND) == (0, 0, 1)
 
 
 def test_a_young_target_is_not_extrapolated() -> None:

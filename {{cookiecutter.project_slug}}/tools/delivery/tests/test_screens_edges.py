@@ -120,7 +120,8 @@ def test_a_target_without_anything_has_no_empty_rows() -> None:
     bare = type(status())(target="prod", host="", at=NOW)
     text = page("Demo", [bare], NOW)
     assert "<dt>release</dt><dd><code>none</code></dd>" in text
-    assert text.count("<dt>") == 1
+    assert text.count("<dt>") == 2
+    assert '<dt>looked at</dt><dd><time datetime="2026-11-23T12:00:00+00:00">' in text
     assert "<li>" not in text
     assert "Jobs and their last runs" not in text
     assert '<span aria-hidden="true">○</span> unknown' in text

@@ -27,9 +27,11 @@ _STYLE = """
 * { box-sizing: border-box }
 body { margin: 0 auto; max-width: 72rem; padding: 1rem; background: var(--back); color: var(--text);
   font: 1rem/1.5 system-ui, sans-serif }
-h1 { font-size: 1.4rem; margin: .5rem 0 } h2 { font-size: 1.2rem; margin: 0 } h3 { font-size: 1rem }
-a { color: var(--link) } .soft { color: var(--soft) }
-main { display: grid; gap: 1rem;
+h1 { font-size: 1.4rem; margin: .5rem 0 } h2 { font-size: 1.2rem; margin: 0 }
+h3 { font-size: 1rem; margin: 1rem 0 0 }
+a { color: var(--link) } .soft { color: var(--soft) } time { white-space: nowrap }
+td time { display: block }
+main { display: grid; gap: 1rem; align-items: start;
   grid-template-columns: repeat(auto-fit, minmax(min(100%, 30rem), 1fr)) }
 section { background: var(--card); border: 1px solid var(--line); border-radius: .5rem;
   padding: 1rem; min-width: 0; overflow-wrap: anywhere }
@@ -41,6 +43,7 @@ table { border-collapse: collapse; width: 100%; margin-top: 1rem }
 caption { text-align: left; font-weight: 600 }
 td, th { border-top: 1px solid var(--line); padding: .3rem .5rem .3rem 0; text-align: left;
   vertical-align: top; font-weight: normal }
+th { width: 40% }
 code { font-family: ui-monospace, monospace; font-size: .9em }
 ul { margin: .3rem 0; padding-left: 1.2rem }
 """
@@ -100,6 +103,7 @@ def _facts(status: Status) -> Iterator[str]:
         "unfinished": escape(status.unfinished),
         "unexplained": escape(status.unexplained),
         "workspace": _link(status.host, escape(status.host)),
+        "looked at": _time(status.at),
     }
     bare = ("", "<code></code>")
     yield from (
@@ -123,8 +127,8 @@ def _lists(status: Status) -> Iterator[str]:
 def _jobs(jobs: Sequence[JobStatus]) -> str:
     rows = "".join(
         f'<tr><th scope="row">{_link(job.url, escape(job.key))}</th>'
-        f"<td>{_link(job.run_url, _state(job.last_run))}</td>"
-        f"<td>{_time(job.started) if job.started else ''}</td></tr>"
+        f"<td>{_link(job.run_url, _state(job.last_run))} "
+        f"{_time(job.started) if job.started else ''}</td></tr>"
         for job in jobs
     )
     return f"<table><caption>Jobs and their last runs</caption>{rows}</table>" if rows else ""

@@ -255,9 +255,10 @@ class _Walk:
         left = next((r for r in reversed(self.begun) if r != event.release), "")
         if not self.broken:
             failed = self._tried(left) if left else self.runs
-            if failed and failed.release != event.release:
+            if failed is None or failed.release != event.release:
+                self.broken = event.at
+            if failed and self.broken:
                 failed.failed = True
-            self.broken = event.at
         self.begun.clear()
         tries = (one for one in reversed(self.tries) if one.release == event.release)
         self.runs = next(tries, None)
