@@ -1,5 +1,6 @@
 """The YAML that makes the project's own what was found in a workspace."""
 
+import json
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,6 +20,9 @@ _STEP = re.compile(
 )
 _MERGED = ("environments", "job_clusters", "parameters", "tasks")  # lists that YAML merges by key
 _RIGHTS = ("permissions", "grants")
+
+# What YAML takes for the end of a line, or for nothing, is written by its number.
+_BREAKS = re.compile(r"[\x7f-\x9f\u2028\u2029\ufeff]")
 
 
 class _Dumper(yaml.SafeDumper):
@@ -138,6 +142,7 @@ def _yaml(resource: str, way: Sequence[_Step], value: Any) -> str:
         value = [{step.by: step.name, **value}] if step.by else {step.name: value}
     kind, _, name = resource.partition(".")
     document = {"resources": {kind: {name: value}}}
+    shown = not _BREAKS.search(json.dumps(document, ensure_ascii=False))
     return str(
-        yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=math.inf)
+        yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=shown, width=math.inf)
     )
