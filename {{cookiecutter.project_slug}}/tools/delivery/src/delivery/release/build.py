@@ -13,7 +13,7 @@ import time
 import tomllib
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from delivery.errors import DeliveryError, Exit
 from delivery.policy import Policy, load_policy
@@ -58,7 +58,7 @@ def build(root: Path) -> Archive:
     policy = load_policy(root)
     with tempfile.TemporaryDirectory() as name:
         source = Path(name)
-        _check_out(root, commit, source)
+        _check_out(root, commit, source, policy)
         files = _tracked(source, policy)
         wheel = _build_wheel(source, commit)
         files[f"dist/{wheel.name}"] = wheel.read_bytes()
@@ -98,7 +98,7 @@ def tree_of(root: Path, text: str) -> str:
     return _git(root, "rev-parse", "--verify", "--end-of-options", f"{text}^{{tree}}").strip()
 
 
-def _check_out(root: Path, commit: Commit, folder: Path) -> None:
+def _check_out(root: Path, commit: Commit, folder: Path, policy: Policy) -> None:
     """The files of the commit, as git keeps them: no line ending of this machine."""
     archive = subprocess.run(
         ["git", "-c", "core.autocrlf=false", "archive", "--format=tar", commit.id],
@@ -107,13 +107,34 @@ def _check_out(root: Path, commit: Commit, folder: Path) -> None:
         check=True,
     )
     with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as tar:
-        tar.extractall(folder, filter="data")
+        _refuse_links([entry.name for entry in tar if entry.issym()], policy)
+        tar.extractall(folder, filter=_inside)  # noqa: S202 - it is tarfile's own, but for links
     if not (folder / _LOCK).is_file():
         raise DeliveryError(
             f"release: {_LOCK} is not committed, expected the lock that the release is built with\n"
             f"    Without it libraries resolve again when a job starts: git add {_LOCK}",
             Exit.REFUSED,
         )
+
+
+def _refuse_links(links: list[str], policy: Policy) -> None:
+    """A release has plain files only: what a link means is another matter on each machine."""
+    include = policy.release.include
+    given = [name for name in links if any(PurePath(name).is_relative_to(p) for p in include)]
+    if given:
+        raise DeliveryError(
+            f"release: given {', '.join(given)}, expected files: links do not travel\n"
+            "    Replace each by a copy, or by the folder that it points at.",
+            Exit.REFUSED,
+        )
+
+
+def _inside(entry: tarfile.TarInfo, folder: str) -> tarfile.TarInfo | None:
+    """What of the commit is put into a folder: no link that leaves it."""
+    try:
+        return tarfile.data_filter(entry, folder)
+    except (tarfile.AbsoluteLinkError, tarfile.LinkOutsideDestinationError):
+        return None
 
 
 def _tracked(source: Path, policy: Policy) -> dict[str, bytes]:
@@ -128,7 +149,7 @@ def _tracked(source: Path, policy: Policy) -> dict[str, bytes]:
                 f"release.include: given {pattern}, expected a tracked file or folder, {example}"
             )
         for file in chosen:
-            if file.is_file() and not file.is_symlink():
+            if file.is_file():
                 files[file.relative_to(source).as_posix()] = file.read_bytes()
     return files
 
