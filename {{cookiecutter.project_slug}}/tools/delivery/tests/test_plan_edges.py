@@ -198,3 +198,23 @@ def test_other_content_under_the_same_action_is_told() -> None:
     assert moved(before, after) == [
         "jobs.a: approved create of content aaaaaaaa, now create of content bbbbbbbb"
     ]
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "shown"),
+    [
+        ("parameters[name='db_password'].default", "hunter2", "(hidden)"),
+        ("env[name='API_KEY'].value", "hunter2", "(hidden)"),
+        ("parameters", [{"name": "db_password", "default": "hunter2"}],
+         [{"name": "db_password", "default": "(hidden)"}]),
+        ("parameters[name='db_password']", {"name": "db_password", "default": "hunter2"},
+         {"name": "db_password", "default": "(hidden)"}),
+        ("tasks[task_key='a'].spark_python_task.parameters[1]", "--token=hunter2", "(hidden)"),
+        ("parameters[name='day'].default", "monday", "monday"),
+    ],
+)  # fmt: skip
+def test_a_secret_is_hidden_by_the_name_beside_it(path: str, value: object, shown: object) -> None:
+    change = {"action": "update", "old": value, "new": value, "remote": value}
+    raw = {"plan": {"resources.jobs.x": {"action": "update", "changes": {path: change}}}}
+    (field,) = normalised(raw, set())[0].fields
+    assert (field.old, field.new, field.remote) == (shown, shown, shown)

@@ -13,7 +13,7 @@ from pydantic import Field as Fact
 from delivery.bundle import Section
 from delivery.errors import DeliveryError, Exit
 from delivery.release.manifest import ID, sha256
-from delivery.rules.secrets import is_secret
+from delivery.rules.secrets import is_secret, name_of
 
 Action = Literal["create", "update", "update_id", "resize", "recreate", "delete"]
 
@@ -21,6 +21,7 @@ _RELEASE_FOLDER = re.compile(rf"/releases/{ID.pattern}/")
 _WHEEL_VERSION = re.compile(r"-[^-/]+\+g[0-9a-f]{8}-")
 _KEY = re.compile(r"\['([^']*)'\]$|([^.\[\]']+)$")  # the last key of a path
 _INDEX = re.compile(r"(\[\d+\])+$")
+_NAMED = re.compile(r"\[(?:name|key)='([^']*)'\]\.(?:default|value)$")  # its name is the entry's
 _PRINCIPALS = ("principal", "group_name", "service_principal_name", "user_name")
 HIDDEN = "(hidden)"  # what stands for a secret
 _LONGEST = 300  # characters of a value that people are shown
@@ -271,10 +272,13 @@ def _fields(key: str, changes: Mapping[str, Any], hidden: Set[str]) -> Iterator[
 def shown(path: str, value: Any, whole: bool = False) -> Any:
     """A value as it may be seen and saved: no secret, and not too long unless as a `whole`."""
     if isinstance(value, Mapping):
-        return {name: shown(f"{path}.{name}", v, whole) for name, v in value.items()}
+        return {
+            name: shown(f"{path}.{name_of(name, value)}", entry, whole)
+            for name, entry in value.items()
+        }
     if isinstance(value, list):
         return [shown(path, entry, whole) for entry in value]
-    named = _KEY.search(_INDEX.sub("", path))
+    named = _KEY.search(_NAMED.sub(r"['\1']", _INDEX.sub("", path)))
     name = (named[1] or named[2]) if named else ""
     if isinstance(value, str | int) and not isinstance(value, bool) and is_secret(name, str(value)):
         return HIDDEN
