@@ -153,6 +153,7 @@ def _helper():
 project:
   name: Demo
   compute: serverless
+  url: https://example.com/team/demo
 branches:
   integration: main
   targets:

@@ -21,7 +21,9 @@ def test_nothing_found_is_told_to_people_and_is_an_empty_list_to_machines() -> N
 
 def test_an_error_is_shown_with_what_mends_it_and_nothing_is_called_well() -> None:
     assert formatted([PLAIN], Form.TABLE) == "a.yml:3: given x, expected y\n    Rename it."
-    assert formatted([Finding("a.yml", 0, "r", "m")], Form.TABLE) == "a.yml: m"
+    assert (
+        formatted([Finding("a.yml", 0, "r", "m", "Do it.")], Form.TABLE) == "a.yml: m\n    Do it."
+    )
 
 
 def test_json_has_every_part_of_a_finding() -> None:
@@ -41,8 +43,8 @@ def test_github_is_told_file_line_rule_and_severity() -> None:
     assert formatted([PLAIN], Form.GITHUB) == (
         "::error file=a.yml,line=3,title=naming::given x, expected y%0ARename it."
     )
-    warning = Finding("a.yml", 0, "r", "m", severity="warning")
-    assert formatted([warning], Form.GITHUB) == "::warning file=a.yml,line=1,title=r::m"
+    warning = Finding("a.yml", 0, "r", "m", "Do it.", "warning")
+    assert formatted([warning], Form.GITHUB) == "::warning file=a.yml,line=1,title=r::m%0ADo it."
 
 
 @pytest.mark.parametrize(
@@ -51,8 +53,8 @@ def test_github_is_told_file_line_rule_and_severity() -> None:
      (",", "%2C", ",")],
 )  # fmt: skip
 def test_a_character_that_means_something_is_escaped(char: str, place: str, message: str) -> None:
-    found = Finding(f"a{char}b", 1, "r", f"c{char}d")
-    expected = f"::error file=a{place}b,line=1,title=r::c{message}d"
+    found = Finding(f"a{char}b", 1, "r", f"c{char}d", "Do it.")
+    expected = f"::error file=a{place}b,line=1,title=r::c{message}d%0ADo it."
     assert formatted([found], Form.GITHUB) == expected
 
 

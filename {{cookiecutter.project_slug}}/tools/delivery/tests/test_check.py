@@ -111,7 +111,7 @@ def test_without_git_or_branch_nothing_is_judged(
         (
             "  integration: main",
             "  integratoin: main",
-            r"delivery\.yml:4: branches\.integration: Field",
+            r"delivery\.yml:5: branches\.integration: Field",
         ),
         ("project:", "projects:", r"delivery\.yml: project: Field required"),
         (
@@ -119,7 +119,7 @@ def test_without_git_or_branch_nothing_is_judged(
             "  name: Demo\n  nmae: x",
             r"delivery\.yml:3: project\.nmae: unknown key, expected name",
         ),
-        ("[feature, fix]", "feature", r"delivery\.yml:9: branches\.prefixes: Input should be"),
+        ("[feature, fix]", "feature", r"delivery\.yml:10: branches\.prefixes: Input should be"),
     ],
 )
 def test_a_policy_of_another_form_is_refused(
@@ -173,7 +173,7 @@ def test_a_reference_to_a_secret_is_none(project: Path, edit: Edit, line: str) -
 def test_a_finding_is_a_line_for_people_and_a_record_for_machines() -> None:
     finding = Finding("a.yml", 3, "rule", "given x, expected y", "Do it.")
     assert str(finding) == "a.yml:3: given x, expected y\n    Do it."
-    assert str(Finding("a.yml", 0, "rule", "m")) == "a.yml: m"
+    assert str(Finding("a.yml", 0, "rule", "m", "Do it.")) == "a.yml: m\n    Do it."
     assert finding.as_json() == {
         "file": "a.yml",
         "line": 3,

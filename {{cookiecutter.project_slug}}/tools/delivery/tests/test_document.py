@@ -17,7 +17,9 @@ def read(root: Path, text: str) -> Section:
 def failure(root: Path, text: str) -> tuple[int, str]:
     with pytest.raises(InvalidFileError) as caught:
         read(root, text)
-    return caught.value.finding.line, caught.value.finding.message
+    (finding,) = caught.value.findings
+    assert finding.mend
+    return finding.line, finding.message
 
 
 def test_every_key_and_entry_knows_its_line(tmp_path: Path) -> None:
@@ -89,7 +91,7 @@ def test_what_is_no_yaml_is_told_with_its_line(tmp_path: Path, text: str, line: 
 
 def test_a_file_is_a_mapping_or_empty(tmp_path: Path) -> None:
     assert read(tmp_path, "# nothing\n") == {}
-    assert failure(tmp_path, "- a\n") == (1, "given a Items, expected keys and values")
+    assert failure(tmp_path, "- a\n") == (1, "given a list, expected keys and values")
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:

@@ -21,14 +21,14 @@ def test_the_schema_for_editors_is_that_of_the_model() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("verify:", "verfy:", r"delivery\.yml:10: verfy: unknown key, expected verify"),
+        ("verify:", "verfy:", r"delivery\.yml:11: verfy: unknown key, expected verify"),
         ("    shop: shop_daily", "    shop: shop_daily\n  minuts: 3",
-         r"delivery\.yml:13: verify\.minuts: unknown key, expected minutes"),
+         r"delivery\.yml:14: verify\.minuts: unknown key, expected minutes"),
         ("verify:", "zzz: 1\nverify:", r"zzz: unknown key, expected one of project, branches"),
-        ("verify:", "plan_hours: 0\nverify:", r"delivery\.yml:10: plan_hours: Input should be"),
+        ("verify:", "plan_hours: 0\nverify:", r"delivery\.yml:11: plan_hours: Input should be"),
         ("verify:", "approval: {prod: mayor}\nverify:", r"approval\.prod: Input should be 'none'"),
         ("verify:", "allow: [{key: a, reason: b, until: soon}]\nverify:",
-         r"delivery\.yml:10: allow\.0\.until: Value error, Invalid isoformat"),
+         r"delivery\.yml:11: allow\.0\.until: Value error, Invalid isoformat"),
         ("verify:", "allow: [{kye: a, reason: b, until: 2026-01-01}]\nverify:",
          r"allow\.0\.key: Field required"),
         ("verify:", "freezes: [{first: 2026-01-01, last: 2026-01-02, targets: [prod], "

@@ -42,7 +42,7 @@ def found(project: Path, rule: str) -> list[tuple[str, str]]:
          f"{JOB}:3", "jobs.shop_daily: given no tag domain"),
         ("convention", JOB, "on_failure:", "on_start:", f"{JOB}:3",
          "jobs.shop_daily: nobody is told when it fails"),
-        ("convention", POLICY, "shop: shop_daily", "shop: shop_dialy", f"{POLICY}:0",
+        ("convention", POLICY, "shop: shop_daily", "shop: shop_dialy", f"{POLICY}:13",
          "verify.jobs.shop: given shop_dialy, expected one of shop_daily"),
         ("convention", POLICY, "verify:\n  jobs:\n    shop: shop_daily\n", "", f"{POLICY}:0",
          "verify.jobs: given nothing for shop, expected one of its jobs"),
@@ -121,21 +121,25 @@ def test_a_slip_is_found_with_its_place(
     assert (place, message) in [
         (where, told.removesuffix(" (target prod)")) for where, told in found(project, rule)
     ], found(project, rule)
+    assert all(finding.mend for finding in check(Project(project), [rule]))
 
 
 def test_a_released_target_that_is_none_is_told(project: Path, edit: Edit) -> None:
     edit(POLICY, "prod: release", "qa: release")
-    assert found(project, "released")[-1][1].startswith("branches.targets: given qa, expected one")
+    assert found(project, "policy") == [
+        (f"{POLICY}:9", "branches.targets.qa: given qa, expected one of dev, prod, staging")
+    ]
+    assert found(project, "released") == []
 
 
 def test_a_fork_that_kept_the_identity_is_found(project: Path, edit: Edit) -> None:
-    edit(POLICY, "  name: Demo", "  name: Demo\n  url: https://example.com/team/lake")
+    edit(POLICY, "team/demo", "team/lake")
     assert found(project, "identity") == []
     git(project, "remote", "add", "origin", "git@example.com:team/lake.git")
     assert found(project, "identity") == []
     git(project, "remote", "set-url", "origin", "https://u:t@example.com/fork/lake.git")
     ((place, message),) = found(project, "identity")
-    assert place == "delivery.yml:0"
+    assert place == "delivery.yml:4"
     assert message == (
         "project.url: given example.com/team/lake, but this repository is example.com/fork/lake"
     )
@@ -188,7 +192,7 @@ def test_annotations_stay_one_message_whatever_a_file_contains() -> None:
 
 
 def test_code_quality_has_a_stable_fingerprint() -> None:
-    one, other = json.loads(formatted([ODD, Finding("x.yml", 0, "r", "m")], Form.GITLAB))
+    one, other = json.loads(formatted([ODD, Finding("x.yml", 0, "r", "m", "Do it.")], Form.GITLAB))
     assert (one["severity"], one["location"]) == (
         "info",
         {"path": "a,b.yml", "lines": {"begin": 3}},

@@ -235,7 +235,7 @@ def test_a_host_that_is_missing_is_told(project: Path, edit: Edit) -> None:
 
 
 def test_no_credentials_of_an_address_are_told(project: Path, edit: Edit) -> None:
-    edit(POLICY, "  name: Demo", "  name: Demo\n  url: https://example.com/team/lake")
+    edit(POLICY, "team/demo", "team/lake")
     who = "user:word"
     git(project, "remote", "add", "origin", f"https://{who}@example.com/fork/lake.git")
     ((_, message),) = found(project, "identity")
@@ -246,6 +246,6 @@ def test_no_credentials_of_an_address_are_told(project: Path, edit: Edit) -> Non
 def test_without_git_nothing_is_a_fork(
     project: Path, edit: Edit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    edit(POLICY, "  name: Demo", "  name: Demo\n  url: https://example.com/team/lake")
+    edit(POLICY, "team/demo", "team/lake")
     monkeypatch.setenv("PATH", "")
     assert found(project, "identity") == []

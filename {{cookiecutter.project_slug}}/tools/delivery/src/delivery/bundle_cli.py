@@ -172,7 +172,7 @@ def _complaint(text: str) -> Finding:
     place = _PLACE.search(text)
     message = " ".join(text.split()).removeprefix("Warning: ").removeprefix("Error: ")
     file, line = (place[1], int(place[2])) if place else ("databricks.yml", 0)
-    return Finding(file, line, "cli", message)
+    return Finding(file, line, "cli", message, "The CLI says so: databricks bundle validate")
 
 
 def _found() -> str | None:

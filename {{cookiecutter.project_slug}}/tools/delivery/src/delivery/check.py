@@ -5,13 +5,14 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from delivery.bundle import Bundle, Resolved, Section, load, resolve
+from delivery.bundle import Bundle, Resolved, resolve, survey
+from delivery.bundle.load import ROOT_FILE
 from delivery.bundle_cli import cli_complaints
 from delivery.errors import DeliveryError, Finding, InvalidFileError
-from delivery.forbidden import forbidden
-from delivery.policy import FILE, Policy, load_policy
+from delivery.forbidden import forbidden, outside
+from delivery.policy import FILE, Policy, line_of, load_policy
 from delivery.rules import branches, conventions
-from delivery.rules.identity import check_identity
+from delivery.rules.identity import check_home, check_identity
 from delivery.rules.model import check_model
 from delivery.rules.parity import check_parity
 from delivery.rules.paths import check_paths
@@ -30,8 +31,8 @@ class Project:
 
     @cached_property
     def bundle(self) -> Bundle:
-        """The bundle's files."""
-        return load(self.root)
+        """The bundle's files, as far as they can be read."""
+        return survey(self.root)
 
     @cached_property
     def policy(self) -> Policy:
@@ -43,17 +44,10 @@ class Project:
         """Each target's tree, resolved."""
         return {name: resolve(self.bundle, name) for name in self.bundle.targets}
 
-    def released(self, name: str) -> Section:
-        """A released target's resolved tree.
-
-        Raises:
-            InvalidFileError: `delivery.yml` names a target that is none.
-        """
-        if name not in self.targets:
-            known = ", ".join(self.targets)
-            message = f"branches.targets: given {name}, expected one of {known}"
-            raise InvalidFileError(Finding(FILE, 0, "policy", message))
-        return self.targets[name].tree
+    @property
+    def released(self) -> list[str]:
+        """The released targets that are there, in the order of promotion."""
+        return [name for name in self.policy.released if name in self.bundle.targets]
 
 
 def _include(project: Project) -> Iterator[Finding]:
@@ -64,6 +58,9 @@ def _include(project: Project) -> Iterator[Finding]:
             if name not in project.bundle.files:
                 mend = "Move it to targets/NAME.yml or resources/DOMAIN/NAME.yml."
                 yield Finding(name, 0, "include", "no include of databricks.yml reaches it", mend)
+    for message in outside(project.bundle.tree):
+        line = project.bundle.tree.marks["include"].line
+        yield Finding(ROOT_FILE, line, "include", message, "Keep the file inside of the project.")
 
 
 def _reference(project: Project) -> Iterator[Finding]:
@@ -83,38 +80,37 @@ def _model(project: Project) -> Iterator[Finding]:
 def _conventions(project: Project) -> Iterator[Finding]:
     policy = project.policy
     found: dict[str, list[Finding]] = {}
-    for name in policy.released:
-        tree = project.released(name)
+    for name in project.released:
+        tree = project.targets[name].tree
         found[name] = [
             *conventions.check_names(tree, policy),
             *conventions.check_tags(tree, policy),
             *conventions.check_notifications(tree),
-            *conventions.check_verification(tree, policy),
+            *([] if project.bundle.broken else conventions.check_verification(tree, policy)),
         ]
     yield from _in_targets(found)
 
 
 def _released(project: Project) -> Iterator[Finding]:
     last = project.policy.released[-1:]
-    for name in project.policy.released:
-        tree = project.released(name)
+    for name in project.released:
+        tree = project.targets[name].tree
         yield from forbidden(project.bundle, name)
         yield from check_released(project.bundle, name, tree, (name,) == last)
 
 
 def _placeholder(project: Project) -> Iterator[Finding]:
-    for name in project.policy.released:
-        project.released(name)
+    for name in project.released:
         yield from check_placeholders(project.bundle, name)
+    yield from check_home(project.root, project.policy)
 
 
 def _parity(project: Project) -> Iterator[Finding]:
-    policy = project.policy
-    yield from check_parity(project.bundle, policy.released, policy.may_differ)
+    yield from check_parity(project.bundle, project.released, project.policy.may_differ)
 
 
 def _path(project: Project) -> Iterator[Finding]:
-    trees = {name: project.bundle.with_target(name) for name in project.policy.released}
+    trees = {name: project.bundle.with_target(name) for name in project.released}
     include = project.policy.release.include
     found = {name: check_paths(project.root, tree, include) for name, tree in trees.items()}
     yield from _in_targets(found)
@@ -125,19 +121,29 @@ def _identity(project: Project) -> Iterator[Finding]:
 
 
 def _cli(project: Project) -> Iterator[Finding]:
-    if project.with_cli:
+    if project.with_cli and not outside(project.bundle.tree):
         yield from cli_complaints(project.bundle)
 
 
 def _in_targets(found: Mapping[str, Iterable[Finding]]) -> Iterator[Finding]:
     """Each finding once; where only some targets have it, it says which."""
-    targets: dict[Finding, list[str]] = {}
+    targets: dict[Finding, dict[str, None]] = {}
     for name, findings in found.items():
         for finding in findings:
-            targets.setdefault(finding, []).append(name)
+            targets.setdefault(finding, {})[name] = None
     for finding, names in targets.items():
         where = "" if len(names) == len(found) else f" (target {', '.join(names)})"
         yield replace(finding, message=finding.message + where)
+
+
+def _policy(project: Project) -> Iterator[Finding]:
+    """Targets that the policy names are there; all else about its form is told when it is read."""
+    known = ", ".join(project.bundle.targets) or "nothing"
+    for name in project.policy.released:
+        if name not in project.released:
+            message = f"branches.targets.{name}: given {name}, expected one of {known}"
+            mend = f"Rename it, or add targets/{name}.yml."
+            yield Finding(FILE, 0, "policy", message, mend)
 
 
 def _secret(project: Project) -> Iterator[Finding]:
@@ -162,10 +168,15 @@ RULES: dict[str, Callable[[Project], Iterator[Finding]]] = {
     "placeholder": _placeholder,
     "parity": _parity,
     "identity": _identity,
+    "policy": _policy,
     "cli": _cli,
     "secret": _secret,
     "branch": _branch,
 }
+
+# Rules that a file which cannot be read would set off, and those that need databricks.yml.
+_NEED_ALL = ("reference", "parity", "identity", "policy", "cli")
+_NEED_ROOT = ("convention", "released")
 
 
 def check(project: Project, only: Iterable[str] = ()) -> list[Finding]:
@@ -178,12 +189,33 @@ def check(project: Project, only: Iterable[str] = ()) -> list[Finding]:
     for name in only or RULES:
         if name not in RULES:
             raise DeliveryError(f"rule: given {name!r}, expected one of {', '.join(RULES)}")
-        findings.update(_found(RULES[name], project))
-    return sorted(findings)
+        findings.update(_found(name, project))
+    return sorted(_with_line(finding, project.root) for finding in findings)
 
 
-def _found(rule: Callable[[Project], Iterator[Finding]], project: Project) -> list[Finding]:
+def _found(name: str, project: Project) -> list[Finding]:
+    """What one rule finds, and what it cannot read; it is judged as far as that makes sense."""
     try:
-        return list(rule(project))
+        rule = list(RULES[name](project)) if _is_judged(name, project) else []
     except InvalidFileError as error:
-        return [error.finding]
+        rule = list(error.findings)
+    except DeliveryError as error:  # such as a CLI that does not answer
+        rule = [Finding(ROOT_FILE, 0, name, str(error), f"See: delivery check --only {name}")]
+    return [*rule, *(project.bundle.broken if "bundle" in vars(project) else ())]
+
+
+def _is_judged(name: str, project: Project) -> bool:
+    if name not in (*_NEED_ALL, *_NEED_ROOT):
+        return True
+    broken = {finding.file for finding in project.bundle.broken}
+    return not broken if name in _NEED_ALL else ROOT_FILE not in broken
+
+
+def _with_line(finding: Finding, root: Path) -> Finding:
+    """The finding with its line: what is said of the policy begins with the key in question."""
+    if (finding.file, finding.line) != (FILE, 0):
+        return finding
+    try:
+        return replace(finding, line=line_of(root, finding.message.partition(":")[0]))
+    except InvalidFileError:
+        return finding

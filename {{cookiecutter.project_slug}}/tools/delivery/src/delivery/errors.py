@@ -33,13 +33,13 @@ class Finding:
     line: int
     rule: str
     message: str
-    mend: str = ""
+    mend: str
     severity: Literal["error", "warning"] = "error"
 
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}" if self.line else self.file
         warning = "warning: " if self.severity == "warning" else ""
-        return f"{place}: {warning}{self.message}" + (f"\n    {self.mend}" if self.mend else "")
+        return f"{place}: {warning}{self.message}\n    {self.mend}"
 
     def as_json(self) -> dict[str, str | int]:
         """The finding for machines."""
@@ -55,11 +55,11 @@ class DeliveryError(Exception):
 
 
 class InvalidFileError(DeliveryError):
-    """A file of the project cannot be read for what it should be."""
+    """Files of the project cannot be read for what they should be."""
 
-    def __init__(self, finding: Finding) -> None:
-        super().__init__(str(finding))
-        self.finding = finding
+    def __init__(self, *findings: Finding) -> None:
+        super().__init__("\n".join(map(str, findings)))
+        self.findings = findings
 
 
 _COMMAND = re.compile(r"^(\s*):(?=:)|#(?=#\[)", re.MULTILINE)

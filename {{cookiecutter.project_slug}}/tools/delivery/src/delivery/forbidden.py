@@ -34,7 +34,7 @@ def refuse_forbidden(folder: Path, target: str) -> None:
         DeliveryError: it has what a released target must not have.
     """
     bundle = load(folder)
-    found = [str(f) for f in forbidden(bundle, target)] or _outside(bundle.tree)
+    found = [str(f) for f in forbidden(bundle, target)] or outside(bundle.tree)
     if not found:
         merged = BundleCli(folder, target).merged()
         found = [f"{'.'.join(path)}, as the CLI reads it" for path in _found(merged)]
@@ -57,7 +57,7 @@ def _below(tree: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
-def _outside(tree: Section) -> list[str]:
+def outside(tree: Section) -> list[str]:
     """Includes that reach out of the release."""
     patterns = [str(pattern) for pattern in tree.items_of("include")]
     paths = {pattern: PurePosixPath(pattern) for pattern in patterns}

@@ -31,7 +31,7 @@ Day = Annotated[date, BeforeValidator(lambda v: date.fromisoformat(v) if isinsta
 def _expression(text: str) -> str:
     try:
         re.compile(text.replace("{domain}", "domain"))
-    except re.error as error:
+    except (re.error, OverflowError, RecursionError) as error:
         raise ValueError(f"given {text}, expected a regular expression: {error}") from None
     return text
 
@@ -54,10 +54,10 @@ class Branches(_Strict):
 
     integration: str
     """Where changes come together."""
-    targets: dict[str, str]
+    targets: Annotated[dict[str, str], Field(min_length=1)]
     """The branch that each released target is delivered from, in the order of promotion."""
     prefixes: list[str]
-    """What the name of every other branch starts with."""
+    """What the name of every other branch starts with; empty where any name will do."""
 
     @property
     def protected(self) -> tuple[str, ...]:
@@ -251,17 +251,14 @@ def load_policy(root: Path) -> Policy:
     """Read `delivery.yml`.
 
     Raises:
-        InvalidFileError: the file does not follow the form; the message names line and field.
+        InvalidFileError: the file does not follow the form; line and field of each slip are told.
     """
     document = read_yaml(root, FILE)
     try:
         return Policy.model_validate(document)
     except ValidationError as error:
-        first = error.errors()[0]
-        path = [str(step) for step in first["loc"]]
-        mark = _mark(document, first["loc"])
-        message = f"{'.'.join(path)}: {_told(first['type'], path, first['msg'])}"
-        raise InvalidFileError(Finding(FILE, mark.line, RULE, message)) from None
+        found = [_finding(document, e["loc"], e["type"], e["msg"]) for e in error.errors()]
+        raise InvalidFileError(*found) from None
 
 
 def schema() -> dict[str, Any]:
@@ -269,12 +266,23 @@ def schema() -> dict[str, Any]:
     return Policy.model_json_schema()
 
 
-def _told(kind: str, path: list[str], message: str) -> str:
-    if kind != "extra_forbidden":
-        return message
-    fields = _fields(path[:-1])
-    near = difflib.get_close_matches(path[-1], fields, 1) or [f"one of {', '.join(fields)}"]
-    return f"unknown key, expected {near[0]}"
+def _finding(document: Section, place: tuple[int | str, ...], kind: str, said: str) -> Finding:
+    """One slip, as the model says it."""
+    path, line = [str(step) for step in place], _mark(document, place).line
+    message, mend = said, "tools/delivery/delivery.schema.json says what may stand here."
+    if kind == "missing":
+        mend = f"Add {path[-1]}, as tools/delivery/delivery.schema.json describes it."
+    if kind == "extra_forbidden":
+        fields = _fields(path[:-1])
+        near = next(iter(difflib.get_close_matches(path[-1], fields, 1)), "")
+        message = f"unknown key, expected {near or 'one of ' + ', '.join(fields)}"
+        mend = f"Rename it to {near}." if near else "Remove it."
+    return Finding(FILE, line, RULE, ": ".join(filter(None, [".".join(path), message])), mend)
+
+
+def line_of(root: Path, path: str) -> int:
+    """The line of `delivery.yml` in which the deepest part of a dotted path stands."""
+    return _mark(read_yaml(root, FILE), tuple(path.split("."))).line
 
 
 def _fields(path: list[str]) -> list[str]:

@@ -82,7 +82,8 @@ def plan_run(root: Path, job: str, target: str) -> list[Step]:
     resolved = resolve(load(root), target)
     code = Code(root)
     declared = _job(resolved.tree, job)
-    problems = [*resolved.findings, *check_job(declared, code), *_refused(declared)]
+    home = resolved.tree.section("resources").section("jobs").marks[job]
+    problems = [*resolved.findings, *check_job(declared, home, code), *_refused(declared)]
     if problems:
         raise DeliveryError("\n".join(map(str, sorted(set(problems)))))
     tasks = {name_of(task): task for task, _ in declared.items_of("tasks").sections()}

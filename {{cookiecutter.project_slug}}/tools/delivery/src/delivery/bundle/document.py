@@ -7,7 +7,7 @@ what is merged with `<<` must be an alias or a list.
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, NoReturn
 
 import yaml
 
@@ -96,11 +96,19 @@ def read_yaml(root: Path, file: str) -> Section:
     except yaml.MarkedYAMLError as error:
         raise _invalid(file, error) from None
     except (yaml.YAMLError, RecursionError) as error:
-        raise InvalidFileError(Finding(file, 0, RULE, f"not valid YAML: {error}")) from None
+        mend = "Remove what is no text, and what holds itself by an alias."
+        raise InvalidFileError(Finding(file, 0, RULE, f"not valid YAML: {error}", mend)) from None
     if not isinstance(document, Section):
-        given = type(document).__name__
-        raise InvalidFileError(Finding(file, 1, RULE, f"given a {given}, expected keys and values"))
+        message = f"given {kind_of(document)}, expected keys and values"
+        raise InvalidFileError(Finding(file, 1, RULE, message, "Begin with a key: resources:"))
     return document
+
+
+def kind_of(value: Any) -> str:
+    """What a value is, in the words of YAML."""
+    names = {dict: "a mapping", list: "a list", str: "a text", bool: "a truth value"}
+    numbers = {int: "a number", float: "a number", type(None): "nothing"}
+    return next(name for kind, name in {**names, **numbers}.items() if isinstance(value, kind))
 
 
 class _Document:
@@ -120,7 +128,10 @@ class _Document:
             return self._section(node)
         if isinstance(node, yaml.SequenceNode):
             return self._items(node)
-        return self._loader.construct_object(node)
+        try:
+            return self._loader.construct_object(node)
+        except (ValueError, KeyError, AttributeError):  # such as `08` or `!!int x`
+            self._fail(node, f"given {node.value}, which is no number", f"Quote it: '{node.value}'")
 
     def _items(self, node: yaml.SequenceNode) -> Items:
         items = Items()
@@ -134,9 +145,12 @@ class _Document:
             if key.tag.endswith(":merge"):
                 merged = self._merged(key, value)
                 continue
+            if not isinstance(key, yaml.ScalarNode):
+                self._fail(key, "given a key that is no text", "Quote it, as in '{{secrets/s/k}}'.")
             if key.value in section:
                 first = section.marks[key.value].line
-                self._fail(key, f"key {key.value} stands twice, first in line {first}")
+                message = f"key {key.value} stands twice, first in line {first}"
+                self._fail(key, message, "Keep one of the two.")
             section.put(str(key.value), self._value(value), self._mark(key))
         for name, inherited in merged.items():
             if name not in section:
@@ -149,7 +163,8 @@ class _Document:
         sources = value.value if isinstance(value, yaml.SequenceNode) else [value]
         mappings = all(isinstance(source, yaml.MappingNode) for source in sources)
         if not mappings or (inline and not isinstance(value, yaml.SequenceNode)):
-            self._fail(key, "<< takes an alias or a list of mappings")
+            mend = "Name what is merged: <<: *defaults"
+            self._fail(key, "<< takes an alias or a list of mappings", mend)
         merged = Section()
         for source in sources:
             section: Section = self._value(source)
@@ -160,15 +175,16 @@ class _Document:
     def _mark(self, node: yaml.Node) -> Mark:
         return Mark(self._file, node.start_mark.line + 1)
 
-    def _fail(self, node: yaml.Node, message: str) -> None:
-        raise InvalidFileError(Finding(self._file, node.start_mark.line + 1, RULE, message))
+    def _fail(self, node: yaml.Node, message: str, mend: str) -> NoReturn:
+        raise InvalidFileError(Finding(self._file, node.start_mark.line + 1, RULE, message, mend))
 
 
 def _text(root: Path, file: str) -> str:
     try:
         return (root / file).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise InvalidFileError(Finding(file, 0, RULE, f"cannot be read: {error}")) from None
+        mend = "It must be there, be readable, and be a text in UTF-8."
+        raise InvalidFileError(Finding(file, 0, RULE, f"cannot be read: {error}", mend)) from None
 
 
 def _invalid(file: str, error: yaml.MarkedYAMLError) -> InvalidFileError:

@@ -1,15 +1,29 @@
 """From files to one tree for each target: includes, merging, overrides."""
 
 import glob
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from delivery.bundle.document import Items, Section, read_yaml
+from delivery.bundle.document import Items, Section, kind_of, read_yaml
 from delivery.errors import DeliveryError, Finding, InvalidFileError
 
 ROOT_FILE = "databricks.yml"
 TARGET_ONLY = {"default", "mode", "variables"}
+
+# What is read when `databricks.yml` cannot say it.
+_USUAL = ("targets/*.yml", "resources/*/*.yml")
+_MAPPINGS = (
+    "bundle",
+    "presets",
+    "resources",
+    "run_as",
+    "sync",
+    "targets",
+    "variables",
+    "workspace",
+)
 
 # Lists whose entries are the same one when this key of theirs is.
 _ENTRY_KEYS = {
@@ -28,11 +42,13 @@ class Bundle:
         root: the folder of `databricks.yml`.
         files: what was read, in order, relative to `root`.
         tree: the merged content.
+        broken: why some of it could not be read; the tree is without those files.
     """
 
     root: Path
     files: tuple[str, ...]
     tree: Section
+    broken: tuple[Finding, ...] = ()
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -69,28 +85,70 @@ def load(root: Path) -> Bundle:
     """Read `databricks.yml` and all that it includes.
 
     Raises:
-        InvalidFileError: a file is missing, is no YAML, or declares a resource a second time.
+        InvalidFileError: a file is missing, is no YAML, or declares a resource a second time; all
+            such files are told.
     """
-    tree = read_yaml(root, ROOT_FILE)
-    files = included(root, tree)
+    bundle = survey(root)
+    if bundle.broken:
+        raise InvalidFileError(*bundle.broken)
+    return bundle
+
+
+def survey(root: Path) -> Bundle:
+    """Read what can be read, and tell what cannot."""
+    tree, broken = _with_file(root, ROOT_FILE, Section())
+    patterns = [str(pattern) for pattern in tree.items_of("include")] if tree else _USUAL
+    found = {p: sorted(glob.glob(p.replace("**", "*"), root_dir=root)) for p in patterns}
+    broken += _missing(tree, found)
+    files = dict.fromkeys(Path(file).as_posix() for names in found.values() for file in names)
+    files.pop(ROOT_FILE, None)
     for file in files:
+        tree, more = _with_file(root, file, tree)
+        broken += more
+    return Bundle(root, (ROOT_FILE, *files), tree, tuple(broken))
+
+
+def _with_file(root: Path, file: str, tree: Section) -> tuple[Section, list[Finding]]:
+    """The tree with one more file in it; as it was when the file cannot be taken."""
+    try:
         document = read_yaml(root, file)
-        _refuse_second_declaration(tree, document)
-        tree = merged(tree, document)
-    return Bundle(root, (ROOT_FILE, *files), tree)
+    except InvalidFileError as error:
+        return tree, list(error.findings)
+    found = [*_misshapen(document), *_declared_twice(tree, document)]
+    return (tree, found) if found else (merged(tree, document), [])
 
 
-def included(root: Path, tree: Section) -> list[str]:
-    """The files that `include` reaches, as the CLI finds them: `**` means the same as `*`."""
-    files: list[str] = []
+def _missing(tree: Section, found: Mapping[str, list[str]]) -> Iterator[Finding]:
+    """Files that are named, without a star, and are not there."""
     patterns = tree.items_of("include")
-    for pattern, mark in zip(patterns, patterns.marks, strict=True):
-        found = sorted(glob.glob(str(pattern).replace("**", "*"), root_dir=root))
-        if not found and not glob.has_magic(str(pattern)):
+    for pattern, mark in zip(map(str, patterns), patterns.marks, strict=True):
+        if not found[pattern] and not glob.has_magic(pattern):
             message = f"include: given {pattern}, expected a file that exists"
-            raise InvalidFileError(Finding(mark.file, mark.line, "include", message))
-        files += [Path(file).as_posix() for file in found]
-    return [file for file in dict.fromkeys(files) if file != ROOT_FILE]
+            mend = "Add the file, or write a pattern, which may find nothing: release*.yml"
+            yield Finding(mark.file, mark.line, "include", message, mend)
+
+
+def _misshapen(section: Section) -> Iterator[Finding]:
+    """What must be a list, or keys and values, and is something else."""
+    if not _may_be(section.get("include"), Items):
+        yield _kind_finding(section, "include", "a list", "include: [targets/*.yml]")
+    kinds, targets = section.section("resources"), section.section("targets")
+    for parent, keys in ((section, _MAPPINGS), (kinds, kinds), (targets, targets)):
+        for key in keys:
+            if not _may_be(parent.get(key), Section):
+                yield _kind_finding(parent, key, "keys and values", f"{key}: {{name: value}}")
+    for name in targets:
+        yield from _misshapen(targets.section(name))
+
+
+def _may_be(value: Any, kind: type) -> bool:
+    """Whether a value is of a kind, or nothing, or stands for what a variable has."""
+    return value is None or isinstance(value, kind) or str(value).startswith("${")
+
+
+def _kind_finding(section: Section, key: str, expected: str, example: str) -> Finding:
+    message = f"{key}: given {kind_of(section[key])}, expected {expected}"
+    return Finding(*section.marks[key], "model", message, f"Such as {example}")
 
 
 def merged(base: Section, over: Section) -> Section:
@@ -114,7 +172,7 @@ def _merged_value(key: str, base: Any, over: Any) -> Any:
         return merged(base, over)
     if isinstance(base, Items) and isinstance(over, Items):
         return _merged_items(base, over, _ENTRY_KEYS.get(key))
-    return over
+    return base if over is None else over
 
 
 def _merged_items(base: Items, over: Items, entry_key: str | None) -> Items:
@@ -136,7 +194,7 @@ def _position(entries: Items, value: Any, entry_key: str | None) -> int | None:
     return names.index(name) if name is not None and name in names else None
 
 
-def _refuse_second_declaration(tree: Section, document: Section) -> None:
+def _declared_twice(tree: Section, document: Section) -> Iterator[Finding]:
     """The CLI knows resources by key alone, whatever their kind."""
     known = {
         key: kind_section.marks[key]
@@ -151,5 +209,5 @@ def _refuse_second_declaration(tree: Section, document: Section) -> None:
                 message = (
                     f"resource {key} is declared in {known[key].file}:{known[key].line} already"
                 )
-                raise InvalidFileError(Finding(file, line, "duplicate", message))
+                yield Finding(file, line, "duplicate", message, f"Rename one, such as {key}_2.")
             known[key] = kind_section.marks[key]

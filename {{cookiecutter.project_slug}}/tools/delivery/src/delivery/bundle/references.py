@@ -1,5 +1,6 @@
 """Resolve `${…}` offline, for one target, and tell which references point at nothing."""
 
+import difflib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -37,7 +38,11 @@ class Resolved:
 
 
 class _DanglingError(Exception):
-    """A reference points at nothing; the text says what was expected."""
+    """A reference points at nothing; the text says what was expected, `mend` what to write."""
+
+    def __init__(self, reason: str, mend: str) -> None:
+        super().__init__(reason)
+        self.mend = mend
 
 
 def resolve(bundle: Bundle, target: str, variables: Mapping[str, str] | None = None) -> Resolved:
@@ -48,6 +53,7 @@ def resolve(bundle: Bundle, target: str, variables: Mapping[str, str] | None = N
     """
     resolver = _Resolver(bundle, target, variables or {})
     tree = resolver.section(bundle.with_target(target))
+    resolver.section(resolver.variables)  # they are in no tree, and may point at nothing, too
     return Resolved(tree, tuple(sorted(set(resolver.findings))))
 
 
@@ -60,7 +66,7 @@ class _Resolver:
 
     def __post_init__(self) -> None:
         self._tree = self.bundle.with_target(self.target)
-        self._variables = self.bundle.target(self.target).section("variables")
+        self.variables = self.bundle.target(self.target).section("variables")
         self._open: list[str] = []  # references being resolved, to find circles
 
     def section(self, section: Section) -> Section:
@@ -91,79 +97,100 @@ class _Resolver:
 
     def _looked_up(self, reference: str, mark: Mark) -> Any:
         if reference in self._open:
-            circle = " → ".join([*self._open, reference])
-            return self._report(reference, f"it refers to itself: {circle}", mark)
+            return self._circle(reference, mark)
         self._open.append(reference)
         try:
-            return self._value(self._find(reference), mark)
-        except _DanglingError as reason:
-            return self._report(reference, str(reason), mark)
+            return self._value(*self._find(reference, mark))
+        except _DanglingError as error:
+            return self._report(reference, str(error), error.mend, mark)
         finally:
             self._open.pop()
 
-    def _report(self, reference: str, reason: str, mark: Mark) -> str:
+    def _circle(self, reference: str, mark: Mark) -> str:
+        """A circle is told once, whichever of its members somebody asks for first."""
+        members = self._open[self._open.index(reference) :]
+        if reference != min(members):
+            return f"<{reference}>"
+        reason = f"it refers to itself: {' → '.join([*members, reference])}"
+        return self._report(reference, reason, "Give one of them a value of its own.", mark)
+
+    def _report(self, reference: str, reason: str, mend: str, mark: Mark) -> str:
         message = f"${{{reference}}}: {reason}"
-        self.findings.append(Finding(mark.file, mark.line, RULE, message))
+        self.findings.append(Finding(mark.file, mark.line, RULE, message, mend))
         return f"<{reference}>"
 
-    def _find(self, reference: str) -> Any:
+    def _find(self, reference: str, mark: Mark) -> tuple[Any, Mark]:
+        """What a reference points at, and where that stands; `mark` where it stands nowhere."""
         if reference.startswith(_KNOWN_LATER):
-            return f"<{reference}>"
+            return f"<{reference}>", mark
         head, *steps = _STEP.findall(reference)
         if head == "var" and steps:
-            return _walk(self._variable(steps[0]), steps[1:], reference)
+            return _walk(*self._variable(steps[0], mark), steps[1:], reference)
         if head == "resources":
-            return self._of_resource(steps, reference)
+            return self._of_resource(steps, reference, mark)
         if head == "bundle" and steps == ["target"]:
-            return self.target
+            return self.target, mark
         if head == "workspace":
-            return self._of_workspace(steps, reference)
-        return _walk(self._tree, [head, *steps], reference)
+            return self._of_workspace(steps, reference, mark)
+        return _walk(self._tree, mark, [head, *steps], reference)
 
-    def _variable(self, name: str) -> Any:
+    def _variable(self, name: str, mark: Mark) -> tuple[Any, Mark]:
         declared = self._tree.section("variables")
         if name not in declared:
-            raise _DanglingError(f"given {name}, expected a variable of {_listed(declared)}")
+            reason = f"given {name}, expected a variable of {_listed(declared)}"
+            otherwise = f"Declare it in databricks.yml: variables: {{{name}: {{default: x}}}}"
+            raise _DanglingError(reason, _near(name, declared, otherwise))
         if name in self.given:
-            return self.given[name]
-        if name in self._variables:
-            return _assigned(self._variables[name], f"<var.{name}>")
-        return _assigned(declared[name], f"<var.{name}>")
+            return self.given[name], mark
+        source = self.variables if name in self.variables else declared
+        return _assigned(source[name], source.marks[name], f"<var.{name}>")
 
-    def _of_workspace(self, steps: list[str], reference: str) -> Any:
+    def _of_workspace(self, steps: list[str], reference: str, mark: Mark) -> tuple[Any, Mark]:
         workspace = self._tree.section("workspace")
         if len(steps) == 1 and steps[0] not in workspace and steps[0] in _WORKSPACE_DEFAULTS:
-            return _WORKSPACE_DEFAULTS[steps[0]]
-        return _walk(workspace, steps, reference)
+            return _WORKSPACE_DEFAULTS[steps[0]], mark
+        return _walk(workspace, mark, steps, reference)
 
-    def _of_resource(self, steps: list[str], reference: str) -> Any:
+    def _of_resource(self, steps: list[str], reference: str, mark: Mark) -> tuple[Any, Mark]:
         kind, key, *rest = [*steps, "", ""][: max(len(steps), 2)]
         resource = self._tree.section("resources").section(kind)
         if key not in resource:
-            raise _DanglingError(f"expected one of resources.{kind}: {_listed(resource)}")
+            reason = f"expected one of resources.{kind}: {_listed(resource)}"
+            raise _DanglingError(reason, _near(key, resource, "Declare it in resources/."))
         try:
-            return _walk(resource[key], rest, reference)
+            return _walk(resource[key], resource.marks[key], rest, reference)
         except _DanglingError:
-            return f"<{reference}>"  # such as its id
+            return f"<{reference}>", mark  # such as its id
 
 
-def _assigned(value: Any, unknown: str) -> Any:
-    """The value of a variable, given as such or as a definition with a default."""
+def _assigned(value: Any, mark: Mark, unknown: str) -> tuple[Any, Mark]:
+    """The value of a variable, given as such or as a definition with a default, and its place."""
     if not (isinstance(value, Section) and value.keys() <= _DEFINITION_KEYS):
-        return value
-    return value.get("value", value.get("default", unknown))
+        return value, mark
+    key = next((key for key in ("value", "default") if key in value), "")
+    return value.get(key, unknown), value.marks.get(key, mark)
 
 
-def _walk(value: Any, steps: list[str], reference: str) -> Any:
+def _walk(value: Any, mark: Mark, steps: list[str], reference: str) -> tuple[Any, Mark]:
     for step in steps:
         if isinstance(value, Section) and step in value:
-            value = value[step]
+            value, mark = value[step], value.marks[step]
         elif isinstance(value, Items) and step.isdecimal() and int(step) < len(value):
-            value = value[int(step)]
+            value, mark = value[int(step)], value.marks[int(step)]
         else:
-            keys = _listed(value) if isinstance(value, Section) else "no keys"
-            raise _DanglingError(f"{step} of {reference} is not there, expected {keys}")
-    return value
+            known = value if isinstance(value, Section) else Section()
+            keys = _listed(known) if isinstance(value, Section) else "no keys"
+            reason = f"{step} of {reference} is not there, expected {keys}"
+            raise _DanglingError(
+                reason, _near(step, known, "Name what is there, such as its name.")
+            )
+    return value, mark
+
+
+def _near(given: str, known: Section, otherwise: str) -> str:
+    """What to write instead: the likeliest slip of the keyboard."""
+    close = difflib.get_close_matches(given, known, 1, cutoff=0.75)
+    return f"Write {close[0]} for {given}." if close else otherwise
 
 
 def _listed(section: Section) -> str:

@@ -24,12 +24,11 @@ def current_branch(root: Path) -> str | None:
 def check_name(branch: str | None, branches: Branches) -> Iterator[Finding]:
     """Whether the branch is protected, or says what it is for."""
     prefixes = "|".join(map(re.escape, branches.prefixes))
-    if branch is None or branch in branches.protected:
+    if branch is None or branch in branches.protected or not branches.prefixes:
         return
     if not re.fullmatch(rf"({prefixes})/[\w][\w./-]*", branch, re.ASCII):
         expected = f"one of {', '.join(branches.prefixes)}, a slash and a few words"
-        example = f"{branches.prefixes[0]}/late-arrivals" if branches.prefixes else ""
-        mend = f"git branch -m {example}"
+        mend = f"git branch -m {branches.prefixes[0]}/late-arrivals"
         yield Finding(FILE, 0, RULE, f"branch: given {branch}, expected {expected}", mend)
 
 
@@ -37,7 +36,7 @@ def check_commit(root: Path, branch: str | None, branches: Branches) -> Iterator
     """Whether a commit may be made here: not on a protected branch of a shared repository."""
     if branch in branches.protected and _git(root, "remote"):
         message = f"branch: {branch} is protected, expected a commit on a branch of its own"
-        mend = f"git switch -c {branches.prefixes[0]}/what-it-does"
+        mend = f"git switch -c {'/'.join([*branches.prefixes[:1], 'what-it-does'])}"
         yield Finding(FILE, 0, RULE, message, mend)
 
 

@@ -32,16 +32,18 @@ def check_names(tree: Section, policy: Policy) -> Iterator[Finding]:
         pattern = policy.naming.keys.replace("{domain}", re.escape(domain))
         if not domain:
             message = f"{kind}.{key}: given {file}, expected a file in resources/DOMAIN/"
-            yield Finding(file, line, "naming", message)
+            mend = "Move it to a file such as resources/sales/jobs.yml."
+            yield Finding(file, line, "naming", message, mend)
         elif not re.fullmatch(pattern, key):
             example = f"such as {domain}_{key.removeprefix(f'{domain}_')}"
             message = f"{kind}.{key}: given {key}, expected {pattern} ({example})"
-            yield Finding(file, line, "naming", message)
+            mend = f"Rename it; once delivered: delivery adopt TARGET NEW --from {kind}.{key}"
+            yield Finding(file, line, "naming", message, mend)
         name = resource.get("name")
         if kind == "jobs" and name is not None and name != key:
             place = resource.marks["name"]
             message = f"jobs.{key}: given the name {name}, expected {key}, as it is keyed"
-            yield Finding(place.file, place.line, "naming", message)
+            yield Finding(place.file, place.line, "naming", message, f"Write name: {key}")
 
 
 def check_tags(tree: Section, policy: Policy) -> Iterator[Finding]:
@@ -72,7 +74,7 @@ def check_verification(tree: Section, policy: Policy) -> Iterator[Finding]:
         if job not in jobs:
             known = ", ".join(jobs) or "none"
             message = f"verify.jobs.{domain}: given {job}, expected one of {known}"
-            yield Finding(FILE, 0, "verify", message)
+            yield Finding(FILE, 0, "verify", message, "Name a job that is there, or remove it.")
     for domain in sorted({_domain(mark.file) for mark in jobs.values()}):
         if domain and domain not in policy.verify.jobs:
             message = f"verify.jobs: given nothing for {domain}, expected one of its jobs"

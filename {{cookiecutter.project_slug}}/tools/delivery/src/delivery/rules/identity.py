@@ -22,6 +22,9 @@ def check_identity(root: Path, bundle: Bundle, policy: Policy) -> Iterator[Findi
     if not bundle.tree.section("bundle").get("uuid"):
         mend = "Make one: python -c 'import uuid; print(uuid.uuid4())'"
         yield Finding("targets/identity.yml", 0, RULE, "bundle.uuid: given none", mend)
+    if not bundle.tree.section("bundle").get("name"):
+        message = "bundle.name: given none"
+        yield Finding("databricks.yml", 0, RULE, message, "bundle: {name: lakehouse}")
     home, origin = _place(policy.project.url), _place(_origin(root))
     if home and origin and home != origin:
         message = f"project.url: given {'/'.join(home)}, but this repository is {'/'.join(origin)}"
@@ -30,6 +33,15 @@ def check_identity(root: Path, bundle: Bundle, policy: Policy) -> Iterator[Findi
             "deploy_root or bundle name, and its own project.url."
         )
         yield Finding(FILE, 0, RULE, message, mend)
+
+
+def check_home(root: Path, policy: Policy) -> Iterator[Finding]:
+    """Whether the policy says where the repository is at home: the rule above needs it."""
+    if not policy.project.url:
+        place = _place(_origin(root)) or ("example.com", "team/lakehouse")
+        mend = f'For links, and to tell a fork: url: "https://{"/".join(place)}"'
+        message = "project.url: not set yet"
+        yield Finding(FILE, 0, "placeholder", message, mend, "warning")
 
 
 def _origin(root: Path) -> str:

@@ -8,7 +8,7 @@ from dataclasses import fields
 from functools import cache
 from typing import Any
 
-from delivery.bundle import Items, Mark, Section
+from delivery.bundle import Mark, Section
 from delivery.errors import Finding
 
 RULE = "model"
@@ -48,19 +48,36 @@ def check_model(tree: Section) -> Iterator[Finding]:
 
 def _check(kind: str, key: str, value: Any, resource: Any, mark: Mark) -> Iterator[Finding]:
     """One finding after the other: the model tells the first only, so each is taken away."""
+    whole = True
     for _ in range(_MOST):
         error = _error(kind, value)
         if error is None:
             return
-        unknown = _UNKNOWN.search(error)
-        own = error.startswith(f"{_CLASSES[kind]}.")  # about the resource as a whole
-        culprit = None if unknown or own else _culprit(kind, value, resource, error)
-        place = _find(resource, unknown[1]) if unknown else culprit
-        file, line = place or mark
-        yield Finding(file, line, RULE, f"{key}: {_told(kind, error)}")
-        if not unknown:
+        unknown, field = _UNKNOWN.search(error), _culprit(kind, value, error)
+        if unknown:
+            yield _finding(kind, key, error, _find(resource, unknown[1]) or mark)
+            _remove(value, unknown[1])
+        elif field:
+            wrong = _of_field(kind, value, resource, field) or [(error, resource.marks[field])]
+            yield from (_finding(kind, key, *found) for found in wrong)
+            value, whole = {k: v for k, v in value.items() if k != field}, False
+        else:
+            if whole:  # else it may be what was taken away that is missing
+                yield _finding(kind, key, error, mark)
             return
-        _remove(value, unknown[1])
+
+
+def _of_field(
+    kind: str, value: dict[str, Any], resource: Section, field: str
+) -> list[tuple[str, Mark]]:
+    """What is wrong with single entries of a field, where it is a list."""
+    marks = resource.items_of(field).marks
+    alone = [_error(kind, {**value, field: [entry]}) for entry in value[field]] if marks else []
+    return [(error, mark) for error, mark in zip(alone, marks, strict=True) if error]
+
+
+def _finding(kind: str, key: str, error: str, mark: Mark) -> Finding:
+    return Finding(mark.file, mark.line, RULE, f"{key}: {_told(kind, error)}", _mend(kind, error))
 
 
 @cache
@@ -81,9 +98,23 @@ def _error(kind: str, value: Any) -> str | None:
 def _told(kind: str, error: str) -> str:
     unknown, missing = _UNKNOWN.search(error), _MISSING.search(error)
     if unknown:
-        near = difflib.get_close_matches(unknown[1], _names(kind, unknown[2]), 1)
-        return f"unknown field {unknown[1]}" + (f", expected {near[0]}" if near else "")
+        near = _near(kind, unknown[1], unknown[2])
+        return f"unknown field {unknown[1]}" + (f", expected {near}" if near else "")
     return f"missing {missing[1]}" if missing else error
+
+
+def _mend(kind: str, error: str) -> str:
+    unknown, missing = _UNKNOWN.search(error), _MISSING.search(error)
+    near = _near(kind, unknown[1], unknown[2]) if unknown else ""
+    if near:
+        return f"Rename it to {near}."
+    known = "`databricks bundle schema` lists what there is."
+    return f"Add {missing[1]}." if missing else f"Remove it, or write another; {known}"
+
+
+def _near(kind: str, field: str, name: str) -> str:
+    """The likeliest field of one of the model's classes; empty when none is alike."""
+    return next(iter(difflib.get_close_matches(field, _names(kind, name), 1)), "")
 
 
 def _names(kind: str, name: str) -> list[str]:
@@ -123,22 +154,9 @@ def _remove(value: Any, key: str) -> None:
         _remove(entry, key)
 
 
-def _culprit(kind: str, value: Any, resource: Any, error: str) -> Mark | None:
-    """The field without which there would be no such error."""
-    if not isinstance(resource, Section):
+def _culprit(kind: str, value: Any, error: str) -> str | None:
+    """The field without which there would be no such error; None when it is about the whole."""
+    if not isinstance(value, dict) or error.startswith(f"{_CLASSES[kind]}."):
         return None
-    for key, entry in resource.items():
-        without = {name: v for name, v in value.items() if name != key}
-        if _error(kind, without) != error:
-            inner = _entry(kind, value, key, entry, error) if isinstance(entry, Items) else None
-            return inner or resource.marks[key]
-    return None
-
-
-def _entry(kind: str, value: Any, key: str, entries: Items, error: str) -> Mark | None:
-    """The entry of a list without which there would be no such error."""
-    for index, mark in enumerate(entries.marks):
-        fewer = [v for i, v in enumerate(value[key]) if i != index]
-        if _error(kind, {**value, key: fewer}) != error:
-            return mark
-    return None
+    without = ((key, {k: v for k, v in value.items() if k != key}) for key in value)
+    return next((key for key, fewer in without if _error(kind, fewer) != error), None)

@@ -1,5 +1,6 @@
 """Files that resources name: they exist, and they travel with the release."""
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -11,6 +12,7 @@ RULE = "path"
 
 _KEYS = ("notebook_path", "python_file", "main_python_file", "path", "whl", "file", "job_file")
 _FILES = "${workspace.file_path}/"
+_SUFFIXES = ("", ".py", ".sql", ".ipynb")  # a notebook is named without
 _BUILT = ("requirements.txt", "dist/${var.wheel}", "release.yml")
 
 
@@ -25,8 +27,10 @@ def check_paths(root: Path, tree: Section, include: Sequence[str]) -> Iterator[F
         named = _named(key, text, mark)
         if named is None or named in _BUILT:
             continue
-        if not (root / named).exists() and not _as_notebook(root, named):
-            yield Finding(mark.file, mark.line, RULE, f"{key}: given {text}, expected a file")
+        if not any(os.path.exists(root / f"{named}{suffix}") for suffix in _SUFFIXES):
+            message = f"{key}: given {text}, expected a file"
+            mend = f"Add {named}, or name a file that is there, such as ../../src/NAME.py."
+            yield Finding(mark.file, mark.line, RULE, message, mend)
         elif not any(_reaches(pattern, named) for pattern in include):
             message = f"{key}: given {text}, expected a file that the release includes"
             mend = f"Add {named} to release.include in delivery.yml."
@@ -45,10 +49,6 @@ def _named(key: str, text: str, mark: Mark) -> str | None:
         inside = step == ".." and parts and parts[-1] != ".."
         parts = parts[:-1] if inside else [*parts, step]
     return "/".join(parts)
-
-
-def _as_notebook(root: Path, named: str) -> bool:
-    return any((root / f"{named}{suffix}").exists() for suffix in (".py", ".sql", ".ipynb"))
 
 
 def _reaches(pattern: str, named: str) -> bool:

@@ -34,9 +34,9 @@ def check_released(bundle: Bundle, name: str, tree: Section, scheduled: bool) ->
     """
     target = bundle.target(name)
     home = target.marks.get("mode") or bundle.tree.section("targets").marks[name]
-    for good, message in _target_rules(bundle, name, tree, scheduled):
+    for good, message, mend in _target_rules(bundle, name, tree, scheduled):
         if not good:
-            yield Finding(home.file, home.line, RULE, f"{name}: {message}")
+            yield Finding(home.file, home.line, RULE, f"{name}: {message}", mend)
     yield from _persons(tree, home, name)
     yield from _starts(tree)
     yield from _rights(tree)
@@ -57,33 +57,37 @@ def check_placeholders(bundle: Bundle, name: str) -> Iterator[Finding]:
 
 def _target_rules(
     bundle: Bundle, name: str, tree: Section, scheduled: bool
-) -> Iterator[tuple[bool, str]]:
+) -> Iterator[tuple[bool, str, str]]:
+    """Whether each rule holds, what is told where it does not, and how to mend it."""
     target, variables = bundle.target(name), bundle.target(name).section("variables")
     ids = [str(variables.get(v)) for v in ("deployer", "runner", "planner")]
     workspace, pause = (
         target.section("workspace"),
         tree.section("presets").get("trigger_pause_status"),
     )
-    yield target.get("mode") == "production", "mode: expected production"
-    yield bool(tree.section("run_as")), "run_as: expected the runner, as service_principal_name"
-    yield len({*ids}) == 3, "deployer, runner and planner: expected three identities"
+    yield target.get("mode") == "production", "mode: expected production", "mode: production"
+    runner = "run_as: {service_principal_name: ${var.runner}}"
+    message = "run_as: expected the runner, as service_principal_name"
+    yield bool(tree.section("run_as")), message, runner
+    message = "deployer, runner and planner: expected three identities"
+    yield len({*ids}) == 3, message, "Set three application ids in variables of the target."
     by = tree.section("run_as").get("service_principal_name")
-    yield (
-        not by or by != variables.get("deployer"),
-        "run_as: given the deployer, expected the runner",
-    )
+    message = "run_as: given the deployer, expected the runner"
+    yield not by or by != variables.get("deployer"), message, runner
     path = str(workspace.get("file_path", ""))
-    yield "${var.release}" in path, "workspace.file_path: expected a folder for each release"
+    message = "workspace.file_path: expected a folder for each release"
+    mend = "file_path: ${workspace.root_path}/releases/${var.release}/files"
+    yield "${var.release}" in path, message, mend
     assigned = "release" in variables or "default" in bundle.tree.section("variables").section(
         "release"
     )
-    yield not assigned, "variables.release: expected none, an archive brings its own"
-    yield (
-        not tree.get("permissions"),
-        ("permissions: expected none, the CLI would put them in place of the folder's own"),
-    )
+    message = "variables.release: expected none, an archive brings its own"
+    yield not assigned, message, "Remove its value and its default."
+    message = "permissions: expected none, the CLI would put them in place of the folder's own"
+    yield not tree.get("permissions"), message, "Give permissions to single jobs and pipelines."
     expected = "UNPAUSED" if scheduled else "PAUSED"
-    yield pause == expected, f"presets.trigger_pause_status: given {pause}, expected {expected}"
+    message = f"presets.trigger_pause_status: given {pause}, expected {expected}"
+    yield pause == expected, message, f"presets: {{trigger_pause_status: {expected}}}"
 
 
 def _persons(value: Any, mark: Mark, name: str) -> Iterator[Finding]:
@@ -93,7 +97,8 @@ def _persons(value: Any, mark: Mark, name: str) -> Iterator[Finding]:
             if key == "user_name" or (key == "principal" and "@" in str(entry)):
                 place = value.marks[key]
                 message = f"{name}: {key}: given {entry}, expected a group or a service principal"
-                yield Finding(place.file, place.line, RULE, message)
+                mend = "Name a group, or a service principal by its application id."
+                yield Finding(place.file, place.line, RULE, message, mend)
             yield from _persons(entry, value.marks[key], name)
     elif isinstance(value, list):
         for entry in value:
@@ -105,12 +110,13 @@ def _starts(tree: Section) -> Iterator[Finding]:
     for kind, key, resource, (file, line) in resources(tree):
         ways = [way for way in _STARTS if way in resource] if kind == "jobs" else []
         if len(ways) > 1:
-            yield Finding(file, line, RULE, f"jobs.{key}: given {' and '.join(ways)}, expected one")
+            message = f"jobs.{key}: given {' and '.join(ways)}, expected one"
+            yield Finding(file, line, RULE, message, f"Keep {ways[0]}, remove the rest.")
         for way in ways:
             if "pause_status" in resource.section(way):
                 place = resource.section(way).marks["pause_status"]
                 message = f"jobs.{key}: {way}.pause_status: the target decides: presets in targets/"
-                yield Finding(place.file, place.line, RULE, message)
+                yield Finding(place.file, place.line, RULE, message, "Remove it here.")
 
 
 def _rights(tree: Section) -> Iterator[Finding]:
@@ -118,8 +124,9 @@ def _rights(tree: Section) -> Iterator[Finding]:
     for kind, key, resource, (file, line) in resources(tree):
         for entry, _ in resource.items_of("permissions").sections():
             if entry.get("level") == "CAN_MANAGE" and entry.get("group_name") in _EVERYONE:
-                yield Finding(file, line, RULE, f"{kind}.{key}: everyone may manage it")
+                message = f"{kind}.{key}: everyone may manage it"
+                yield Finding(file, line, RULE, message, "Give CAN_VIEW, or name a smaller group.")
         for entry, _ in resource.items_of("grants").sections():
             if {"ALL_PRIVILEGES", "ALL PRIVILEGES"} & {*map(str, entry.items_of("privileges"))}:
                 message = f"{kind}.{key}: {entry.get('principal')} gets all privileges"
-                yield Finding(file, line, RULE, message)
+                yield Finding(file, line, RULE, message, "Name what it needs: [SELECT, MODIFY]")
