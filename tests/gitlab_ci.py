@@ -424,8 +424,11 @@ def host(lake: Lake, forge: Forge) -> GitLab:
     git(folder, "clone", "--quiet", "--bare", str(project), str(origin))
     git(project, "remote", "add", "origin", str(origin))
     workspace.add_identity(service_principal("previewer"))
-    workspace.id_tokens = {f"id-token-of-{name}" for name in ENVIRONMENTS}
     principals = {**identities(), "previewer": service_principal("previewer").principal}
+    workspace.id_tokens = {
+        principals[who]: {f"id-token-of-{name}" for name, one in ENVIRONMENTS.items() if one == who}
+        for who in ENVIRONMENTS.values()
+    }
     by_environment = {
         "DATABRICKS_HOST": dict.fromkeys(ENVIRONMENTS, workspace.url),
         "DATABRICKS_CLIENT_ID": {name: principals[who] for name, who in ENVIRONMENTS.items()},

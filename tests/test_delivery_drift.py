@@ -197,8 +197,8 @@ def _adopt(lake: Lake, found: list[dict[str, Any]]) -> None:
             gone.setdefault(place[2], []).append(int(place[3]) - 1)
     for file, lines in gone.items():
         lake.write(file, _without(lake.text(file).splitlines(), lines))
-    for file in lake.path.glob("resources/*/*.yml"):
-        document = yaml.safe_load(file.read_text(encoding="utf-8"))
+    for declared in lake.path.glob("resources/*/*.yml"):
+        document = yaml.safe_load(declared.read_text(encoding="utf-8"))
         for one in filter(None, (one["adopt"] for one in found)):
             proposal = yaml.safe_load(one)
             ((kind, ((name, _),)),) = (
@@ -206,7 +206,7 @@ def _adopt(lake: Lake, found: list[dict[str, Any]]) -> None:
             )
             if name in document["resources"].get(kind, {}):
                 document = _merged(document, proposal)
-        file.write_text(json.dumps(document, indent=1), encoding="utf-8")
+        declared.write_text(json.dumps(document, indent=1), encoding="utf-8")
 
 
 def _without(lines: list[str], gone: list[int]) -> str:

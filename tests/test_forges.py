@@ -74,7 +74,7 @@ def test_gitlab_without_a_token_is_not_taken_at_its_word(
     with pytest.raises(DeliveryError, match="without DELIVERY_FORGE_TOKEN") as refused:
         check_approval(POLICY, "prod", plan(), "", "somebody")
     assert refused.value.code is Exit.REFUSED
-    assert approvers("prod") == ""
+    assert approvers(POLICY, "prod") == ""
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -91,13 +91,19 @@ def test_a_forge_that_does_not_answer_approves_nothing(
 def test_who_approved_is_asked_of_the_forge(kind: str, fake: Forge, enter: Enter) -> None:
     enter(kind)
     fake.approvals["prod"] = ["ana", "bo"]
-    assert approvers("prod") == "ana, bo"
+    assert approvers(POLICY, "prod") == "ana, bo"
+
+
+def test_the_forge_is_not_asked_where_nobody_has_to_approve(fake: Forge, enter: Enter) -> None:
+    enter("github")
+    fake.refused = ""  # a job that may not ask
+    assert approvers(POLICY, "staging") == ""
 
 
 def test_an_approval_of_another_environment_does_not_count(fake: Forge, enter: Enter) -> None:
     enter("github")
     fake.approvals["staging"] = ["ana"]
-    assert approvers("prod") == ""
+    assert approvers(POLICY, "prod") == ""
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from baking import CHOICES, DECLARED, QUESTIONS, ROOT, TEMPLATE, expect_success, template_files
 from mutants.__main__ import is_caught
-from mutants.faults import FAULTS, Fault
+from mutants.everything import FAULTS
+from mutants.faults import Fault
 
 THIS = "tests/test_repository.py"
 SELF = "test_the_licence_is_apache_2"

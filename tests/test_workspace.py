@@ -168,7 +168,7 @@ def test_a_token_must_be_known_and_alive(workspace: Workspace, deployer: Caller)
 
 
 def test_an_id_token_is_exchanged(workspace: Workspace) -> None:
-    workspace.id_tokens = {"good"}
+    workspace.id_tokens = {IDS["runner"]: {"good"}}
     workspace.token_seconds = 60
     anyone = Caller(workspace, "")
     assert anyone("GET", "/.well-known/databricks-config")[1]["oidc_endpoint"].endswith("/oidc")
@@ -184,6 +184,7 @@ def test_an_id_token_is_exchanged(workspace: Workspace) -> None:
     assert workspace.identities.peek(f"Bearer {answer['access_token']}").name == "runner"
     assert exchange(client_id=IDS["runner"], subject_token="forged")[0] == 401
     assert exchange(client_id="nobody", subject_token="good")[0] == 401
+    assert exchange(client_id=IDS["deployer"], subject_token="good")[0] == 401
 
 
 # Files
@@ -916,7 +917,7 @@ class TestRealCli:
         assert "0 to change, 0 to delete" in everything.plan("planner")
 
     def test_an_id_token_is_enough(self, everything: Cli) -> None:
-        everything.workspace.id_tokens = {"of-the-job"}
+        everything.workspace.id_tokens = {IDS["deployer"]: {"of-the-job"}}
         result = everything.command(
             *("current-user", "me", "--output", "json"),
             DATABRICKS_AUTH_TYPE="env-oidc",

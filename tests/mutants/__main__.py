@@ -17,7 +17,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from baking import commit, export, git, run
 
-from mutants.faults import FAULTS, Fault
+from mutants.everything import FAULTS
+from mutants.faults import Fault
 
 WORKERS = 2  # tests are bound by the processor
 

@@ -1,7 +1,5 @@
 """Deliberate faults in `delivery check`, in secrets of plans and in links of releases."""
 
-# ruff: noqa: E501 - a table
-
 from __future__ import annotations
 
 from mutants.faults import Fault, _tool

@@ -234,7 +234,7 @@ DELIVERY_FAULTS = [
               f"{REFUSALS}test_a_commit_of_the_future_becomes_no_release"),
     _delivery("clocks tell the order", "prepare.py", "            if one != other and self._git", "            if False and self._git",
               f"{REFUSALS}test_order_is_told_by_git_and_not_by_clocks"),
-    _delivery("broken locks count as failures", "status.py", ' and e.release != NO_RELEASE]', "]",
+    _delivery("broken locks count as failures", "status.py", ' and name.release != NO_RELEASE:', ":",
               f"{OPERATIONS}test_a_lock_of_a_run_that_is_gone_is_broken_by_name"),
     _delivery("previews are built with credentials", "preview.py", "if not k.startswith(_CREDENTIALS)}", "}",
               f"{OPERATIONS}test_a_preview_is_built_without_credentials_and_runs_nothing_else"),

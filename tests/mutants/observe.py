@@ -1,4 +1,3 @@
-# ruff: noqa: E501
 """Deliberate faults in what observes: figures, drift, what it proposes, the page."""
 
 from __future__ import annotations

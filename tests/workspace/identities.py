@@ -155,7 +155,7 @@ def _exchange(workspace: "Workspace", request: Request) -> Json:
     client = form.get("client_id") or _basic_user(request.headers.get("authorization", ""))
     identity = workspace.identities.find(client)
     subject = form.get("subject_token", "")
-    trusted = workspace.id_tokens is None or subject in workspace.id_tokens
+    trusted = workspace.id_tokens is None or subject in workspace.id_tokens.get(client, ())
     if identity is None or not subject or not trusted:
         raise ApiError(401, "invalid_client", f"No federation policy of {client!r} matches.")
     seconds = workspace.token_seconds

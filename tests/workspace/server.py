@@ -45,7 +45,7 @@ class Workspace:
         run_seconds: How long a run takes.
         latency: Seconds before each answer.
         eventual: The first reader of something new does not see it.
-        id_tokens: The tokens that are exchanged; None: any.
+        id_tokens: The tokens that are exchanged, by application id; None: any.
         level_to_read_permissions: What one needs on a job to read who may use it.
         keeps_permissions: Permissions outlive what they are of, as the CLI's authors say of jobs.
         lookups: Warehouses, policies, clusters and pools, which variables look up by name.
@@ -78,7 +78,7 @@ class Workspace:
         self.latency = 0.0
         self.eventual = False
         self.token_seconds = 3600
-        self.id_tokens: set[str] | None = None
+        self.id_tokens: dict[str, set[str]] | None = None
         self.level_to_read_permissions = "CAN_VIEW"
         self.keeps_permissions = False
         self.requests: list[Logged] = []

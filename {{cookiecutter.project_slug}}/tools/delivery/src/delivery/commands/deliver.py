@@ -191,7 +191,7 @@ def deploy_command(
         named_keys(allow_destroy or [], reason),
         read_receipt(receipt),
         reason,
-        approved_by or approvers(target),
+        approved_by or approvers(place.policy, target),
         first=first,
     )
     delivery = Delivery(
@@ -231,7 +231,7 @@ def rollback_command(
     place.store.check_marker()
     chosen = crossing(place, release)
     named = named_keys(allow_destroy or [], reason)
-    wishes = Wishes(named, reason=reason, approved_by=approvers(target), back=True)
+    wishes = Wishes(named, reason=reason, approved_by=approvers(place.policy, target), back=True)
     archive, _ = verified(place, chosen)
     broken = _broken(break_lock, reason)
     delivery = Delivery(place, archive, wishes, wait=seconds(wait), break_lock=broken, say=say)

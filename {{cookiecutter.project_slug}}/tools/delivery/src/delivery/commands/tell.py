@@ -42,7 +42,7 @@ def issue_command(
     emit(output, {"about": about, "address": address}, escape(told))
 
 
-_SILENT = f"nobody is told: there is no {FORGE_TOKEN}"
+_SILENT = f"nobody is told: this job has no token (GITHUB_TOKEN, or {FORGE_TOKEN} on GitLab)"
 
 
 def _forge(command: str) -> Forge:

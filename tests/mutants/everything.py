@@ -1,0 +1,11 @@
+"""All deliberate faults, of every part of the product."""
+
+from __future__ import annotations
+
+from mutants.check import CHECK_FAULTS
+from mutants.faults import FAULTS as OTHER_FAULTS
+from mutants.github import GITHUB_FAULTS
+from mutants.gitlab import GITLAB_FAULTS
+from mutants.observe import OBSERVE_FAULTS
+
+FAULTS = [*OTHER_FAULTS, *CHECK_FAULTS, *OBSERVE_FAULTS, *GITHUB_FAULTS, *GITLAB_FAULTS]

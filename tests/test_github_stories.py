@@ -1,0 +1,231 @@
+"""The workflows of GitHub, carried out by act: from a pull request to prod, and back.
+
+act emulates neither approvals nor branch rules: who is asked is the emulated forge's word, and that
+no request reaches prod is proven in `test_pipelines.py`.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from acting import ACT, GitHub, Ran
+from baking import commit, git
+from conftest import Bake, Source
+from delivering import Lake, furnish, lock_file, prepare
+from forges import Forge
+from workspace import Workspace
+
+pytestmark = pytest.mark.skipif(ACT is None, reason="WORKFLOWS NOT RUN: act is not on the PATH")
+DONE = ["started", "deployed", "verified"]
+HOSTILE = "it's $(touch spied) \"; ::add-mask::x ##[add-mask]x --break-lock"
+
+
+@pytest.fixture
+def github(lake: Lake, tmp_path: Path) -> Iterator[GitHub]:
+    """A repository on GitHub in which delivery is switched on."""
+    with Forge(reviewers={"prod": ["bo"]}, approvals={"prod": ["bo"]}) as forge:
+        yield GitHub(lake, forge, tmp_path / "github")
+    assert forge.unknown == []
+
+
+@pytest.fixture
+def started(github: GitHub, holdings: dict[str, object], delivered: Lake) -> GitHub:
+    """The same, after the first delivery to staging."""
+    return github
+
+
+def ended(ran: Ran, **jobs: str) -> None:
+    """How each job must have ended; act's log is told where it did not."""
+    assert {name: ran.jobs.get(name, "skipped") for name in jobs} == jobs, ran.problems[-9000:]
+
+
+def merge(lake: Lake, branch: str, into: str = "main") -> None:
+    """Merge a branch, as the forge does it."""
+    git(lake.path, "checkout", "--quiet", into)
+    git(
+        lake.path, "merge", "--quiet", "--no-ff", "--no-verify", f"--message=merge {branch}", branch
+    )
+
+
+def change(lake: Lake, text: str, branch: str = "feature/x") -> None:
+    """A change of code, on a branch of its own."""
+    git(lake.path, "checkout", "--quiet", "-b", branch)
+    lake.write("src/lakehouse/version_of_the_test.py", f'"""{text}."""\n')
+    commit(lake.path, f"feat: {text}")
+
+
+def told(lake: Lake, target: str) -> None:
+    """Print the events of a target."""
+    for event in reversed(lake.done("history", target, "--output", "json", who="planner").json):
+        words = (event["seq"], event["kind"], event["release"], event["actor"])
+        print(f"{target}:", *words, event["approved_by"], event["reason"])
+
+
+def test_from_a_request_to_prod_and_back(github: GitHub) -> None:
+    lake, forge = github.lake, github.forge
+    github.first = True  # act does not hand inputs on to a workflow that is called
+    ended(github.push("main"), staging="success", prod="success")
+    github.first = False
+    assert lake.ledger("staging") == lake.ledger("prod") == DONE
+
+    change(lake, "better")
+    before = lake.ledger("staging")
+    ended(github.request("plan.yml"), build="success", plan="success", comment="success")
+    ended(github.request("plan.yml"), comment="success")
+    (comment,) = forge.comments
+    assert "### Plan for staging" in comment.body
+    assert "refuse" not in comment.body
+    assert lake.ledger("staging") == before
+
+    merge(lake, "feature/x")
+    ended(github.push("main"), release="success", staging="success", prod="success", page="success")
+    assert lake.ledger("prod") == 2 * DONE
+    (status,) = lake.done("status", "prod", "--output", "json").json
+    head = git(lake.path, "rev-parse", "HEAD").strip()
+    assert (status["commit"], status["approved_by"], status["actor"]) == (head, "bo", "ana")
+    good = status["release"]
+
+    change(lake, "a mistake", "feature/y")
+    merge(lake, "feature/y")
+    outcomes = ["fail", "succeed"]
+    lake.workspace.on_run("flights_daily", lambda _: outcomes.pop(0) if outcomes else "succeed")
+    ended(github.push("main"), staging="failure", prod="skipped")
+    assert lake.ledger("staging")[-5:] == [
+        "failed",
+        "blocked",
+        "started",
+        "rolled_back",
+        "verified",
+    ]
+    again = github.push("main")
+    ended(again, staging="failure", prod="skipped")
+    assert "is blocked" in again.log
+
+    rolled = github.dispatch("rollback.yml", target="prod", release="", reason=HOSTILE)
+    ended(rolled, plan="success", rollback="success")
+    (status,) = lake.done("status", "prod", "--output", "json").json
+    assert status["release"] != good
+    assert status["blocked"] == {good: HOSTILE}
+    assert not list(github.folder.rglob("spied"))
+    told(lake, "staging")
+    told(lake, "prod")
+
+
+def test_exceptions_are_carried_out_and_written_down(started: GitHub) -> None:
+    lake, release = started.lake, "2026.11.23-g01234567"
+    given = {"target": "staging", "subject": release, "id": "", "reason": "wrong totals"}
+    ended(started.dispatch("operate.yml", command="block", **given), operate="success")
+    ended(started.dispatch("operate.yml", command="unblock", **given), operate="success")
+    assert lake.ledger("staging") == [*DONE, "blocked", "unblocked"]
+    failed = started.dispatch("operate.yml", command="block", **{**given, "subject": "--help"})
+    ended(failed, operate="failure")
+    assert "given '--help', expected such as 2026.11.23" in failed.log
+
+
+def test_drift_is_one_issue_that_comes_and_goes(started: GitHub) -> None:
+    job = started.lake.job("staging", "flights_daily")
+    before, job["timeout_seconds"] = job["timeout_seconds"], 77
+    ended(started.dispatch("drift.yml"), look="failure", tell="failure")  # prod was never delivered
+    (issue,) = started.forge.issues
+    assert issue.title == "drift on staging"
+    assert "timeout_seconds" in issue.body
+    job["timeout_seconds"] = before
+    started.dispatch("drift.yml")
+    assert [i.open for i in started.forge.issues] == [False]
+
+
+def test_a_preview_comes_with_its_label_and_goes_with_the_request(github: GitHub) -> None:
+    lake = github.lake
+    github.preview_here()
+    change(lake, "a change to look at")
+    before = lake.workspace.snapshot(files=False)
+    ended(github.request("preview.yml", "synchronize"), up="skipped")
+    up = github.request("preview.yml", "labeled", ("preview",))
+    ended(up, up="success", comment="success", down="skipped")
+    (job,) = lake.workspace.jobs.values()
+    assert job["settings"]["name"] == "[pr7] flights_daily"
+    assert "`pr7` is up" in github.forge.comments[0].body
+    ended(github.request("preview.yml", "closed", ("preview",)), down="success", up="skipped")
+    assert lake.workspace.snapshot(files=False) == before
+
+
+def test_without_the_switch_nothing_reaches_for_a_workspace(github: GitHub) -> None:
+    github.variables.clear()
+    ended(github.push("main"), release="skipped", staging="skipped")
+    assert not [call for call in github.lake.workspace.requests if call.path.startswith("/api")]
+
+
+def test_prod_without_reviewers_is_refused(started: GitHub) -> None:
+    started.forge.reviewers.clear()
+    started.first = True
+    said = started.push("main")
+    ended(said, staging="success", prod="failure")
+    assert "the environment prod of the forge asks nobody" in said.log
+    assert started.lake.ledger("prod") == []
+
+
+def test_where_the_forge_has_no_reviewers_the_digest_approves(started: GitHub) -> None:
+    lake = started.lake
+    lake.edit("delivery.yml", "prod: environment", "prod: dispatch")
+    commit(lake.path, "feat: approve by digest")
+    started.first = True
+    ended(started.push("main"), staging="success", plan="success", prod="skipped")
+    assert lake.ledger("prod") == []
+    (file,) = started.artifacts("plan-prod").glob("plan.json")
+    plan = json.loads(file.read_text(encoding="utf-8"))
+    release = plan["plan"]["release"]
+    wrong = started.dispatch("promote.yml", release=release, digest=64 * "0")
+    ended(wrong, prod="failure")
+    assert lake.ledger("prod") == []
+    right = started.dispatch("promote.yml", release=release, digest=plan["digest"])
+    ended(right, prod="success")
+    assert lake.ledger("prod") == DONE
+
+
+def test_environments_deliver_by_merges_and_prod_takes_what_staging_verified(
+    bake: Bake, programs: Path, tmp_path: Path, source: Source
+) -> None:
+    project = bake(branching="environments")
+    folder = tmp_path / "project"
+    shutil.copytree(project.path, folder / project.path.name)
+    lock = lock_file(project, tmp_path / "lock")
+    with Workspace() as workspace, Forge(reviewers={"prod": ["bo"]}) as forge:
+        port = int(workspace.url.rpartition(":")[2])
+        path = prepare(project, lock, tmp_path / "checkout", port)
+        furnish(workspace, path.name)
+        lake = Lake(path, workspace, programs, tmp_path / "home")
+        github = GitHub(lake, forge, tmp_path / "github")
+        for branch in ("staging", "prod"):
+            git(path, "branch", "--force", branch, "main")
+        github.first = True
+        ended(github.push("staging"), release="success", staging="success", prod="skipped")
+        ended(github.push("prod"), release="skipped", staging="skipped", prod="success")
+        github.first = False
+        assert lake.ledger("staging") == lake.ledger("prod") == DONE
+
+        change(lake, "better")
+        merge(lake, "feature/x")
+        merge(lake, "main", into="prod")  # past staging
+        missing = github.push("prod")
+        ended(missing, fetch="failure", prod="skipped")
+        assert "The merge to the branch staging is missing" in missing.log
+        git(path, "reset", "--quiet", "--hard", "prod~1")
+        merge(lake, "main", into="staging")
+        ended(github.push("staging"), staging="success")
+        merge(lake, "staging", into="prod")
+        ended(github.push("prod"), prod="success")
+
+        git(path, "checkout", "--quiet", "prod")
+        change(lake, "a mend", "hotfix/z")
+        merge(lake, "hotfix/z", into="staging")
+        ended(github.push("staging"), staging="success")
+        merge(lake, "hotfix/z", into="prod")
+        ended(github.push("prod"), prod="success")
+        assert lake.ledger("prod") == 3 * DONE
+        merge(lake, "hotfix/z", into="main")
+        told(lake, "staging")
+        told(lake, "prod")
