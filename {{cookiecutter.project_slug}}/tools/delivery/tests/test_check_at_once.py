@@ -59,6 +59,12 @@ def test_a_wrong_reference_is_told_where_it_is_written(project: Path, edit: Edit
     assert (finding.file, finding.line, finding.mend) == (PROD, 11, "Write owner for onwer.")
 
 
+def test_a_variable_that_nothing_uses_is_looked_at_too(project: Path, edit: Edit) -> None:
+    edit(PROD, "planner-of-prod", "${var.nope}")
+    ((place, _),) = found(project, "reference")
+    assert place == f"{PROD}:14"
+
+
 def test_a_circle_is_one_finding(project: Path, edit: Edit) -> None:
     edit(PROD, "catalog: demo_prod", "owner: ${var.catalog}\n      catalog: ${var.owner}")
     assert [message for _, message in found(project, "reference")] == [
@@ -80,6 +86,9 @@ def test_a_broken_root_hides_no_other_broken_file_and_sets_off_no_rule(
     project: Path, edit: Edit
 ) -> None:
     edit(ROOT, "bundle:", "bundle: [")
+    edit(
+        JOB, "      tags: {project: demo, domain: shop}\n", ""
+    )  # presets of the root may have them
     edit(JOB, "\n        - task_key: load\n", "\n        -\n        - task_key: load\n")
     edit(SCHEMA, "resources:", "resources: {")
     told = check(Project(project))
@@ -220,6 +229,14 @@ def test_all_wrong_types_of_a_resource_are_told(project: Path, edit: Edit) -> No
          "          environment_key: default\n")  # fmt: skip
     places = [place for place, _ in found(project, "model")]
     assert places == [f"{JOB}:8", f"{JOB}:19", f"{JOB}:29", f"{JOB}:30"]
+
+
+def test_a_required_field_of_a_wrong_type_is_not_told_as_missing(project: Path, edit: Edit) -> None:
+    alert = (
+        "display_name: x, query_text: x, warehouse_id: x,\n      evaluation: 3,\n      schedule: x"
+    )
+    edit(SCHEMA, "  schemas:", f"  alerts:\n    shop_alert: {{{alert}}}\n  schemas:")
+    assert [place for place, _ in found(project, "model")] == [f"{SCHEMA}:4", f"{SCHEMA}:5"]
 
 
 @pytest.mark.parametrize(
