@@ -65,6 +65,10 @@ $(STAMP): pyproject.toml $(PROJECT)/pyproject.toml $(PROJECT)/tools/delivery/pyp
 	@$(UV) pip install --quiet --python $(BIN)/python --group dev \
 		--group '$(PROJECT)/pyproject.toml:dev' --group '$(PROJECT)/pyproject.toml:local' \
 		-r '$(PROJECT)/pyproject.toml' -r '$(PROJECT)/tools/delivery/pyproject.toml'
-	@GOBIN="$(CURDIR)/$(BIN)" go install github.com/rhysd/actionlint/cmd/actionlint@v1.7.12 \
-		>/dev/null 2>&1 || echo "setup: no actionlint without Go; its tests will be skipped"
+	@for tool in github.com/rhysd/actionlint/cmd/actionlint@v1.7.12 github.com/nektos/act@v0.2.89; do \
+		GOBIN="$(CURDIR)/$(BIN)" go install $$tool >/dev/null 2>&1 || \
+		echo "setup: no $$tool without Go; its tests will be skipped"; done
+	@npm install --silent --no-audit --no-fund --prefix .venv/npm gitlab-ci-local@4.73.0 >/dev/null 2>&1 && \
+		ln -sf ../npm/node_modules/.bin/gitlab-ci-local $(BIN)/gitlab-ci-local || \
+		echo "setup: no gitlab-ci-local without npm; its tests will be skipped"
 	@touch $@
