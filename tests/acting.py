@@ -71,6 +71,8 @@ class GitHub:
         lake: the checkout, and the workspace that it is delivered to.
         folder: where artifacts, stubs and copies of workflows are kept.
         variables: those of the repository; those of environments are made from the workspace.
+        first: nothing was ever delivered.
+        page: also make the status page, at the end of a run.
     """
 
     lake: Lake
@@ -78,6 +80,7 @@ class GitHub:
     folder: Path
     variables: dict[str, str] = field(default_factory=lambda: {"DELIVERY": "on"})
     first: bool = False
+    page: bool = False
     runs: int = 0
 
     def __post_init__(self) -> None:
@@ -141,7 +144,7 @@ class GitHub:
         shutil.copytree(self.lake.path, checkout, symlinks=True)
         git(checkout, "remote", "add", "origin", f"https://github.com/{NAME}.git")
         for file in (checkout / ".github/workflows").glob("*.yml"):
-            _emulate(file, self.forge)
+            _emulate(file, self.forge, self.page)
             git(checkout, "update-index", "--assume-unchanged", str(file))
         (place / "event.json").write_text(
             json.dumps({"repository": {"full_name": NAME}, **told}), encoding="utf-8"
@@ -228,10 +231,12 @@ esac
     return folder
 
 
-def _emulate(file: Path, forge: Forge) -> None:
+def _emulate(file: Path, forge: Forge, page: bool) -> None:
     """Give each job what GitHub would give it, for its environment and its rights."""
     document = yaml.safe_load(file.read_text(encoding="utf-8"))
     document["on"] = document.pop(True)
+    if not page:
+        document["jobs"].pop("status", None)
     for job in document["jobs"].values():
         place = job.pop("environment", "")
         name = place["name"] if isinstance(place, dict) else place

@@ -82,7 +82,12 @@ def test_from_a_request_to_prod_and_back(github: GitHub) -> None:
     assert lake.ledger("staging") == before
 
     merge(lake, "feature/x")
+    github.page = True
     ended(github.push("main"), release="success", staging="success", prod="success", page="success")
+    github.page = False
+    page = (github.artifacts("status-page") / "index.html").read_text(encoding="utf-8")
+    assert "<h2>staging</h2>" in page
+    assert "<h2>prod</h2>" in page
     assert lake.ledger("prod") == 2 * DONE
     (status,) = lake.done("status", "prod", "--output", "json").json
     head = git(lake.path, "rev-parse", "HEAD").strip()

@@ -1,5 +1,6 @@
 """A small project for the delivery tool to work on."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -8,8 +9,10 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-settings.register_profile("steady", deadline=None)  # a busy machine is no fault
-settings.load_profile("steady")
+# The same cases in every run, and a busy machine is no fault; HYPOTHESIS=seek looks for new ones.
+settings.register_profile("steady", deadline=None, derandomize=True, database=None)
+settings.register_profile("seek", deadline=None, max_examples=2000, database=None)
+settings.load_profile(os.environ.get("HYPOTHESIS", "steady"))
 
 FILES = {
     "databricks.yml": """\

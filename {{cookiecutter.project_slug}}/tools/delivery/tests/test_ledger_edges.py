@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from delivery.errors import DeliveryError, Exit
 from delivery.ledger import Kind, Ledger, Lock, Name, Standing
+from delivery.status import _health
 from memory import Memory
 from test_ledger import ONE, TWO, target
 
@@ -99,6 +100,18 @@ def test_a_failure_is_forgotten_when_something_works() -> None:
     assert folded(*failed).failed
     assert not folded(*failed, *delivered(TWO)).failed
     assert not folded(*delivered(ONE), ("failed", "none")).failed  # a lock was broken
+
+
+def test_health_is_that_of_what_runs() -> None:
+    for events, health in (
+        ((), "unknown"),
+        (delivered(ONE), "verified"),
+        ((*delivered(ONE), ("started", TWO), ("deployed", TWO)), "not verified"),
+        ((("started", ONE), ("deployed", ONE), ("blocked", TWO)), "not verified"),
+        ((*delivered(ONE), ("deployed", TWO), ("failed", TWO), ("blocked", TWO)), "failed"),
+        ((("deployed", ONE), ("failed", ONE), ("rolled_back", TWO)), "failed"),
+    ):
+        assert _health(folded(*events)) == health
 
 
 def test_a_release_that_is_verified_again_keeps_its_place() -> None:

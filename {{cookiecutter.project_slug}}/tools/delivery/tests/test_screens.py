@@ -11,7 +11,13 @@ from delivery.drift import Drift
 from delivery.ledger import Event
 from delivery.page import page
 from delivery.plan import Change, Field, Plan, Verdict
-from delivery.show import drift_as_text, history_as_text, plan_as_text, status_as_text
+from delivery.show import (
+    drift_as_text,
+    history_as_text,
+    plan_as_text,
+    rendered,
+    status_as_text,
+)
 from delivery.status import Dora, JobStatus, Status
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -21,7 +27,7 @@ HOSTILE = "<script>alert('x')</script> [red]x[/] dependabot[bot]"
 def shown(text: str) -> str:
     """What a terminal shows."""
     out = io.StringIO()
-    Console(file=out, width=300, soft_wrap=True, color_system=None).print(text)
+    Console(file=out, width=300, soft_wrap=True, color_system=None).print(rendered(text))
     return out.getvalue()
 
 

@@ -42,8 +42,8 @@ def _forge_asks(target: str) -> bool:
     if not here.asks(target):
         raise DeliveryError(
             f"approval of {target}: the environment {target} of the forge asks nobody, expected "
-            f"required reviewers\n    Protect it: docs/first-day.md; or approval: dispatch in "
-            "delivery.yml where the plan of the forge has no reviewers.",
+            f"required reviewers\n    {here.mend(target)}; or approval: dispatch in delivery.yml "
+            "where the plan of the forge has no reviewers.",
             Exit.REFUSED,
         )
     return True

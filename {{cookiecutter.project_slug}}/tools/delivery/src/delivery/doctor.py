@@ -77,14 +77,14 @@ def _locked_to(here: Forge, target: str, branch: str) -> str:
         return "protected ones only"
     raise DeliveryError(
         f"any branch reaches {target}: protect {branch}, and let the environment admit protected "
-        "branches only, see docs/first-day.md"
+        "branches only"
     )
 
 
 def _asks(here: Forge, target: str) -> str:
     if here.asks(target):
         return "asked before a job starts"
-    raise DeliveryError(f"{target} asks nobody: give it required reviewers, see docs/first-day.md")
+    raise DeliveryError(f"{target} asks nobody: {here.mend(target)}")
 
 
 def _workspace(root: Path, name: str) -> Iterator[Symptom]:

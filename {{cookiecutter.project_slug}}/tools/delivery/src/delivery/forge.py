@@ -34,6 +34,9 @@ class Forge(Protocol):
     def asks(self, environment: str) -> bool:
         """Whether somebody has to agree before a job of the environment starts."""
 
+    def mend(self, environment: str) -> str:
+        """Where people are named who have to agree."""
+
     def approvers(self, environment: str) -> list[str]:
         """Who agreed that this job starts."""
 
@@ -63,7 +66,7 @@ def forge() -> Forge | None:
 
 
 def forge_of(url: str) -> Forge | None:
-    """The forge of a repository's address, such as `https://github.com/acme/lakehouse`."""
+    """The forge of a repository's address, such as `https://github.com/team/lakehouse`."""
     address, token = urlsplit(url.removesuffix(".git")), os.environ.get(FORGE_TOKEN, "")
     path = address.path.strip("/")
     if not address.hostname or "/" not in path:
@@ -139,7 +142,7 @@ class GitHub:
 
     Args:
         home: where its API is.
-        name: the repository, such as `acme/lakehouse`.
+        name: the repository, such as `team/lakehouse`.
     """
 
     def __init__(self, home: str, name: str, token: str) -> None:
@@ -153,6 +156,10 @@ class GitHub:
         """Whether the environment has required reviewers."""
         rules = self.api.found(f"/environments/{quote(environment)}").get("protection_rules", [])
         return any(r.get("type") == "required_reviewers" and r.get("reviewers") for r in rules)
+
+    def mend(self, environment: str) -> str:
+        """The way through GitHub's settings."""
+        return f"Settings, Environments, {environment}, Required reviewers"
 
     def approvers(self, environment: str) -> list[str]:
         """Who approved this run for the environment."""
@@ -225,7 +232,7 @@ class GitLab:
 
     Args:
         home: where its API is.
-        path: the project, such as `acme/lakehouse`.
+        path: the project, such as `team/lakehouse`.
     """
 
     def __init__(self, home: str, path: str, token: str) -> None:
@@ -246,6 +253,10 @@ class GitLab:
         found = self.api.found(f"/protected_environments/{quote(environment)}")
         rules = [rule.get("required_approvals", 0) for rule in found.get("approval_rules", [])]
         return any([found.get("required_approval_count"), *rules])
+
+    def mend(self, environment: str) -> str:
+        """The way through GitLab's settings."""
+        return f"Settings, CI/CD, Protected environments, {environment}, Approvers"
 
     def approvers(self, environment: str) -> list[str]:
         """Who approved the deployment that this job is."""

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from rich.markup import escape
+from rich.text import Text
 
 from delivery.drift import Drift
 from delivery.ledger import Event
@@ -12,6 +13,11 @@ from delivery.status import Dora, Status
 _SIGNS = {"create": "[green]+[/]", "delete": "[red]−[/]", "recreate": "[red]±[/]"}
 _MOST_FIELDS = 6
 _LONGEST = 300  # characters of a value; the YAML that adopts it has it whole
+
+
+def rendered(text: str) -> Text:
+    """A result without its markup, line by line: no bracket of one line is closed by another."""
+    return Text("\n").join(Text.from_markup(line) for line in text.split("\n"))
 
 
 def plan_as_text(plan: Plan) -> str:

@@ -98,7 +98,7 @@ def read_status(site: Site) -> tuple[Status, int]:
         host=site.target.host,
         url=site.policy.project.url,
         **_delivery(running),
-        health=_health(names, standing),
+        health=_health(standing),
         sync="mixed" if mixed else "unknown" if standing.running else "not deployed",
         mixed=mixed,
         jobs=_jobs(site, state),
@@ -287,12 +287,12 @@ def _delivery(event: Event | None) -> dict[str, Any]:
     }
 
 
-def _health(names: Sequence[Name], standing: Standing) -> Health:
-    if not names or standing.is_empty:
+def _health(standing: Standing) -> Health:
+    if standing.is_empty:
         return "unknown"
     if standing.verified:
         return "verified"
-    return "failed" if names[-1].kind in ("failed", "blocked") else "not verified"
+    return "failed" if standing.failed else "not verified"
 
 
 def mixed_jobs(state: State, standing: Standing) -> str:

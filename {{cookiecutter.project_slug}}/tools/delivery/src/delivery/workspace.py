@@ -1,6 +1,6 @@
 """One workspace, seen with one identity: its files, its jobs and their runs.
 
-All calls go through `databricks-sdk`, which takes a second to import: this is done when the first
+All calls go through `databricks-sdk`, which takes its time to import: this is done when the first
 call is made.
 """
 
@@ -91,8 +91,7 @@ class Workspace:
 
     @cached_property
     def _client(self) -> Any:
-        from databricks.sdk import WorkspaceClient
-        from databricks.sdk.config import Config
+        from delivery.sdk import Client, Config
 
         config = Config(
             host=self.host,
@@ -101,7 +100,7 @@ class Workspace:
             http_timeout_seconds=http_timeout(),
             retry_timeout_seconds=_RETRY_SECONDS,
         )
-        return WorkspaceClient(config=config)
+        return Client(config)
 
     @cached_property
     def me(self) -> str:
@@ -120,7 +119,7 @@ class Workspace:
         Returns:
             Whether the file is there with this content.
         """
-        from databricks.sdk.errors import BadRequest, NotFound, ResourceConflict
+        from delivery.sdk import BadRequest, NotFound, ResourceConflict
 
         def upload() -> None:
             try:
@@ -138,7 +137,7 @@ class Workspace:
         return True
 
     def _upload(self, path: str, content: bytes) -> None:
-        from databricks.sdk.service.workspace import ImportFormat
+        from delivery.sdk import ImportFormat
 
         self._client.workspace.upload(
             path, io.BytesIO(content).getvalue(), format=ImportFormat.AUTO
@@ -163,7 +162,7 @@ class Workspace:
 
     def look(self, path: str, query: Mapping[str, str] | None = None) -> dict[str, Any] | None:
         """What the workspace says about one thing; None when it is not there or out of sight."""
-        from databricks.sdk.errors import NotFound, PermissionDenied
+        from delivery.sdk import NotFound, PermissionDenied
 
         def ask() -> Any:
             return self._client.api_client.do("GET", path, query=dict(query or {}))
@@ -233,7 +232,7 @@ class Workspace:
         return f"{self.host}/jobs/{job}"
 
     def _unless_missing(self, what: str, call: Callable[[], T]) -> T | None:
-        from databricks.sdk.errors import NotFound
+        from delivery.sdk import NotFound
 
         try:
             return self._call(what, call, NotFound)
@@ -246,8 +245,7 @@ class Workspace:
         Raises:
             DeliveryError: it fails for good, in any way but those that the caller expects.
         """
-        from databricks.sdk.core import DatabricksError
-        from databricks.sdk.errors import InternalError, Unauthenticated
+        from delivery.sdk import DatabricksError, InternalError, Unauthenticated
 
         for attempt in range(1, _TRIES + 1):
             try:
@@ -275,8 +273,7 @@ def connect(host: str) -> Workspace:
         DeliveryError: nothing answers at `host`, or there are no credentials for it.
     """
     probe(host)
-    from databricks.sdk.config import Config
-    from databricks.sdk.core import DatabricksError
+    from delivery.sdk import Config, DatabricksError
 
     try:
         config = Config(host=host, http_timeout_seconds=http_timeout())

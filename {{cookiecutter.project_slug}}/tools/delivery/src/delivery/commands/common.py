@@ -11,12 +11,12 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.text import Text
 
 from delivery.errors import DeliveryError, harmless
 from delivery.ledger import Event
 from delivery.policy import find_root
 from delivery.release import Archive, checked_out, read_archive
+from delivery.show import rendered
 from delivery.site import Site, open_site
 
 
@@ -72,7 +72,7 @@ def emit(output: Output, document: Any, text: str) -> None:
         print(json.dumps(document, indent=2, default=str))
     else:
         plain = text.replace("\x1b", "")  # data must not steer the terminal
-        Console(highlight=False, soft_wrap=True).print(harmless(plain))
+        Console(highlight=False, soft_wrap=True).print(rendered(harmless(plain)))
     summary = os.environ.get("GITHUB_STEP_SUMMARY")
     if summary and text:
         with Path(summary).open("a", encoding="utf-8") as file:
@@ -81,7 +81,7 @@ def emit(output: Output, document: Any, text: str) -> None:
 
 def fenced(text: str) -> str:
     """A result as Markdown, in which nothing of it is markup."""
-    plain = Text.from_markup(text).plain
+    plain = rendered(text).plain
     longest = max((len(run) for run in re.findall(r"`+", plain)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}text\n{plain}\n{fence}\n"
