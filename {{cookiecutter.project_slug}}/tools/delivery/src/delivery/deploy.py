@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -202,15 +202,17 @@ class Delivery:
         try:
             prepared.cli.deploy(prepared.raw, force_lock=broken)
         except CliError as error:
-            self.left_by_us.append(self.site.store.state().serial)
-            ours = self._keeps_lock_of_cli(lock, prepared, began)
-            self.say(f"failed, trying once more: {error}")
-            self._own(prepared)
-            self._once_more(prepared, _rest(prepared, error), ours)
+            with self._noted():
+                ours = self._keeps_lock_of_cli(lock, prepared, began)
+                self.say(f"failed, trying once more: {error}")
+                self._own(prepared)
+                prepared.cli.deploy(_rest(prepared, error), force_lock=ours)
 
-    def _once_more(self, prepared: Prepared, rest: Mapping[str, Any], force: bool) -> None:
+    @contextlib.contextmanager
+    def _noted(self) -> Iterator[None]:
+        """Remember what our own calls made of the state, however they end."""
         try:
-            prepared.cli.deploy(rest, force_lock=force)
+            yield
         finally:
             self.left_by_us.append(self.site.store.state().serial)
 

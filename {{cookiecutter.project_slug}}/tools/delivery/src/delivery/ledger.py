@@ -231,10 +231,13 @@ class Ledger:
         return names
 
     def written(self, event: Event | Name) -> float:
-        """When an event was written, by the workspace's clock, as Unix time in seconds."""
+        """When an event was written, by the workspace's clock, as Unix time in seconds.
+
+        Where the workspace does not tell, it was never: nothing is taken for younger than it.
+        """
         name = str(Name(event.seq, event.kind, event.release))
         entries = self.workspace.entries(self.folder)
-        return next((entry.created for entry in entries if entry.name == name), 0.0)
+        return next((entry.created for entry in entries if entry.name == name), float("inf"))
 
     def standing(self, names: Sequence[Name] | None = None) -> Standing:
         """What the target's events amount to."""
