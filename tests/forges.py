@@ -214,6 +214,8 @@ _ROUTES: list[tuple[str, str, Handler]] = [
     ("GET", "/token", _token),
     ("GET", f"{_GITHUB}", lambda *_: {"id": 22, "owner": {"id": 11}}),
     ("GET", f"{_GITHUB}/actions/oidc/customization/sub", _subject),
+    ("GET", f"{_GITHUB}/branches/(.+)",
+     lambda forge, found, *_: {"name": found[1], "protected": found[1] in forge.locked}),
     ("GET", f"{_GITHUB}/environments/([^/]+)/deployment-branch-policies",
      lambda forge, found, *_: {"branch_policies": [{"name": n} for n in forge.branches[found[1]]]}),
     ("GET", f"{_GITHUB}/environments/([^/]+)", _environment),

@@ -248,6 +248,46 @@ def test_a_verification_that_cannot_start_has_failed(delivered: Lake, source: So
     assert running(delivered) == name_of(source.first)
 
 
+def test_what_failed_is_verified_anew_and_not_by_an_old_run(
+    delivered: Lake, source: Source, second: Path
+) -> None:
+    outcomes = ["fail", "succeed"]
+    delivered.workspace.on_run("flights_daily", lambda _: outcomes.pop(0))
+    said = delivered.run("rollback", "staging", "--reason", "totals are wrong")
+    assert said.code == 1
+    assert "Try it once more" in said.err
+    delivered.done("rollback", "staging", "--reason", "totals are wrong")
+    assert outcomes == []
+    assert running(delivered) == name_of(source.first)
+
+
+def test_when_the_cli_fails_what_ran_is_verified_by_a_run_of_its_own(
+    delivered: Lake, second: Path
+) -> None:
+    before = len(delivered.workspace.runs)
+    refuse_changes_of_jobs(delivered, 2)
+    delivered.run("deploy", "staging", "--archive", delivered.code("third"))
+    assert len(delivered.workspace.runs) == before + 1
+
+
+def test_what_comes_back_is_what_was_meant_when_somebody_delivered_meanwhile(
+    delivered: Lake, source: Source, second: Path
+) -> None:
+    third = delivered.code("third")
+    delivered.workspace.fault("GET", "/jobs/get", lambda: time.sleep(6))  # while it plans
+    deploy = delivered.start("deploy", "staging", "--archive", third)
+    lock = f"{delivered.root('staging')}/ledger/lock.json"
+    end = time.monotonic() + 60
+    while lock not in delivered.workspace.files:
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    said = delivered.run("rollback", "staging", "--wait", "2m", "--reason", "second is wrong")
+    assert deploy.wait(timeout=120) == 0
+    deploy.communicate()
+    assert (said.code, "somebody delivered meanwhile" in said.err) == (3, True), said.err
+    assert running(delivered) == name_of(third)
+
+
 def test_reasons_are_no_markup(delivered: Lake, source: Source) -> None:
     reason = "see [/Volumes/a/b], it is [bold]gone"
     said = delivered.done("block", "staging", "2026.11.23-g01234567", "--reason", reason)

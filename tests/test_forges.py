@@ -61,8 +61,11 @@ def test_an_environment_that_asks_nobody_approves_nothing(
     with pytest.raises(DeliveryError, match="prod of the forge asks nobody") as refused:
         check_approval(POLICY, "prod", plan(), "", "somebody")
     assert refused.value.code is Exit.REFUSED
+    with pytest.raises(DeliveryError, match="prod of the forge asks nobody"):
+        approvers(POLICY, "prod")  # what going back and exceptions ask
     fake.reviewers["prod"] = ["ana"]
     check_approval(POLICY, "prod", plan(), "", "")
+    assert approvers(POLICY, "prod") == ""
 
 
 def test_gitlab_without_a_token_is_not_taken_at_its_word(
@@ -74,7 +77,8 @@ def test_gitlab_without_a_token_is_not_taken_at_its_word(
     with pytest.raises(DeliveryError, match="without DELIVERY_FORGE_TOKEN") as refused:
         check_approval(POLICY, "prod", plan(), "", "somebody")
     assert refused.value.code is Exit.REFUSED
-    assert approvers(POLICY, "prod") == ""
+    with pytest.raises(DeliveryError, match="without DELIVERY_FORGE_TOKEN"):
+        approvers(POLICY, "prod")
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -90,7 +94,7 @@ def test_a_forge_that_does_not_answer_approves_nothing(
 @pytest.mark.parametrize("kind", KINDS)
 def test_who_approved_is_asked_of_the_forge(kind: str, fake: Forge, enter: Enter) -> None:
     enter(kind)
-    fake.approvals["prod"] = ["ana", "bo"]
+    fake.reviewers["prod"], fake.approvals["prod"] = ["ana"], ["ana", "bo"]
     assert approvers(POLICY, "prod") == "ana, bo"
 
 
@@ -102,7 +106,7 @@ def test_the_forge_is_not_asked_where_nobody_has_to_approve(fake: Forge, enter: 
 
 def test_an_approval_of_another_environment_does_not_count(fake: Forge, enter: Enter) -> None:
     enter("github")
-    fake.approvals["staging"] = ["ana"]
+    fake.reviewers["prod"], fake.approvals["staging"] = ["ana"], ["ana"]
     assert approvers(POLICY, "prod") == ""
 
 
@@ -197,6 +201,7 @@ def test_doctor_names_the_subjects_of_gitlab(enter: Enter) -> None:
     found = symptoms()
     main = f"project_path:{NAME}:ref_type:branch:ref:main"
     assert {found[f"{e} subject"].told for e in ("staging", "prod", "prod-plan")} == {main}
+    assert found["preview subject"].told == found["staging-plan subject"].told
     assert found["staging-plan subject"].told == f"{NAME} (subject_claim: project_path)"
 
 
@@ -205,14 +210,19 @@ def test_doctor_sees_what_is_not_locked(kind: str, fake: Forge, enter: Enter) ->
     enter(kind)
     assert not symptoms()["prod branches"].well
     assert not symptoms()["prod reviewers"].well
-    fake.locked |= {"prod", "main"}
+    fake.locked |= {"prod", "prod-plan"}
+    if kind == "github":  # without a protected branch GitHub admits them all
+        assert not symptoms()["prod branches"].well
+    fake.locked.add("main")
     fake.reviewers["prod"] = ["ana"]
     assert symptoms()["prod branches"].well
+    assert symptoms()["prod-plan branches"].well
     assert symptoms()["prod reviewers"].well
 
 
 def test_doctor_knows_an_environment_that_admits_another_branch(fake: Forge, enter: Enter) -> None:
     enter("github")
+    fake.locked.add("main")
     fake.branches["prod"] = ["main", "feature/*"]
     assert not symptoms()["prod branches"].well
     fake.branches["prod"] = ["main"]

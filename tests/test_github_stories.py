@@ -170,6 +170,10 @@ def test_prod_without_reviewers_is_refused(started: GitHub) -> None:
     said = started.push("main")
     ended(said, staging="success", prod="failure")
     assert "the environment prod of the forge asks nobody" in said.log
+    given = {"target": "prod", "subject": "2026.11.23-g01234567", "id": "", "reason": "x"}
+    block = started.dispatch("operate.yml", command="block", **given)
+    ended(block, operate="failure")
+    assert "the environment prod of the forge asks nobody" in block.log
     assert started.lake.ledger("prod") == []
 
 

@@ -37,7 +37,7 @@ PLAIN = {
     "make cli",
     "make check",
     "make test",
-    'git clone --quiet --depth=1 --branch="$CI_MERGE_REQUEST_TARGET_BRANCH_NAME" '
+    'git clone --quiet --branch="$CI_MERGE_REQUEST_TARGET_BRANCH_NAME" '
     '-- "$CI_REPOSITORY_URL" base',
     "cd base",
     "test -s public/index.html",
@@ -250,7 +250,7 @@ def assert_runs_the_base_alone(definition: Definition, name: str) -> None:
     job = definition.jobs[name]
     assert job["variables"]["GIT_STRATEGY"] == "empty", name
     first, second, *others = script(job)
-    assert first.startswith('git clone --quiet --depth=1 --branch="$CI_MERGE_REQUEST_TARGET_BRANCH')
+    assert first.startswith('git clone --quiet --branch="$CI_MERGE_REQUEST_TARGET_BRANCH')
     assert second == "cd base"
     for line in others:
         outside = [word for word in shlex.split(line) if ".." in word]

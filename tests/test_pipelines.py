@@ -258,7 +258,7 @@ def _conditions(known: dict[str, Any], name: str) -> Iterator[str]:
 def _used(job: dict[str, Any]) -> Iterator[str]:
     for step in job["steps"]:
         name = str(step.get("uses", "")).partition("@")[0]
-        cached = name == "./.github/actions/setup" and step.get("with", {}).get("cli") != "true"
+        cached = name == "./.github/actions/setup" and step.get("with", {}).get("cache") == "true"
         yield "cache" if cached or name == "actions/cache" else name
 
 
@@ -308,13 +308,29 @@ def test_who_may_write_has_no_identity_and_runs_no_code_of_a_change(delivering: 
             assert (job.has_identity, job.code) in ((False, "base"), (False, "none")), job
 
 
-def test_an_identity_is_of_an_environment_and_uses_no_cache(delivering: Baked) -> None:
+def test_who_has_an_identity_or_may_write_uses_no_cache(delivering: Baked) -> None:
+    """What a request leaves in a cache must not run with more rights than it had."""
+    known = read_jobs(delivering.path)
+    assert {job.name for job in known if "cache" in job.uses} == {"check", "release"}
+    for job in known:
+        if "cache" in job.uses:
+            assert job.rights == {"contents": "read"}, job
+
+
+def test_an_identity_is_of_an_environment(delivering: Baked) -> None:
     deciding = {"staging", "prod", "preview", "github-pages", *PLANNERS}
     found = [job for job in read_jobs(delivering.path) if job.has_identity]
     assert {name for job in found for name in job.environments} == deciding
     for job in found:
         assert len(job.environments) in (1, 2), job
-        assert "cache" not in job.uses, job
+
+
+def test_what_a_request_made_is_unpacked_beside_the_code_that_runs(delivering: Baked) -> None:
+    for name, job in jobs(delivering.path):
+        for step in job.get("steps", []):
+            if str(step.get("uses", "")).startswith("actions/download-artifact@"):
+                ours = step["with"].get("name") == "plan-prod"
+                assert ours or "path" in step["with"], name
 
 
 def test_address_and_identity_come_from_the_forge_s_settings(delivering: Baked) -> None:

@@ -153,6 +153,7 @@ WAY_BACK = "tests/test_delivery_way_back.py::"
 OPERATIONS = "tests/test_delivery_operations.py::"
 RELEASES = "tests/test_delivery_releases.py::"
 BAD_DAYS = "tests/test_delivery_bad_days.py::"
+FORGES = "tests/test_forges.py::"
 
 
 def _delivery(name: str, file: str, old: str, new: str, test: str = DELIVERY) -> Fault:
@@ -212,9 +213,15 @@ DELIVERY_FAULTS = [
               f"{WAY_BACK}test_what_was_left_behind_does_not_come_back"),
     _delivery("the way back has another's approval", "deploy.py", '            wishes=Wishes(back=True, reason="the release after it failed"),\n', "            wishes=replace(self.wishes, back=True),\n",
               f"{WAY_BACK}test_the_way_back_is_not_approved_by_who_approved_the_failure"),
+    _delivery("an old run verifies", "deploy.py", "not plan.changes and not standing.failed", "not plan.changes",
+              f"{WAY_BACK}test_what_failed_is_verified_anew_and_not_by_an_old_run"),
+    _delivery("back to what was meant before", "deploy.py", "            self._refuse_other_way_back()\n", "",
+              f"{WAY_BACK}test_what_comes_back_is_what_was_meant_when_somebody_delivered_meanwhile"),
+    _delivery("exceptions ask nobody", "approval.py", 'or not _forge_asks(target):\n        return ""', 'or not target:\n        return ""',
+              f"{FORGES}test_an_environment_that_asks_nobody_approves_nothing"),
     _delivery("swapped archives come back", "fetch.py", "if {archive.manifest.digest} != {receipt.digest for receipt in receipts}:", "if False:",
               f"{WAY_BACK}test_an_archive_that_was_swapped_does_not_come_back"),
-    _delivery("blocked before it is sure", "deploy.py", "        broken = self.site.store.breaks_lock_of_cli(self.break_lock)\n", "        self._write(lock, 'started', prepared, began)\n        broken = self.site.store.breaks_lock_of_cli(self.break_lock)\n",
+    _delivery("blocked before it is sure", "deploy.py", "        broken = self.site.store.breaks_lock_of_cli(", "        self._write(lock, 'started', prepared, began)\n        broken = self.site.store.breaks_lock_of_cli(",
               f"{WAY_BACK}test_a_rollback_that_is_refused_blocks_nothing"),
     _delivery("adopted jobs are deleted", "deploy.py", "        if not prepared.adopted or", "        if True or",
               f"{WAY_BACK}test_what_hands_made_and_a_release_adopted_is_let_go_and_not_deleted"),
@@ -349,7 +356,6 @@ DELIVERY_FAULTS = [
               f"{BAD_DAYS}test_a_lost_answer_leaves_no_double"),
 ]
 
-FORGES = "tests/test_forges.py::"
 FORGE_FAULTS = [
     _delivery("an environment that asks nobody", "approval.py", "    if not here.asks(target):", "    if False:",
               f"{FORGES}test_an_environment_that_asks_nobody_approves_nothing"),

@@ -25,8 +25,14 @@ def check_approval(
 
 
 def approvers(policy: Policy, target: str) -> str:
-    """Who let this job start, by the word of the forge; empty where nobody is asked."""
-    here = forge() if policy.approval_of(target) == "environment" else None
+    """Who let this job start, by the word of the forge; empty where nobody is asked.
+
+    Raises:
+        DeliveryError: the policy wants the forge to ask, and it asks nobody.
+    """
+    if policy.approval_of(target) != "environment" or not _forge_asks(target):
+        return ""
+    here = forge()
     return ", ".join(here.approvers(target)) if here else ""
 
 

@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -49,7 +49,9 @@ class Delivery:
         wait: how long to wait for the target's lock, in seconds.
         break_lock: take the lock away from whoever has it.
         say: tells people how far it is.
-        left_by_us: the serials of the CLI's state as our own calls left it.
+        began: when it was asked for, by this machine's clock, as Unix time.
+        left_by_us: the most that our own calls may have made of the serial of the CLI's state; each
+            of them writes it once.
     """
 
     site: Site
@@ -60,6 +62,7 @@ class Delivery:
     wait: float = 0
     break_lock: bool = False
     say: Say = field(default=lambda _: None)
+    began: float = field(default_factory=time.time)
     left_by_us: list[int] = field(default_factory=list, init=False)
 
     def dry_run(self) -> Plan:
@@ -84,6 +87,7 @@ class Delivery:
             f"{'going back to' if self.wishes.back else 'deploy'} {self.archive.manifest.release}"
         )
         with self._locked(what) as lock:
+            self._refuse_other_way_back()
             self.say("planning once more")
             prepared = self._let_go(self._judged())
             self._refuse_short_token(prepared.own)
@@ -96,6 +100,16 @@ class Delivery:
             told = f"went back to {result.release}: {self.wishes.reason}"
             notify(self.site.policy, self.site.target.name, told)
         return result
+
+    def _refuse_other_way_back(self) -> None:
+        """What to go back to was chosen before we had the lock: it must be the same still."""
+        release = self.archive.manifest.release
+        if self.wishes.back and crossing(self.site, self.wishes.release) != release:
+            raise DeliveryError(
+                f"going back to {release}: somebody delivered meanwhile\n    Look at it: delivery "
+                f"status {self.site.target.name}, and type it again.",
+                Exit.REFUSED,
+            )
 
     def _let_go(self, prepared: Prepared) -> Prepared:
         """Forget what hands made and a later release adopted: going back must not delete it."""
@@ -178,9 +192,10 @@ class Delivery:
     def _deployed(self, lock: Lock, prepared: Prepared, began: float) -> Event:
         """Hand the plan to the CLI, once more after a failure, and write down what came of it."""
         plan, running = prepared.plan, prepared.standing.delivered
-        if plan.running == plan.release and not plan.changes and running:
+        if _is_resumed(prepared) and running:
             return self.site.ledger.read(running)  # cut off before it was verified
-        broken = self.site.store.breaks_lock_of_cli(self.break_lock)
+        ours = self.site.store.made_lock_of_cli(self.site.workspace.me, self.began)
+        broken = self.site.store.breaks_lock_of_cli(self.break_lock or ours)
         self.site.store.put(prepared.archive)
         if plan.back:
             self._block(lock, prepared)
@@ -197,33 +212,24 @@ class Delivery:
 
     def _run_cli(self, lock: Lock, prepared: Prepared, broken: bool) -> None:
         """One retry, with a plan of its own: the first try may have done a part."""
-        began = time.time()
-        self.left_by_us.append(prepared.state.serial)
+        self.left_by_us.append(prepared.state.serial + 1)
         try:
             prepared.cli.deploy(prepared.raw, force_lock=broken)
         except CliError as error:
-            with self._noted():
-                ours = self._keeps_lock_of_cli(lock, prepared, began)
-                self.say(f"failed, trying once more: {error}")
-                self._own(prepared)
-                prepared.cli.deploy(_rest(prepared, error), force_lock=ours)
+            ours = self._keeps_lock_of_cli(lock, prepared)
+            self.say(f"failed, trying once more: {error}")
+            self._own(prepared)
+            self.left_by_us.append(self.left_by_us[-1] + 1)
+            prepared.cli.deploy(_rest(prepared, error), force_lock=ours)
 
-    @contextlib.contextmanager
-    def _noted(self) -> Iterator[None]:
-        """Remember what our own calls made of the state, however they end."""
-        try:
-            yield
-        finally:
-            self.left_by_us.append(self.site.store.state().serial)
-
-    def _keeps_lock_of_cli(self, lock: Lock, prepared: Prepared, began: float) -> bool:
+    def _keeps_lock_of_cli(self, lock: Lock, prepared: Prepared) -> bool:
         """Whether our own try left the CLI's lock.
 
         Raises:
             DeliveryError: somebody else has it, past this tool; their work is left alone.
         """
         held = self.site.store.lock_of_cli()
-        if not held or self.site.store.made_lock_of_cli(self.site.workspace.me, began):
+        if not held or self.site.store.made_lock_of_cli(self.site.workspace.me, self.began):
             return bool(held)
         told = f"lock of the CLI on {self.site.target.name}: {held} works on it, past this tool"
         self._write(lock, "failed", prepared, time.monotonic(), reason=told)
@@ -236,6 +242,7 @@ class Delivery:
         for key, identity in found.items():
             if key not in known:
                 self.say(f"keeping {key}, which was made without an answer")
+                self.left_by_us.append(self.left_by_us[-1] + 1)
                 prepared.cli.bind(key.partition(".")[2], identity)
 
     def _tidy(self, started: Event) -> None:
@@ -279,7 +286,7 @@ class Delivery:
             lock, "blocked", release, digest=prepared.plan.digest_of_release, reason=reason
         )
         try:
-            previous = self._previous(prepared, state.serial == serial)
+            previous = self._previous(prepared, state.serial <= serial)
             outcome = self._gone_back(lock, previous)
         except DeliveryError as error:
             unpaused = self._pause()
@@ -358,6 +365,12 @@ def _rest(prepared: Prepared, failure: CliError) -> Mapping[str, Any]:
         if change.action in DESTROYS and change.key not in seen:
             raise failure
     return raw
+
+
+def _is_resumed(prepared: Prepared) -> bool:
+    """Whether only the verification is missing; one that failed is made anew, with a new event."""
+    plan, standing = prepared.plan, prepared.standing
+    return plan.running == plan.release and not plan.changes and not standing.failed
 
 
 def _is_done(prepared: Prepared) -> bool:

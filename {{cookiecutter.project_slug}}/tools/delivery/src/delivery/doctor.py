@@ -58,12 +58,18 @@ def _forge(policy: Policy) -> Iterator[Symptom]:
         told = "not looked at: set project.url in delivery.yml, the repository's address"
         yield Symptom("forge", True, told)
         return
+    last = policy.released[-1]
+    yield _tried(
+        "preview subject", partial(_subjects, here, "preview", policy.branches.integration)
+    )
     for target in policy.released:
         branch, asks = policy.branches.targets[target], policy.approval_of(target) == "environment"
         for environment in (target, f"{target}-plan"):
             subject = partial(_subjects, here, environment, branch)
             yield _tried(f"{environment} subject", subject)
-        yield _tried(f"{target} branches", partial(_locked_to, here, target, branch))
+        for environment in (target, f"{target}-plan") if target == last else (target,):
+            locked = partial(_locked_to, here, environment, branch)
+            yield _tried(f"{environment} branches", locked)
         if asks:
             yield _tried(f"{target} reviewers", partial(_asks, here, target))
 

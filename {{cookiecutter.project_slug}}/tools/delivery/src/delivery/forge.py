@@ -202,6 +202,8 @@ class GitHub:
         """Whether the environment admits protected branches, or this one alone."""
         known = self.api.found(f"/environments/{quote(environment)}")
         policy = known.get("deployment_branch_policy") or {}
+        if not self.api.found(f"/branches/{quote(branch, safe='')}").get("protected"):
+            return False  # without any protected branch GitHub admits them all
         if policy.get("custom_branch_policies"):
             place = f"/environments/{quote(environment)}/deployment-branch-policies"
             named = self.api.found(place).get("branch_policies", [])
@@ -262,7 +264,7 @@ class GitLab:
         """Who approved the deployment that this job is."""
         listed = f"/deployments?environment={quote(environment)}&order_by=id&sort=desc"
         for known in self.api.call("GET", listed) if self.may_write else ():
-            if str(known.get("deployable", {}).get("id")) == os.environ.get("CI_JOB_ID"):
+            if str((known.get("deployable") or {}).get("id")) == os.environ.get("CI_JOB_ID"):
                 approvals = self.api.call("GET", f"/deployments/{known['id']}").get("approvals", [])
                 return [a["user"]["username"] for a in approvals if a["status"] == "approved"]
         return []

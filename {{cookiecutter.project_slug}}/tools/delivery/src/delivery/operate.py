@@ -21,11 +21,13 @@ class Operation:
     """One exception on one target, with its reason.
 
     Attributes:
+        approved_by: who agreed, by the word of the forge.
         wait: how long to wait for the lock, in seconds.
     """
 
     site: Site
     reason: str
+    approved_by: str = ""
     wait: float = 0
     break_lock: bool = False
     say: Callable[[str], None] = field(default=lambda _: None)
@@ -33,7 +35,9 @@ class Operation:
     def block(self, release: str) -> Event:
         """Refuse a release from now on."""
         with self._locked(f"block {release}") as lock:
-            event = self.site.ledger.append(lock, "blocked", _release(release), reason=self.reason)
+            event = self.site.ledger.append(
+                lock, "blocked", _release(release), reason=self.reason, approved_by=self.approved_by
+            )
         notify(self.site.policy, self.site.target.name, f"{release} is blocked: {self.reason}")
         return event
 
@@ -48,7 +52,9 @@ class Operation:
             if release not in blocked:
                 known = ", ".join(blocked) or "none"
                 raise DeliveryError(f"release: given {release!r}, expected a blocked one: {known}")
-            return self.site.ledger.append(lock, "unblocked", release, reason=self.reason)
+            return self.site.ledger.append(
+                lock, "unblocked", release, reason=self.reason, approved_by=self.approved_by
+            )
 
     def free(self) -> Event:
         """Take the locks from a run that is gone for good, and end what it began.
@@ -66,7 +72,12 @@ class Operation:
             release = cut_off.release if cut_off else NO_RELEASE
             detail = {"lock": told}
             return self.site.ledger.append(
-                lock, "failed", release, reason=self.reason, detail=detail
+                lock,
+                "failed",
+                release,
+                reason=self.reason,
+                approved_by=self.approved_by,
+                detail=detail,
             )
 
     def prune(self, keep: int, dry_run: bool) -> list[str]:
@@ -79,7 +90,12 @@ class Operation:
             if gone and not dry_run:
                 detail = {"releases": gone}
                 self.site.ledger.append(
-                    lock, "pruned", NO_RELEASE, reason=self.reason, detail=detail
+                    lock,
+                    "pruned",
+                    NO_RELEASE,
+                    reason=self.reason,
+                    approved_by=self.approved_by,
+                    detail=detail,
                 )
         return gone
 
@@ -104,7 +120,12 @@ class Operation:
             self.site.forget()
             detail = {"key": key, "id": found, "from": instead_of}
             return self.site.ledger.append(
-                lock, "adopted", archive.manifest.release, reason=self.reason, detail=detail
+                lock,
+                "adopted",
+                archive.manifest.release,
+                reason=self.reason,
+                approved_by=self.approved_by,
+                detail=detail,
             )
 
     def _refuse_key(self, key: str, declared: set[str], instead_of: str) -> None:

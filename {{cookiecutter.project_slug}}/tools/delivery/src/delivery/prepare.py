@@ -36,6 +36,7 @@ class Wishes:
         named: keys named for destruction, each with the reason.
         receipt: the source target's word that it verified this release.
         back: an earlier release returns.
+        release: the one that was named to return; empty for whichever was verified before.
         first: nothing was ever delivered to this target.
         request: only a picture of what a request would change; it is delivered when it is merged.
     """
@@ -45,6 +46,7 @@ class Wishes:
     reason: str = ""
     approved_by: str = ""
     back: bool = False
+    release: str = ""
     first: bool = False
     request: bool = False
 

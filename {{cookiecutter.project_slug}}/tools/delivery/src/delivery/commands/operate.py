@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from delivery.approval import approvers
 from delivery.commands.common import (
     ArchiveOption,
     BreakOption,
@@ -175,7 +176,9 @@ def preview_sweep(
 def _operation(target: str, reason: str, wait: str, break_lock: bool) -> Operation:
     if not reason.strip():
         raise DeliveryError("--reason: given nothing, expected why, for the ledger")
-    return Operation(site(target), reason, seconds(wait), break_lock, say)
+    place = site(target)
+    approved = approvers(place.policy, target)
+    return Operation(place, reason, approved, seconds(wait), break_lock, say)
 
 
 def _show(event: Event, output: Output) -> None:
