@@ -125,6 +125,7 @@ class GitHub:
             "action": action,
             "pull_request": {
                 "number": 7,
+                "state": "closed" if action == "closed" else "open",
                 "head": {"ref": branch, "sha": head, **of},
                 "base": {"ref": "main", "sha": base, **of},
                 "labels": [{"name": name} for name in labels],
