@@ -415,4 +415,7 @@ def test_a_commit_of_the_future_becomes_no_release(delivered: Lake) -> None:
 
 def test_order_is_told_by_git_and_not_by_clocks(delivered: Lake) -> None:
     commit_at(delivered, "2020-01-01T00:00Z")
-    delivered.done("deploy", "staging", "--archive", delivered.release("of a slow clock"))
+    archive = delivered.release("of a slow clock")
+    delivered.done("deploy", "staging", "--archive", archive)
+    (status,) = delivered.done("status", "staging", "--no-drift", "--output", "json").json
+    assert f"{status['release']}.tar.gz" == archive.name

@@ -35,7 +35,7 @@ from delivery.deploy import Delivery, crossing
 from delivery.errors import DeliveryError
 from delivery.fetch import fetch, verified
 from delivery.plan import read_plan
-from delivery.prepare import Preparation, Wishes
+from delivery.prepare import Preparation, Prepared, Wishes
 from delivery.release import build, tree_of
 from delivery.show import plan_as_text
 from delivery.site import named_keys
@@ -153,12 +153,17 @@ def plan_command(
     say(f"planning {release.manifest.release} on {target}")
     prepared = Preparation(place, release, wishes).plan()
     shutil.rmtree(place.work, ignore_errors=True)
-    plan, text = prepared.plan, plan_as_text(prepared.plan)
     if save:
-        plan.write(save)
+        prepared.plan.write(save)
+    _tell(prepared, report, outputs, output)
+
+
+def _tell(prepared: Prepared, report: Path | None, outputs: Path | None, output: Output) -> None:
+    """Show a plan to whoever wants to see it: people, a request, the next job."""
+    plan, text = prepared.plan, plan_as_text(prepared.plan)
     if report:
-        write_whole(report, f"### Plan for {target}\n\n{fenced(text)}".encode())
-    approval = prepared.policy.approval_of(target)
+        write_whole(report, f"### Plan for {plan.target}\n\n{fenced(text)}".encode())
+    approval = prepared.policy.approval_of(plan.target)
     told = {"RELEASE": plan.release, "PLAN_DIGEST": plan.digest, "APPROVAL": approval}
     write_outputs(outputs, told)
     emit(output, {"digest": plan.digest, **plan.model_dump(mode="json")}, text)
