@@ -273,8 +273,17 @@ def test_when_the_cli_fails_what_ran_is_verified_by_a_run_of_its_own(
 def test_what_comes_back_is_what_was_meant_when_somebody_delivered_meanwhile(
     delivered: Lake, source: Source, second: Path
 ) -> None:
-    third = delivered.code("third")
-    delivered.workspace.fault("GET", "/jobs/get", lambda: time.sleep(6))  # while it plans
+    third, calls = delivered.code("third"), delivered.workspace.requests
+
+    def wait_for_the_other() -> None:
+        """The deploy goes on once the rollback asks for the lock: it has chosen by then."""
+        end = time.monotonic() + 50
+        while sum(call.writes and b"lock.json" in call.body for call in [*calls]) < 2:
+            assert time.monotonic() < end
+            time.sleep(0.05)
+
+    delivered.workspace.fault("GET", "/jobs/get", wait_for_the_other)  # while it plans
+    calls.clear()
     deploy = delivered.start("deploy", "staging", "--archive", third)
     lock = f"{delivered.root('staging')}/ledger/lock.json"
     end = time.monotonic() + 60
