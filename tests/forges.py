@@ -35,6 +35,7 @@ class Forge:
         approvals: who agreed, by environment.
         locked: environments, and branches, that are protected.
         immutable: whether subjects have ids in them; None: it does not say.
+        merged_results: whether requests are run as they would be when merged.
         refused: paths that are answered with 403.
     """
 
@@ -43,6 +44,7 @@ class Forge:
     locked: set[str] = field(default_factory=set)
     branches: dict[str, list[str]] = field(default_factory=dict)
     immutable: bool | None = None
+    merged_results: bool = False
     comments: list[Text] = field(default_factory=list)
     issues: list[Text] = field(default_factory=list)
     refused: str = "(?!)"
@@ -230,6 +232,7 @@ _ROUTES: list[tuple[str, str, Handler]] = [
     ("POST", f"{_GITHUB}/issues", _write_issue),
     ("PATCH", rf"{_GITHUB}/issues/(\d+)",
      lambda forge, found, _, body: _issue(change(forge.issues, found[1], body))),
+    ("GET", f"{_GITLAB}", lambda forge, *_: {"merge_pipelines_enabled": forge.merged_results}),
     ("GET", f"{_GITLAB}/protected_environments/([^/]+)", _protected),
     ("GET", f"{_GITLAB}/protected_branches/(.+)",
      lambda forge, found, *_: {"name": found[1]} if found[1] in forge.locked else (404, {})),

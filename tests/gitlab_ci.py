@@ -340,9 +340,9 @@ class GitLab:
         policy = yaml.safe_load(self.lake.text("delivery.yml"))["branches"]["targets"]
         return str(policy[target])
 
-    def branch_off(self, name: str) -> None:
+    def branch_off(self, name: str, start: str = "main") -> None:
         """The author begins a change."""
-        git(self.lake.path, "switch", "--quiet", "--create", name, "main")
+        git(self.lake.path, "switch", "--quiet", "--create", name, start)
 
     def push(self, message: str) -> None:
         """The author commits and pushes what was changed."""

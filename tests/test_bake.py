@@ -68,6 +68,7 @@ GITLAB = {
     ".gitlab/ci/setup.yml",
     ".gitlab/ci/status.yml",
     ".gitlab/ci/workflow.yml",
+    "renovate.json",
 }
 REMOVED = {("ci", "github"): GITLAB, ("ci", "gitlab"): GITHUB}
 VARIANTS = {
@@ -283,8 +284,8 @@ def test_branching_decides_which_branch_delivers(
     assert policy["branches"]["integration"] == "main"
     branches = set(git(project.path, "branch", "--format=%(refname:short)").split())
     assert branches == {"main", staging, prod}
-    workflow = project.yaml(".github/workflows/check.yml")
-    assert set(workflow[True]["push"]["branches"]) == branches  # YAML 1.1 reads `on` as true
+    workflow = project.yaml(".github/workflows/deliver.yml")
+    assert set(workflow[True]["push"]["branches"]) == {staging, prod}  # YAML 1.1 reads `on` as true
     rules = project.yaml(".gitlab/ci/workflow.yml")["workflow"]["rules"]
     assert set(re.findall(r'CI_COMMIT_BRANCH == "(\w+)"', str(rules))) == branches
 

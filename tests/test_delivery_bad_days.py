@@ -14,7 +14,7 @@ import signal
 import subprocess
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -174,7 +174,8 @@ def test_a_kill_is_survived(
     nth = 1 + step * clean.calls // of if of else 1 + step
     if nth > clean.calls:
         pytest.skip("there are not so many calls")
-    killed_at(lake, nth, victim, source.more)
+    told = ("--first", "--archive", source.more)
+    killed(lake, victim, told, lambda strike: lake.workspace.fault_all(nth, strike))
     if machine == "another":
         lake.home = tmp_path / "another"
     said = recovered(lake, source.more)
@@ -184,8 +185,31 @@ def test_a_kill_is_survived(
     lake.done("history", "staging")
 
 
-def killed_at(lake: Lake, nth: int, victim: str, archive: Path) -> None:
-    """Begin a deploy, and kill what works on it at its nth call."""
+@pytest.mark.parametrize("path", ["/jobs/(reset|update)$", "/jobs/run-now"])
+def test_an_approved_plan_goes_on_after_a_kill_and_nothing_else_with_it(
+    delivered: Lake, source: Source, tmp_path: Path, path: str
+) -> None:
+    plan, broken = tmp_path / "plan.json", ("--break-lock", "--reason", "killed")
+    told = ("--archive", source.more, "--plan", plan)
+    delivered.done("plan", "staging", *told[:2], "--save", plan)
+    killed(delivered, "both", told, lambda strike: delivered.workspace.fault("POST", path, strike))
+    assert "verified" not in delivered.ledger("staging")[3:]
+    settings = delivered.workspace.job("flights_daily")["settings"]
+    settings["timeout_seconds"] = 3601
+    said = delivered.refused("deploy", "staging", *told, *broken)
+    assert "jobs.flights_daily: approved" in said
+    assert "running: approved" not in said
+    settings["timeout_seconds"] = 3600
+    delivered.done("deploy", "staging", *told, *broken)
+    assert delivered.ledger("staging")[-1] == "verified"
+    assert delivered.leftovers("staging") == []
+    assert "approved plan" in delivered.refused("deploy", "staging", *told)
+
+
+def killed(
+    lake: Lake, victim: str, told: tuple[object, ...], at: Callable[[Callable[[], None]], object]
+) -> None:
+    """Begin a deploy, and kill what works on it at a call."""
     begun: list[subprocess.Popen[str]] = []
 
     def strike() -> None:
@@ -196,8 +220,8 @@ def killed_at(lake: Lake, nth: int, victim: str, archive: Path) -> None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(child, signal.SIGKILL)
 
-    lake.workspace.fault_all(nth, strike)
-    begun.append(lake.start("deploy", "staging", "--first", "--archive", archive))
+    at(strike)
+    begun.append(lake.start("deploy", "staging", *told))
     children: set[int] = set()
     while begun[0].poll() is None:
         children |= _children(begun[0].pid)

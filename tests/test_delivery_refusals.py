@@ -13,6 +13,7 @@ import pytest
 from baking import commit, expect_success, git
 from conftest import Source
 from delivering import Lake
+from workspace import Workspace
 
 SCHEMA = "resources/flights/schemas.yml"
 
@@ -88,6 +89,31 @@ def test_a_hand_edit_after_the_plan_is_refused_by_name(
     assert "jobs.flights_daily" in said
     assert "77" in said
     assert delivered.ledger("staging") == ["started", "deployed", "verified"]
+
+
+@pytest.mark.parametrize("renewed", [600, 3600])
+def test_a_deploy_does_not_begin_with_a_token_that_it_could_outlive(
+    delivered: Lake, renewed: int
+) -> None:
+    archive, workspace = delivered.code("second"), delivered.workspace
+    identity = {
+        "DATABRICKS_AUTH_TYPE": "env-oidc",
+        "DATABRICKS_OIDC_TOKEN": "of-the-job",
+        "DATABRICKS_CLIENT_ID": workspace.identities.all["deployer"].principal,
+    }
+    workspace.token_seconds = 600
+    workspace.fault("POST", "/workspace/import$", lambda: _live(workspace, renewed))
+    said = delivered.run("deploy", "staging", "--archive", archive, **identity)
+    if renewed == 600:
+        assert said.code == 3
+        assert "token: given 10 minutes of life, expected 50" in said.err
+        assert delivered.ledger("staging") == ["started", "deployed", "verified"]
+    else:
+        assert (said.code, delivered.ledger("staging")[-1]) == (0, "verified")
+
+
+def _live(workspace: Workspace, seconds: int) -> None:
+    workspace.token_seconds = seconds
 
 
 # --- targets ---

@@ -303,6 +303,20 @@ def test_reasons_are_no_markup(delivered: Lake, source: Source) -> None:
     assert reason in said.out
 
 
+def test_what_was_approved_is_the_way_back_that_is_gone(
+    delivered: Lake, second: Path, tmp_path: Path
+) -> None:
+    delivered.done("deploy", "staging", "--archive", second)
+    plan, told = tmp_path / "plan.json", ("rollback", "staging", "--reason", "totals are wrong")
+    delivered.done(*told, "--dry-run", "--save", plan)
+    settings = delivered.workspace.job("flights_daily")["settings"]
+    settings["timeout_seconds"] = 3601
+    assert "jobs.flights_daily: approved" in delivered.refused(*told, "--plan", plan)
+    settings["timeout_seconds"] = 3600
+    delivered.done(*told, "--plan", plan)
+    assert delivered.ledger("staging")[-1] == "verified"
+
+
 def test_prod_goes_back_without_a_second_approval(
     delivered: Lake, source: Source, tmp_path: Path
 ) -> None:

@@ -65,7 +65,15 @@ def test_an_environment_that_asks_nobody_approves_nothing(
         approvers(POLICY, "prod")  # what going back and exceptions ask
     fake.reviewers["prod"] = ["ana"]
     check_approval(POLICY, "prod", plan(), "", "")
-    assert approvers(POLICY, "prod") == ""
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_rule_that_was_bypassed_is_no_approval(kind: str, fake: Forge, enter: Enter) -> None:
+    enter(kind)
+    fake.reviewers["prod"] = ["ana"]
+    with pytest.raises(DeliveryError, match="names nobody who approved") as refused:
+        approvers(POLICY, "prod")
+    assert refused.value.code is Exit.REFUSED
 
 
 def test_gitlab_without_a_token_is_not_taken_at_its_word(
@@ -107,7 +115,8 @@ def test_the_forge_is_not_asked_where_nobody_has_to_approve(fake: Forge, enter: 
 def test_an_approval_of_another_environment_does_not_count(fake: Forge, enter: Enter) -> None:
     enter("github")
     fake.reviewers["prod"], fake.approvals["staging"] = ["ana"], ["ana"]
-    assert approvers(POLICY, "prod") == ""
+    with pytest.raises(DeliveryError, match="names nobody"):
+        approvers(POLICY, "prod")
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -218,6 +227,17 @@ def test_doctor_sees_what_is_not_locked(kind: str, fake: Forge, enter: Enter) ->
     assert symptoms()["prod branches"].well
     assert symptoms()["prod-plan branches"].well
     assert symptoms()["prod reviewers"].well
+
+
+def test_doctor_sees_that_a_request_could_lend_a_subject_to_other_code(
+    fake: Forge, enter: Enter
+) -> None:
+    enter("gitlab")
+    fake.locked.add("main")
+    assert symptoms()["prod branches"].well
+    fake.merged_results = True
+    assert "merged results pipelines are on" in symptoms()["prod branches"].told
+    assert not symptoms()["prod branches"].well
 
 
 def test_doctor_knows_an_environment_that_admits_another_branch(fake: Forge, enter: Enter) -> None:

@@ -109,12 +109,15 @@ def test_from_a_request_to_prod_and_back(github: GitHub) -> None:
     again = github.push("main")
     ended(again, staging="failure", prod="skipped")
     assert "is blocked" in again.log
+    change(lake, "a mend", "hotfix/y")
+    merge(lake, "hotfix/y")
+    ended(github.push("main"), staging="success", prod="success")
 
     rolled = github.dispatch("rollback.yml", target="prod", release="", reason=HOSTILE)
     ended(rolled, plan="success", rollback="success")
     (status,) = lake.done("status", "prod", "--output", "json").json
-    assert status["release"] != good
-    assert status["blocked"] == {good: HOSTILE}
+    assert status["release"] == good
+    assert [*status["blocked"].values()] == [HOSTILE]
     assert not list(github.folder.rglob("spied"))
     told(lake, "staging")
     told(lake, "prod")
@@ -164,6 +167,15 @@ def test_without_the_switch_nothing_reaches_for_a_workspace(github: GitHub) -> N
     assert not [call for call in github.lake.workspace.requests if call.path.startswith("/api")]
 
 
+def test_what_fails_its_check_is_not_delivered(started: GitHub) -> None:
+    started.checked = True
+    before = started.lake.ledger("staging")
+    started.lake.write("fails", "")
+    commit(started.lake.path, "feat: a test fails")
+    ended(started.push("main"), check="failure", staging="skipped")
+    assert started.lake.ledger("staging") == before
+
+
 def test_prod_without_reviewers_is_refused(started: GitHub) -> None:
     started.forge.reviewers.clear()
     started.first = True
@@ -202,7 +214,8 @@ def test_environments_deliver_by_merges_and_prod_takes_what_staging_verified(
     folder = tmp_path / "project"
     shutil.copytree(project.path, folder / project.path.name)
     lock = lock_file(project, tmp_path / "lock")
-    with Workspace() as workspace, Forge(reviewers={"prod": ["bo"]}) as forge:
+    people = {"prod": ["bo"]}
+    with Workspace() as workspace, Forge(reviewers=people, approvals=people) as forge:
         port = int(workspace.url.rpartition(":")[2])
         path = prepare(project, lock, tmp_path / "checkout", port)
         furnish(workspace, path.name)
@@ -236,5 +249,26 @@ def test_environments_deliver_by_merges_and_prod_takes_what_staging_verified(
         ended(github.push("prod"), prod="success")
         assert lake.ledger("prod") == 3 * DONE
         merge(lake, "hotfix/z", into="main")
+        _mend_past_what_waits(github)
+        assert lake.ledger("prod") == 4 * DONE
         told(lake, "staging")
         told(lake, "prod")
+
+
+def _mend_past_what_waits(github: GitHub) -> None:
+    """A hotfix while staging holds what prod must not get yet, as the guide has it."""
+    lake, path = github.lake, github.lake.path
+    git(path, "checkout", "--quiet", "main")
+    change(lake, "unfinished", "feature/w")
+    for branch, into in (("feature/w", "main"), ("main", "staging")):
+        merge(lake, branch, into=into)
+    git(path, "checkout", "--quiet", "prod")
+    change(lake, "an urgent mend", "hotfix/u")
+    git(path, "checkout", "--quiet", "-b", "hotfix/u-to-staging", "staging")
+    git(path, "rm", "-rq", ".")
+    git(path, "checkout", "hotfix/u", "--", ".")
+    commit(path, "fix: staging is prod and the urgent mend")
+    merge(lake, "hotfix/u-to-staging", into="staging")
+    ended(github.push("staging"), staging="success")
+    merge(lake, "hotfix/u", into="prod")
+    ended(github.push("prod"), prod="success")

@@ -41,6 +41,7 @@ PLAIN = {
     '-- "$CI_REPOSITORY_URL" base',
     "cd base",
     "test -s public/index.html",
+    "mkdir looks",
 }
 # Texts that whoever starts a pipeline by hand writes as they like.
 FREE = {"REASON", "RELEASE", "TARGET", "KEY", "ID"}
@@ -105,6 +106,26 @@ def test_every_file_fits_the_published_schema(project: Baked) -> None:
     assert len(files) > 5
     options = ("--builtin-schema", "vendor.gitlab-ci", "--data-transform", "gitlab-ci")
     expect_success(BIN / "check-jsonschema", *options, *files, cwd=project.path)
+
+
+def test_versions_are_kept_up_to_date_by_renovate(project: Baked) -> None:
+    options = ("--builtin-schema", "vendor.renovate")
+    expect_success(BIN / "check-jsonschema", *options, "renovate.json", cwd=project.path)
+    settings = json.loads(project.text("renovate.json"))
+    assert {"gitlabci", "gitlabci-include", "pep621"} <= {*settings["enabledManagers"]}
+    assert "docker:pinDigests" in settings["extends"]
+    prefixes = project.yaml("delivery.yml")["branches"]["prefixes"]
+    assert settings["branchPrefix"].rstrip("/") in prefixes
+
+
+def test_going_back_is_held_to_the_plan_that_was_approved(definition: Definition) -> None:
+    (planned,), (gone,) = (
+        [line for line in definition.jobs[name]["script"] if "rollback" in line]
+        for name in ("rollback-plan", "rollback")
+    )
+    assert "--dry-run --save=plan.json" in planned
+    assert "--plan=plan.json" in gone
+    assert "rollback-plan" in needed(definition.jobs["rollback"])
 
 
 def test_every_file_is_included(project: Baked) -> None:
@@ -364,7 +385,7 @@ def assert_the_tool_takes(line: str) -> None:
     """A command line of the tool, with no shell in it but quoted variables and a redirection."""
     from delivery.cli import app
 
-    typed = re.sub(r" > (staging|prod)\.json$", "", line)
+    typed = re.sub(r" > looks/(staging|prod)\.json$", "", line)
     bare = re.sub(r'"[^"`]*"', "", typed)
     assert not re.search(r"[$`;&|<>(){}\n\\]", bare), f"shell in {line!r}"
     command, words = typer.main.get_command(app), shlex.split(typed)

@@ -16,6 +16,7 @@ from pathlib import Path
 import gitlab_ci
 import pytest
 import standin
+from baking import git
 from conftest import Bake
 from delivering import TARGETS, Lake, furnish, lock_file, prepare
 from forges import Forge
@@ -67,6 +68,8 @@ def test_a_change_goes_from_a_request_to_prod_and_back(gitlab: GitLab) -> None:
         assert_a_release_is_blocked_and_unblocked_by_hand(gitlab, first)
     else:
         assert_a_promotion_has_the_plan_as_its_comment(gitlab)
+    if gitlab.branch("prod") != "main":
+        assert_a_hotfix_reaches_prod_without_what_waits(gitlab)
     assert_drift_fails_the_night(gitlab)
     for target in TARGETS:
         print(f"{target}: {' '.join(gitlab.lake.ledger(target))}")
@@ -194,6 +197,25 @@ def assert_a_promotion_has_the_plan_as_its_comment(gitlab: GitLab) -> None:
     assert request.passes("--needs", "comment") == {"build", "plan", "comment"}
     (comment,) = gitlab.forge.comments
     assert "Plan for staging" in comment.body
+
+
+def assert_a_hotfix_reaches_prod_without_what_waits(gitlab: GitLab) -> None:
+    """Staging becomes prod and the mend, verifies it, and gets what waited back later."""
+    lake = gitlab.lake
+    gitlab.branch_off("hotfix/urgent", "prod")
+    lake.write("src/lakehouse/urgent.py", '"""Urgent."""\n')
+    gitlab.push("fix: an urgent mend")
+    gitlab.branch_off("hotfix/urgent-to-staging", "staging")
+    git(lake.path, "rm", "-rq", ".")
+    git(lake.path, "checkout", "hotfix/urgent", "--", ".")
+    gitlab.push("fix: staging is prod and the urgent mend")
+    gitlab.merge("hotfix/urgent-to-staging", "staging")
+    gitlab.pushed("staging").passes("--needs", "staging")
+    assert news(gitlab, "staging") == DELIVERED
+    gitlab.merge("hotfix/urgent", "prod")
+    prod = gitlab.pushed("prod")
+    prod.passes("--needs", "plan-prod")
+    approve(gitlab, prod)
 
 
 def assert_drift_fails_the_night(gitlab: GitLab) -> None:

@@ -142,8 +142,12 @@ def test_github_checks_every_request_and_the_branches_that_deliver(bake: Bake) -
         project = bake(**options)
         triggers = project.yaml(".github/workflows/check.yml")[True]  # YAML 1.1 reads `on` as true
         delivered = set(project.yaml("delivery.yml")["branches"]["targets"].values())
-        assert set(triggers) == {"pull_request", "push"}
-        assert set(triggers["push"]["branches"]) == delivered | {"main"}
+        pushed = set(triggers.get("push", {}).get("branches", ()))
+        assert {"pull_request", "workflow_call"} <= set(triggers)
+        deliver = workflows(project.path)["deliver.yml"]
+        assert set(deliver[True]["push"]["branches"]) | pushed == delivered | {"main"}
+        assert deliver["jobs"]["check"]["uses"] == "./.github/workflows/check.yml"
+        assert "if" not in deliver["jobs"]["check"]
         check = workflows(project.path)["check.yml"]["jobs"]["check"]
         commands = [step.get("run") for step in check["steps"]]
         assert commands[-2:] == ["make check", "make test"]
@@ -329,7 +333,7 @@ def test_what_a_request_made_is_unpacked_beside_the_code_that_runs(delivering: B
     for name, job in jobs(delivering.path):
         for step in job.get("steps", []):
             if str(step.get("uses", "")).startswith("actions/download-artifact@"):
-                ours = step["with"].get("name") == "plan-prod"
+                ours = step["with"].get("name") in ("plan-prod", "plan-rollback")
                 assert ours or "path" in step["with"], name
 
 
@@ -364,15 +368,29 @@ def test_nothing_that_waits_for_people_or_deploys_is_cancelled(delivering: Baked
 
 
 def test_nothing_reaches_for_a_workspace_before_it_is_switched_on(delivering: Baked) -> None:
-    known = workflows(delivering.path)
-    called = {str(job.get("uses", "")) for w in known.values() for job in w["jobs"].values()}
     for job in read_jobs(delivering.path):
-        by_hand = f"./.github/workflows/{job.workflow}" in called  # its callers have the switch
-        assert not job.has_identity or by_hand or "vars.DELIVERY == 'on'" in job.conditions, job
-    for workflow in known.values():
-        for name, job in workflow["jobs"].items():
-            if "uses" in job:
-                assert "vars.DELIVERY == 'on'" in " ".join(_conditions(workflow["jobs"], name))
+        assert not job.has_identity or "vars.DELIVERY == 'on'" in job.conditions, job
+
+
+def test_nothing_is_delivered_before_it_is_checked(delivering: Baked) -> None:
+    jobs = workflows(delivering.path)["deliver.yml"]["jobs"]
+    for name in {*jobs} - {"check", "status"}:  # the page tells of what went wrong, too
+        assert "check" in _before(jobs, name), name
+
+
+def _before(jobs: dict[str, Any], name: str) -> set[str]:
+    """The jobs that must have ended well before a job starts."""
+    needs = jobs[name].get("needs", [])
+    direct = {needs} if isinstance(needs, str) else {*needs}
+    return direct.union(*(_before(jobs, other) for other in direct))
+
+
+def test_going_back_is_held_to_the_plan_that_was_approved(delivering: Baked) -> None:
+    done = workflows(delivering.path)["rollback.yml"]["jobs"]
+    (planned,) = [s["run"] for s in done["plan"]["steps"] if "delivery" in s.get("run", "")]
+    (gone,) = [s["run"] for s in done["rollback"]["steps"] if "delivery" in s.get("run", "")]
+    assert "--dry-run --save=plan.json" in planned
+    assert "--plan=plan.json" in gone
 
 
 # --- the template itself ---

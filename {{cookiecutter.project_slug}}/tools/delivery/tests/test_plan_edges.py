@@ -116,6 +116,20 @@ def test_what_moved_is_told_as_approved_and_as_it_is_now(name: str, value: Any, 
     assert moved(plan(), plan(made=NOW + timedelta(hours=1))) == []
 
 
+def test_of_a_plan_that_was_cut_off_a_part_may_be_left_and_nothing_else() -> None:
+    right = Field(path="[group_name='users']", new="CAN_VIEW")
+    rights = Change(key="jobs.a.permissions", action="create", fields=[right], value="x")
+    approved = plan(changes=[*plan().changes, rights])
+    left = rights.model_copy(update={"action": "update", "value": ""})
+    assert moved(approved, plan(running=TWO, serial=9, changes=[left]), begun=True) == []
+    assert moved(approved, plan(running=TWO, serial=9, changes=[]), begun=True) == []
+    wider = left.model_copy(update={"fields": [right.model_copy(update={"new": "CAN_MANAGE"})]})
+    gone = Change(key="jobs.b", action="delete")
+    for other in (wider, gone):
+        assert moved(approved, plan(changes=[other]), begun=True)
+    assert moved(approved, plan(release=ONE, changes=[]), begun=True)
+
+
 def test_of_many_fields_the_first_three_are_told() -> None:
     fields = [Field(path=f"f{n}", old=0, new=n, remote=0) for n in range(5)]
     fresh = plan(changes=[Change(key="jobs.a", action="update", fields=fields)])

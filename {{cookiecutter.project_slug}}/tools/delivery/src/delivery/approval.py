@@ -28,12 +28,19 @@ def approvers(policy: Policy, target: str) -> str:
     """Who let this job start, by the word of the forge; empty where nobody is asked.
 
     Raises:
-        DeliveryError: the policy wants the forge to ask, and it asks nobody.
+        DeliveryError: the policy wants the forge to ask, and it asks or names nobody.
     """
-    if policy.approval_of(target) != "environment" or not _forge_asks(target):
+    here = forge() if policy.approval_of(target) == "environment" else None
+    if here is None or not _forge_asks(target):
         return ""
-    here = forge()
-    return ", ".join(here.approvers(target)) if here else ""
+    found = here.approvers(target)
+    if not found:
+        raise DeliveryError(
+            f"approval of {target}: the forge names nobody who approved this job, expected one\n"
+            "    Start it again and let a reviewer approve it; a rule that was bypassed is none.",
+            Exit.REFUSED,
+        )
+    return ", ".join(found)
 
 
 def _forge_asks(target: str) -> bool:

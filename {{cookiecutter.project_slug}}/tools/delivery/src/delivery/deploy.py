@@ -142,10 +142,11 @@ class Delivery:
         return prepared
 
     def _refuse_short_token(self, policy: Policy) -> None:
-        """A delivery that loses its identity half way cannot go back."""
-        expires = self.site.workspace.expires
+        """A delivery that loses its identity half way cannot go back; waiting uses it up."""
         need = policy.delivery_minutes
-        left = (expires - time.time()) / 60 if expires else need
+        if self._minutes_left(need) < need:
+            self.site.workspace.renew()
+        left = self._minutes_left(need)
         if left < need:
             raise DeliveryError(
                 f"token: given {left:.0f} minutes of life, expected {need}: deploy, verification "
@@ -153,6 +154,10 @@ class Delivery:
                 "verify.minutes in delivery.yml.",
                 Exit.REFUSED,
             )
+
+    def _minutes_left(self, otherwise: float) -> float:
+        expires = self.site.workspace.expires
+        return (expires - time.time()) / 60 if expires else otherwise
 
     def _refuse(self, prepared: Prepared) -> None:
         plan, target = prepared.plan, self.site.target.name
@@ -162,18 +167,31 @@ class Delivery:
         if plan.refused:
             told = "\n".join(f"  {v.key}: {v.reason}" for v in plan.refused)
             raise DeliveryError(f"refused on {target}:\n{told}", Exit.REFUSED)
-        differences = moved(self.approved, plan) if self.approved else []
+        approved, begun = self.approved, self._is_begun(prepared)
+        differences = moved(approved, plan, begun) if approved else []
         if differences:
             told = "\n".join(f"  {difference}" for difference in differences)
             raise DeliveryError(
                 f"the approved plan is not what it would be now:\n{told}", Exit.REFUSED
             )
-        if self.approved_digest and self.approved_digest != plan.digest:
+        expected = approved.digest if approved and begun else plan.digest
+        if self.approved_digest and self.approved_digest != expected:
             raise DeliveryError(
                 f"plan digest: given {self.approved_digest}, expected {plan.digest} of the plan as "
                 f"it is now\n    See it: delivery plan {target}",
                 Exit.REFUSED,
             )
+
+    def _is_begun(self, prepared: Prepared) -> bool:
+        """Whether the approved plan was carried out before, and cut off."""
+        standing = prepared.standing
+        proven = standing.verified or standing.failed
+        last = standing.unfinished or (None if proven else standing.delivered)
+        return bool(
+            self.approved
+            and last
+            and self.site.ledger.read(last).plan_digest == self.approved.digest
+        )
 
     def _delivered(self, lock: Lock, prepared: Prepared) -> Result:
         """Deploy and verify; what fails goes back."""

@@ -293,7 +293,17 @@ class GitLab:
         return str(self.api.call("POST", "/issues", body)["web_url"]) if text else ""
 
     def is_locked(self, environment: str, branch: str) -> bool:  # noqa: ARG002
-        """Whether the branch is protected: the subject names it, and nothing else does."""
+        """Whether the branch is protected: the subject names it, and nothing else does.
+
+        Raises:
+            DeliveryError: a request from the branch lends its subject to the code of another.
+        """
+        if self.api.found("").get("merge_pipelines_enabled"):
+            raise DeliveryError(
+                f"merged results pipelines are on: a request from {branch} into any branch runs "
+                f"the code of both with the subject of {branch}\n    Settings, Merge requests, "
+                "Merge options: switch them off, merge trains too."
+            )
         return bool(self.api.found(f"/protected_branches/{quote(branch, safe='')}"))
 
     def subjects(self, environment: str, branch: str) -> list[str]:

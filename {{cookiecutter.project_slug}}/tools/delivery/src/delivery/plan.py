@@ -178,20 +178,34 @@ def _checksum(plan: Any) -> str:
     return sha256(json.dumps(plan, sort_keys=True).encode())
 
 
-def moved(saved: Plan, fresh: Plan) -> list[str]:
-    """What differs between the plan that was approved and the plan as it would be now."""
-    names = ("target", "host", "project", "release", "digest_of_release", "running", "back")
-    state = ("lineage", "serial", "retained", "named")
+def moved(saved: Plan, fresh: Plan, begun: bool = False) -> list[str]:
+    """What differs between the plan that was approved and the plan as it would be now.
+
+    Args:
+        begun: the saved plan was carried out in part: what is left must be a part of it.
+    """
+    names = ("target", "host", "project", "release", "digest_of_release", "back", "retained")
+    state = () if begun else ("running", "lineage", "serial")
     differences = [
         f"{name}: approved {getattr(saved, name)!r}, now {getattr(fresh, name)!r}"
-        for name in (*names, *state)
+        for name in (*names, *state, "named")
         if getattr(saved, name) != getattr(fresh, name)
     ]
     before, after = ({c.key: c for c in plan.changes} for plan in (saved, fresh))
     keys = sorted(key for key in {*before, *after} if before.get(key) != after.get(key))
+    if begun:
+        keys = [k for k in keys if k in after and not _is_rest(after[k], before.get(k))]
     return differences + [
         f"{k}: approved {_brief(before.get(k))}, now {_brief(after.get(k))}" for k in keys
     ]
+
+
+def _is_rest(left: Change, approved: Change | None) -> bool:
+    """Whether it is what a cut off creation still lacks, such as a right."""
+    if approved is None or (approved.action, left.action) != ("create", "update"):
+        return False
+    told = [(field.path, field.new) for field in approved.fields]
+    return all((field.path, field.new) in told for field in left.fields)
 
 
 def normalised(raw: Mapping[str, Any], hidden: Set[str]) -> list[Change]:

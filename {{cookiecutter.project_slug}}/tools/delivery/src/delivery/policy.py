@@ -169,7 +169,8 @@ class Policy(_Strict):
     """What may differ between released targets, as patterns of paths such as `presets.tags.*`."""
     approval: dict[str, Literal["none", "environment", "dispatch"]] = {}
     """How a plan is approved: by reviewers of the forge's environment, or by its digest; the last
-    target asks for `environment` unless something else stands here."""
+    target asks for `environment` unless something else stands here. The pipelines wait for it
+    before the last target only."""
     plan_hours: Annotated[int, Field(ge=1)] = 72
     """How long a saved plan may wait."""
     freezes: list[Freeze] = []

@@ -102,6 +102,15 @@ class Workspace:
         )
         return Client(config)
 
+    def renew(self) -> None:
+        """Ask for another token, as `connect` did.
+
+        Raises:
+            DeliveryError: there is none any more.
+        """
+        self.token, self.expires = _token(self.host)
+        self.__dict__.pop("_client", None)
+
     @cached_property
     def me(self) -> str:
         """Who we are: a service principal's application id, or a user's name."""
@@ -273,6 +282,15 @@ def connect(host: str) -> Workspace:
         DeliveryError: nothing answers at `host`, or there are no credentials for it.
     """
     probe(host)
+    return Workspace(host, *_token(host))
+
+
+def _token(host: str) -> tuple[str, float | None]:
+    """A bearer token, and when it ends.
+
+    Raises:
+        DeliveryError: there are no credentials.
+    """
     from delivery.sdk import Config, DatabricksError
 
     try:
@@ -283,7 +301,7 @@ def connect(host: str) -> Workspace:
             f"credentials for {host}: {_reason(error)}\n"
             "    Set DATABRICKS_AUTH_TYPE and what it needs, or type: databricks auth login"
         ) from None
-    return Workspace(host, token, _expiry(config))
+    return token, _expiry(config)
 
 
 def probe(host: str) -> None:

@@ -46,6 +46,10 @@ ReceiptOption = Annotated[
 DestroyOption = Annotated[
     list[str] | None, typer.Option(help="A key that may be destroyed; may be repeated.")
 ]
+PlanOption = Annotated[
+    Path | None, typer.Option(help="The saved plan that was approved; exactly it is carried out.")
+]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="All but the changes.")]
 FirstOption = Annotated[
     bool,
     typer.Option(
@@ -172,13 +176,13 @@ def _tell(prepared: Prepared, report: Path | None, outputs: Path | None, output:
 def deploy_command(
     target: TargetArgument,
     archive: ArchiveOption = None,
-    plan: Annotated[Path | None, typer.Option(help="The saved plan that was approved.")] = None,
+    plan: PlanOption = None,
     plan_digest: Annotated[str, typer.Option(help="The digest of the approved plan.")] = "",
     approved_by: Annotated[str, typer.Option(help="Who approved it.")] = "",
     receipt: ReceiptOption = None,
     allow_destroy: DestroyOption = None,
     reason: ReasonOption = "",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="All but the changes.")] = False,
+    dry_run: DryRunOption = False,
     first: FirstOption = False,
     wait: WaitOption = "0",
     break_lock: BreakOption = False,
@@ -219,7 +223,9 @@ def rollback_command(
     ] = "",
     allow_destroy: DestroyOption = None,
     reason: ReasonOption = "",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="All but the changes.")] = False,
+    plan: PlanOption = None,
+    save: Annotated[Path | None, typer.Option(help="Save the plan of a --dry-run.")] = None,
+    dry_run: DryRunOption = False,
     wait: WaitOption = "0",
     break_lock: BreakOption = False,
     output: OutputOption = Output.TABLE,
@@ -240,13 +246,16 @@ def rollback_command(
     wishes = Wishes(named, reason=reason, approved_by=approved, back=True, release=release)
     archive, _ = verified(place, chosen)
     broken = _broken(break_lock, reason)
-    delivery = Delivery(place, archive, wishes, wait=seconds(wait), break_lock=broken, say=say)
-    _deliver(delivery, dry_run, output)
+    seen = read_plan(plan, datetime.now(UTC)) if plan else None
+    delivery = Delivery(place, archive, wishes, seen, "", seconds(wait), broken, say)
+    _deliver(delivery, dry_run, output, save)
 
 
-def _deliver(delivery: Delivery, dry_run: bool, output: Output) -> None:
+def _deliver(delivery: Delivery, dry_run: bool, output: Output, save: Path | None = None) -> None:
     if dry_run:
         plan = delivery.dry_run()
+        if save:
+            plan.write(save)
         shutil.rmtree(delivery.site.work, ignore_errors=True)
         emit(output, {"digest": plan.digest, **plan.model_dump(mode="json")}, plan_as_text(plan))
         return
