@@ -37,7 +37,7 @@ check: $(STAMP) ## format, lint and types of the template's own code
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
-	@$(BIN)/yamllint --strict .github
+	@$(BIN)/yamllint --strict --config-file '$(PROJECT)/.yamllint.yaml' .github
 
 bad-days: $(STAMP) ## every call of a deploy fails in every way, and is the last before a kill (EVERY=3: each third)
 	@BAD_DAYS=$(or $(EVERY),1) PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -n 2 -rP tests/test_delivery_bad_days.py

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
-from baking import ROOT, Baked, commit, expect_success, export, git, run
+from baking import ROOT, TEMPLATE, Baked, commit, expect_success, export, git, run
 from conftest import Bake
 
 BIN = Path(sys.executable).parent
@@ -84,6 +84,13 @@ def test_actionlint_finds_nothing(github: Path, tmp_path: Path) -> None:
     shutil.copytree(github / ".github", copy / ".github")
     git(copy, "init", "--quiet", "--template=")
     expect_success(actionlint, cwd=copy)
+
+
+def test_yamllint_finds_nothing(github: Path) -> None:
+    command = "yamllint --strict --config-file '$(PROJECT)/.yamllint.yaml' .github"
+    assert command in (ROOT / "Makefile").read_text(encoding="utf-8")
+    options = ("--strict", "--config-file", TEMPLATE / ".yamllint.yaml")
+    expect_success(BIN / "yamllint", *options, ".github", cwd=github)
 
 
 def test_every_action_is_pinned_by_its_commit(github: Path) -> None:
