@@ -449,6 +449,8 @@ TEMPLATE_FAULTS = [
              "tests/test_project.py::test_a_failing_test_fails_make"),
     _project("checks that do not fail", "Makefile", "\t@$(BIN)/mypy\n", "\t-@$(BIN)/mypy\n",
              "tests/test_project.py::test_a_failing_check_fails_make"),
+    _project("the CLI beside the tool", "Makefile", "--python .venv-cli/bin/python -r $<", "--python $(BIN)/python -r $<",
+             "tests/test_project.py::test_make_cli_installs_the_one_version_and_the_tool_finds_it"),
     _project("hashes in requirements", "Makefile", "--no-hashes ", "",
              "tests/test_project.py::test_the_wheel_and_its_requirements_are_what_jobs_install"),
     _project("requirements are ignored anywhere", ".gitignore", "/requirements.txt", "requirements.txt",
