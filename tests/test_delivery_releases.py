@@ -73,6 +73,12 @@ def test_two_clones_make_the_same_bytes(lake: Lake, tmp_path: Path) -> None:
     assert made[0] == made[1]
 
 
+def test_a_branch_whose_name_yaml_would_read_is_refused(lake: Lake) -> None:
+    git(lake.path, "checkout", "--quiet", "-b", "feature/${var.catalog}")
+    said = lake.refused("release")
+    assert "given the branch feature/${var.catalog}, expected a name without ${" in said
+
+
 # --- bytes that are not what they say ---
 
 

@@ -21,6 +21,8 @@ from workspace import Workspace
 
 pytestmark = pytest.mark.skipif(ACT is None, reason="WORKFLOWS NOT RUN: act is not on the PATH")
 DONE = ["started", "deployed", "verified"]
+EVIL_BRANCH = "feature/x$(touch$IFSspied)`touch$IFSspied`;touch$IFSspied;'\"&&--break-lock"
+EVIL_TITLE = "$(touch spied); `touch spied` ::set-output name=RELEASE::x ##[add-mask]x --first"
 HOSTILE = "it's $(touch spied) \"; ::add-mask::x ##[add-mask]x --break-lock"
 
 
@@ -51,11 +53,11 @@ def merge(lake: Lake, branch: str, into: str = "main") -> None:
     )
 
 
-def change(lake: Lake, text: str, branch: str = "feature/x") -> None:
+def change(lake: Lake, text: str, branch: str = "feature/x", title: str = "") -> None:
     """A change of code, on a branch of its own."""
     git(lake.path, "checkout", "--quiet", "-b", branch)
     lake.write("src/lakehouse/version_of_the_test.py", f'"""{text}."""\n')
-    commit(lake.path, f"feat: {text}")
+    commit(lake.path, f"feat: {title or text}")
 
 
 def told(lake: Lake, target: str) -> None:
@@ -72,7 +74,7 @@ def test_from_a_request_to_prod_and_back(github: GitHub) -> None:
     github.first = False
     assert lake.ledger("staging") == lake.ledger("prod") == DONE
 
-    change(lake, "better")
+    change(lake, "better", EVIL_BRANCH, EVIL_TITLE)
     before = lake.ledger("staging")
     ended(github.request("plan.yml"), build="success", plan="success", comment="success")
     ended(github.request("plan.yml"), comment="success")
@@ -81,7 +83,7 @@ def test_from_a_request_to_prod_and_back(github: GitHub) -> None:
     assert "refuse" not in comment.body
     assert lake.ledger("staging") == before
 
-    merge(lake, "feature/x")
+    merge(lake, EVIL_BRANCH)
     github.page = True
     ended(github.push("main"), release="success", staging="success", prod="success", page="success")
     github.page = False

@@ -26,6 +26,7 @@ from workspace import Workspace
 DELIVERED = ["started", "deployed", "verified"]
 WENT_BACK = ["started", "deployed", "failed", "blocked", "started", "rolled_back", "verified"]
 TOOL = "tools/delivery/src/delivery/__init__.py"
+LATE = 'feature/late$(touch$IFSgone)`touch$IFSgone`;touch$IFSgone;"&&--first'
 JOB = "resources/flights/job.yml"
 # Whoever types this as a shell would, finds files that were not there.
 EVIL = 'totals; touch gone $(touch gone) `touch gone` " --allow-destroy=x ::set-output name=x::y'
@@ -63,6 +64,7 @@ def test_a_change_goes_from_a_request_to_prod_and_back(gitlab: GitLab) -> None:
     assert_a_request_is_planned_by_the_tool_of_main(gitlab)
     second = approve(gitlab, deliver(gitlab))
     assert_what_fails_goes_back_by_itself(gitlab, second)
+    assert not [*gitlab.origin.parent.rglob("gone")]
     assert_prod_goes_back_by_hand(gitlab, first)
     if by_digest(gitlab):
         assert_a_release_is_blocked_and_unblocked_by_hand(gitlab, first)
@@ -128,14 +130,14 @@ def assert_prod_waits_for_its_plan_to_be_approved(gitlab: GitLab, pipeline: Star
 def assert_a_request_is_planned_by_the_tool_of_main(gitlab: GitLab) -> None:
     """The code of a request is built without an identity; with one, it never runs."""
     lake = gitlab.lake
-    gitlab.branch_off("feature/late")
+    gitlab.branch_off(LATE)
     innocent = lake.text(TOOL)
     spy = f'import os\nif "DATABRICKS_OIDC_TOKEN" in os.environ: open("{gitlab.typed}", "w")\n'
     lake.write(TOOL, innocent + spy)
     lake.edit(JOB, "timeout_seconds: 3600", "timeout_seconds: 1800")
-    gitlab.push("feat: late arrivals")
+    gitlab.push(f"feat: {EVIL}")
     gitlab.typed.unlink()
-    before, request = lake.workspace.snapshot(), gitlab.requested("feature/late", "main")
+    before, request = lake.workspace.snapshot(), gitlab.requested(LATE, "main")
     assert request.passes() == {"check:", "build", "plan"}
     assert set(gitlab.typed.read_text(encoding="utf-8").split("\n")) == {
         "make setup", "make cli", "make check", "make test", "",
@@ -146,7 +148,7 @@ def assert_a_request_is_planned_by_the_tool_of_main(gitlab: GitLab) -> None:
     assert lake.workspace.snapshot() == before
     lake.write(TOOL, innocent)
     gitlab.push("feat: without a spy")
-    gitlab.merge("feature/late", "main")
+    gitlab.merge(LATE, "main")
 
 
 def assert_what_fails_goes_back_by_itself(gitlab: GitLab, running: str) -> None:
@@ -236,15 +238,15 @@ def assert_drift_fails_the_night(gitlab: GitLab) -> None:
 @pytest.mark.parametrize("gitlab", ["trunk"], indirect=True)
 def test_a_preview_is_up_while_it_is_wanted(gitlab: GitLab) -> None:
     before = gitlab.lake.workspace.snapshot(files=False)
-    gitlab.branch_off("feature/late")
+    gitlab.branch_off(LATE)
     gitlab.lake.write("src/lakehouse/late.py", '"""Late."""\n')
     gitlab.push("feat: late arrivals")
-    request = gitlab.requested("feature/late", "main")
+    request = gitlab.requested(LATE, "main")
     assert request.passes("preview") == {"preview"}
     (job,) = gitlab.lake.workspace.jobs.values()
     assert "pr42" in job["settings"]["name"]
     assert "pr42" in request.artifact("preview", "preview.md")
-    gitlab.merge("feature/late", "main")
-    gitlab.delete("feature/late")
+    gitlab.merge(LATE, "main")
+    gitlab.delete(LATE)
     assert request.passes("preview-down") == {"preview-down"}
     assert gitlab.lake.workspace.snapshot(files=False) == before

@@ -200,6 +200,8 @@ DELIVERY_FAULTS = [
               f"{WAY_BACK}test_an_older_release_comes_back_by_rollback_alone"),
     _delivery("named after the approval", "plan.py", '(*names, *state, "named")', "(*names, *state)",
               f"{WAY_BACK}test_what_is_named_after_the_approval_is_refused"),
+    _delivery("a branch that is a reference", "release/build.py", 'if "${" in branch:', "if False:",
+              f"{RELEASES}test_a_branch_whose_name_yaml_would_read_is_refused"),
     _delivery("any way back", "commands/deliver.py", "seen = read_plan(plan, datetime.now(UTC)) if plan else None", "seen = None",
               f"{WAY_BACK}test_what_was_approved_is_the_way_back_that_is_gone"),
     _delivery("what was cut off does not go on", "deploy.py", "begun = self.approved, self._is_begun(prepared)", "begun = self.approved, False",

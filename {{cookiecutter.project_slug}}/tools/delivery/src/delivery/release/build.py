@@ -63,7 +63,7 @@ def build(root: Path) -> Archive:
         wheel = _build_wheel(source, commit)
         files[f"dist/{wheel.name}"] = wheel.read_bytes()
         files["requirements.txt"] = _requirements(source)
-        branch = current_branch(root) or "unknown"
+        branch = _branch(root)
         files["release.yml"] = _release_yaml(commit, branch, wheel.name, policy)
         manifest = _manifest(source, commit, branch, wheel.name, files)
     return pack(manifest, files)
@@ -96,6 +96,18 @@ def checked_out(root: Path) -> Commit:
 def tree_of(root: Path, text: str) -> str:
     """The git tree that a text means: a commit's, such as that of `HEAD`, or the tree itself."""
     return _git(root, "rev-parse", "--verify", "--end-of-options", f"{text}^{{tree}}").strip()
+
+
+def _branch(root: Path) -> str:
+    """The branch, which stands in YAML, where `${` begins a reference."""
+    branch = current_branch(root) or "unknown"
+    if "${" in branch:
+        raise DeliveryError(
+            f"release: given the branch {branch}, expected a name without ${{\n    Rename it: "
+            "git branch -m feature/late-arrivals",
+            Exit.REFUSED,
+        )
+    return branch
 
 
 def _check_out(root: Path, commit: Commit, folder: Path, policy: Policy) -> None:
