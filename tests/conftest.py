@@ -22,6 +22,18 @@ Bake = Callable[..., Baked]
 REAL = shutil.which("databricks")
 
 
+LONGEST = ("from_scratch", "to_prod_and_back", "environments_deliver", "test_tour.py")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What takes longest starts first; what is done again elsewhere is left out, unless named."""
+    items.sort(key=lambda item: not any(name in item.nodeid for name in LONGEST))
+    if not any("::" in argument for argument in config.args):
+        again = [item for item in items if item.get_closest_marker("again")]
+        config.hook.pytest_deselected(items=again)
+        items[:] = [item for item in items if item not in again]
+
+
 @pytest.fixture(scope="session")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The template's files, away from the checkout."""

@@ -317,7 +317,7 @@ DELIVERY_FAULTS = [
     _delivery("skipped fields count", "plan.py", '        if change["action"] == "skip" or', "        if"),
     _delivery("edited plans", "plan.py", "if sums != (plan.digest, _checksum(document[\"plan\"])):", "if False:"),
     _delivery("expired plans", "plan.py", "if now > plan.expires:", "if False:"),
-    _delivery("what moved is not compared", "deploy.py", "differences = moved(self.approved, plan) if self.approved else []", "differences: list[str] = []",
+    _delivery("what moved is not compared", "deploy.py", "differences = moved(approved, plan, begun) if approved else []", "differences: list[str] = []",
               f"{REFUSALS}test_a_hand_edit_after_the_plan_is_refused_by_name"),
     # Guard
     _delivery("unknown kinds hold nothing", "guard.py", "return kind not in HOLD_NO_DATA", 'return kind in ("schemas", "volumes")'),

@@ -1,6 +1,7 @@
 """The ledger: numbered, chained, written by one at a time."""
 
 import json
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, get_args
@@ -122,7 +123,10 @@ def test_one_has_the_target_and_the_other_is_told_who(ledger: Ledger, memory: Me
     assert ledger.held() is None
 
 
-def test_whoever_waits_hears_who_has_it(ledger: Ledger, memory: Memory) -> None:
+def test_whoever_waits_hears_who_has_it(
+    ledger: Ledger, memory: Memory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
     other = Lock("1", "ana", "https://example.com/run/1", datetime.now(UTC), "deploy x")
     memory.files["/lake/ledger/lock.json"] = other.content()
     heard: list[str] = []
