@@ -6,6 +6,14 @@ from mutants.check import CHECK_FAULTS
 from mutants.faults import FAULTS as OTHER_FAULTS
 from mutants.github import GITHUB_FAULTS
 from mutants.gitlab import GITLAB_FAULTS
+from mutants.guide import GUIDE_FAULTS
 from mutants.observe import OBSERVE_FAULTS
 
-FAULTS = [*OTHER_FAULTS, *CHECK_FAULTS, *OBSERVE_FAULTS, *GITHUB_FAULTS, *GITLAB_FAULTS]
+FAULTS = [
+    *OTHER_FAULTS,
+    *CHECK_FAULTS,
+    *OBSERVE_FAULTS,
+    *GITHUB_FAULTS,
+    *GITLAB_FAULTS,
+    *GUIDE_FAULTS,
+]

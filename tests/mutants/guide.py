@@ -1,0 +1,35 @@
+"""Deliberate faults in the guide, and in what it tells about: each must turn its test red."""
+
+from __future__ import annotations
+
+from mutants.faults import PROJECT, Fault
+
+DOCS = f"{PROJECT}/docs"
+TESTS = "tests/test_guide.py"
+HOLDS = f"{TESTS}::test_links_commands_and_tables_hold_in_every_project"
+SAYS = f"{TESTS}::test_the_commands_of_the_guide_say_what_it_shows"
+
+
+# fmt: off
+GUIDE_FAULTS = [
+    Fault("guide: a dead link", f"{DOCS}/runbooks/drift.md", "## It is over when", "See [there](../drifting.md).\n\n## It is over when", HOLDS),
+    Fault("guide: a heading that moved", f"{DOCS}/environments.md", "## Who may do what", "## Rights", HOLDS),
+    Fault("guide: a page that the index forgets", f"{DOCS}/README.md", "| [a stuck lock](runbooks/stuck-lock.md) | nothing can be delivered, for somebody has the lock |\n", "", HOLDS),
+    Fault("guide: a command that is none", f"{DOCS}/first-day.md", "delivery doctor\n", "delivery doctors\n", HOLDS),
+    Fault("guide: an option that is none", f"{DOCS}/delivery.md", "`--allow-destroy\nvolumes", "`--destroy\nvolumes", HOLDS),
+    Fault("guide: a target of make that is none", f"{DOCS}/first-day.md", "make setup  ", "make set-up ", HOLDS),
+    Fault("guide: a wrong identity in the table", f"{DOCS}/github/pipelines.md", "planner of prod", "planner of staging", HOLDS),
+    Fault("guide: a row too few", f"{PROJECT}/.gitlab/ci/drift.yml", "drift-prod:\n  extends: .drift", "drift-of-prod:\n  extends: .drift", HOLDS),
+    Fault("guide: a right that nobody is told of", f"{PROJECT}/.github/workflows/rollback.yml", "      actions: read # who approved\n", "      issues: write\n", HOLDS),
+    Fault("guide: another trigger than the table has", f"{PROJECT}/options/branching=environments/.github/workflows/deliver.yml", "branches: [staging, prod]", "branches: [main, staging, prod]", HOLDS),
+    Fault("guide: the other forge's pages stay", f"{PROJECT}/options/features.json", ', "docs/gitlab"', "", f"{TESTS}::test_a_project_has_pages_for_its_own_forge_alone"),
+    Fault("guide: strategies tell different stories", f"{DOCS}/gitlab/pipelines.md", "protected branches only", "any branch", f"{TESTS}::test_both_strategies_have_one_page_of_pipelines_but_for_its_table"),
+    Fault("guide: a screen that is not so", f"{DOCS}/runbooks/going-back.md", "delivered and verified", "delivered", f"{SAYS}[docs/runbooks/going-back.md]"),
+    Fault("guide: a screen that the tool left", f"{PROJECT}/tools/delivery/src/delivery/commands/operate.py", 'f"{release} {verb}"', 'f"{release}: {verb}"', f"{SAYS}[docs/delivery.md]"),
+    Fault("guide: a refusal that is none", f"{DOCS}/delivery.md", "### Without an approval\n\n```console exit=3", "### Without an approval\n\n```console", f"{SAYS}[docs/delivery.md]"),
+    Fault("guide: a hotfix without staging's leave", f"{PROJECT}/options/branching=environments/docs/branching.md", "git revert --no-edit origin/hotfix/to-staging\n", "",
+          f"{TESTS}::test_a_hotfix_past_unreleased_work_leaves_it_out_and_brings_it_back"),
+    Fault("guide: a hotfix that takes the waiting work along", f"{PROJECT}/options/branching=environments/docs/branching.md", "git switch -c hotfix/wrong-totals origin/prod", "git switch -c hotfix/wrong-totals origin/staging",
+          f"{TESTS}::test_a_hotfix_past_unreleased_work_leaves_it_out_and_brings_it_back"),
+]
+# fmt: on

@@ -1,0 +1,185 @@
+"""The guide: true in every project, and its commands say what it shows."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from baking import TEMPLATE, Baked, commit, git, name_of
+from conftest import Bake
+from guide_screens import ANSWERS, PAGES, Heard, rehearse, steps, written
+from test_project import pytest_summary
+
+SETS = [
+    {**ci, **branching}
+    for ci in ({}, {"ci": "github"}, {"ci": "gitlab"})
+    for branching in ({}, {"branching": "environments"})
+]
+BRANCHES = "options/branching=environments"
+
+
+@pytest.fixture(params=SETS, ids=name_of)
+def guided(request: pytest.FixtureRequest, bake: Bake) -> Baked:
+    """Each kind of project whose guide differs."""
+    return bake(**request.param)
+
+
+def test_links_commands_and_tables_hold_in_every_project(guided: Baked) -> None:
+    figures = pytest_summary(guided.pytest("tests/guide"))
+    assert figures["passed"] > 20
+    assert set(figures) == {"passed"}
+
+
+def test_a_project_has_pages_for_its_own_forge_alone(guided: Baked) -> None:
+    index = guided.text("docs/README.md")
+    for forge, other in (("github", "gitlab"), ("gitlab", "github")):
+        used = guided.answers.get("ci") != other
+        assert (guided.path / "docs" / forge).exists() == used
+        assert (f"({forge}/pipelines.md)" in index) == used
+
+
+@pytest.mark.parametrize("forge", ["github", "gitlab"])
+def test_both_strategies_have_one_page_of_pipelines_but_for_its_table(forge: str) -> None:
+    pages = [TEMPLATE / place / f"docs/{forge}/pipelines.md" for place in (".", BRANCHES)]
+    texts = [re.sub(r"^\|.*\n", "", page.read_text("utf-8"), flags=re.M) for page in pages]
+    assert texts[0] == texts[1]
+
+
+# --- screens ---
+
+
+@pytest.fixture(scope="session")
+def heard(bake: Bake, tmp_path_factory: pytest.TempPathFactory) -> list[Heard]:
+    """Everything that the commands of the guide say; they are typed once."""
+    return list(rehearse(bake(**ANSWERS), tmp_path_factory.mktemp("guide")))
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_commands_of_the_guide_say_what_it_shows(page: str, heard: list[Heard]) -> None:
+    problems = [one.problem for one in heard if one.step.page == page and one.problem]
+    told = "\n\n".join(problems)
+    assert not problems, f"{told}\n\nIf this is meant: python tests/guide_screens.py --write"
+
+
+def test_every_screen_was_compared(heard: list[Heard]) -> None:
+    assert len(heard) > 40
+    shown = sum(len(list(steps(page, (TEMPLATE / page).read_text("utf-8")))) for page in PAGES)
+    assert len(heard) == shown
+
+
+def test_a_page_that_says_the_same_is_not_rewritten(heard: list[Heard]) -> None:
+    for page in PAGES:
+        text = (TEMPLATE / page).read_text("utf-8")
+        of_page = [one for one in heard if one.step.page == page]
+        assert written(text, of_page) == text
+
+
+# --- hotfixes ---
+
+
+def blocks(page: str, heading: str) -> list[str]:
+    """The commands of a section, block by block."""
+    text = (TEMPLATE / page).read_text("utf-8").partition(f"# {heading}\n")[2]
+    found = re.findall(r"^( *)```sh\n(.*?)^ *```$", text, re.MULTILINE | re.DOTALL)
+    return [re.sub(rf"^{indent}", "", block, flags=re.MULTILINE) for indent, block in found]
+
+
+class Repository:
+    """A repository on a forge, and a clone of it."""
+
+    def __init__(self, folder: Path, *branches: str) -> None:
+        self.origin, self.path = folder / "origin.git", folder / "clone"
+        folder.mkdir(exist_ok=True)
+        git(folder, "init", "--quiet", "--bare", "--initial-branch=main", "origin.git")
+        git(folder, "clone", "--quiet", "origin.git", "clone")
+        for name in ("totals", "report"):
+            (self.path / name).write_text("one\n", encoding="utf-8")
+        commit(self.path, "start")
+        for branch in branches:
+            git(self.path, "push", "--quiet", "origin", f"HEAD:{branch}")
+
+    def type(self, block: str) -> str:
+        """Type a block; what is to be mended is mended where it says so."""
+        told = ""
+        for line in block.splitlines():
+            if line.startswith("#"):
+                (self.path / "totals").write_text("mended\n", encoding="utf-8")
+            elif line:
+                told += git(self.path, *re.findall(r'"[^"]*"|\S+', line.replace("git ", "", 1)))
+        return told
+
+    def change(self, branch: str) -> None:
+        """Work that reaches a branch: a file more, and one less."""
+        git(self.path, "switch", "--quiet", "--detach", f"origin/{branch}")
+        (self.path / "waiting").write_text("waits\n", encoding="utf-8")
+        (self.path / "report").unlink()
+        commit(self.path, "feat: what waits")
+        git(self.path, "push", "--quiet", "origin", f"HEAD:{branch}")
+        git(self.path, "fetch", "--quiet")
+
+    def merge(self, source: str, target: str) -> None:
+        """A request is merged."""
+        git(self.path, "fetch", "--quiet")
+        git(self.path, "switch", "--quiet", "--detach", f"origin/{target}")
+        git(self.path, "merge", "--quiet", "--no-ff", "--no-edit", f"origin/{source}")
+        git(self.path, "push", "--quiet", "origin", f"HEAD:{target}")
+        git(self.path, "fetch", "--quiet")
+
+    def files(self, branch: str) -> dict[str, str]:
+        """What a branch holds."""
+        names = git(self.path, "ls-tree", "--name-only", f"origin/{branch}").split()
+        return {n: git(self.path, "show", f"origin/{branch}:{n}").strip() for n in names}
+
+    def tree(self, branch: str) -> str:
+        """The git tree of a branch."""
+        return git(self.path, "rev-parse", f"origin/{branch}^{{tree}}").strip()
+
+
+PAGE = f"{BRANCHES}/docs/branching.md"
+FIX, BOTH = {"report": "one", "totals": "mended"}, {"totals": "mended", "waiting": "waits"}
+
+
+def test_a_hotfix_past_nothing_unreleased_reaches_prod_as_staging_verified_it(
+    tmp_path: Path,
+) -> None:
+    forge = Repository(tmp_path, "main", "staging", "prod")
+    begin = blocks(PAGE, "Hotfix")[0]
+    assert "waiting" not in forge.type(begin)
+    forge.merge("hotfix/wrong-totals", "staging")
+    verified = forge.tree("staging")
+    forge.merge("staging", "prod")
+    forge.merge("hotfix/wrong-totals", "main")
+    assert forge.tree("prod") == verified
+    assert forge.files("prod") == forge.files("main") == FIX
+
+
+def test_a_hotfix_past_unreleased_work_leaves_it_out_and_brings_it_back(tmp_path: Path) -> None:
+    forge = Repository(tmp_path, "main", "staging", "prod")
+    forge.change("main")
+    forge.merge("main", "staging")
+    begin, put_back, bring_back = blocks(PAGE, "Hotfix")
+    assert "waiting" in forge.type(begin)
+    forge.type(put_back)
+    forge.merge("hotfix/to-staging", "staging")
+    verified = forge.tree("staging")
+    forge.merge("hotfix/wrong-totals", "prod")
+    assert forge.tree("prod") == verified
+    assert forge.files("prod") == FIX
+    forge.merge("hotfix/wrong-totals", "main")
+    forge.type(bring_back)
+    forge.merge("hotfix/waiting-work", "staging")
+    assert forge.files("staging") == forge.files("main") == BOTH
+    forge.merge("staging", "prod")
+    assert forge.files("prod") == BOTH
+
+
+def test_a_hotfix_on_trunk_may_leave_out_what_waits(tmp_path: Path) -> None:
+    forge = Repository(tmp_path, "main")
+    forge.change("main")
+    begin, leave_out = blocks("docs/branching.md", "Hotfix")
+    forge.type(leave_out.replace("COMMIT", "origin/main"))
+    forge.merge("hotfix/without-late-arrivals", "main")
+    forge.type(begin)
+    forge.merge("hotfix/wrong-totals", "main")
+    assert forge.files("main") == FIX
