@@ -1,7 +1,7 @@
 """The screens of the guide: its commands are typed, in their order, and what they say is compared.
 
 python tests/guide_screens.py            tells which screens differ
-python tests/guide_screens.py --write    puts what was said into the pages
+python tests/guide_screens.py --write    puts what was said, and the pipelines, into the pages
 
 A block of the guide that begins with ```console holds commands (`$ …`) and their screens; its info
 string may name the exit code of its last command (`exit=3`). All pages tell one story, against an
@@ -26,7 +26,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import standin
-from baking import TEMPLATE, Baked, commit, cookiecutter, export
+from baking import TEMPLATE, Baked, commit, cookiecutter, expect_success, export
 from delivering import Lake, furnish, lock_file, prepare
 from forges import Forge
 from guide_scenes import SCENES
@@ -274,11 +274,25 @@ def main(arguments: list[str]) -> int:
     problems = [one for one in heard if one.problem]
     print(f"{len(heard)} commands, {len(problems)} differ")
     if "--write" in arguments:
+        write_tables(folder)
         for page in PAGES:
             file = TEMPLATE / page
             of_page = [one for one in heard if one.step.page == page]
             file.write_text(written(file.read_text("utf-8"), of_page), encoding="utf-8")
     return 1 if problems else 0
+
+
+def write_tables(folder: Path) -> None:
+    """Put the tables of pipelines into the pages of both strategies."""
+    for branching, place in (("trunk", "."), ("environments", "options/branching=environments")):
+        out = folder / branching
+        cookiecutter(folder / "template", out, "project_slug=lake", f"branching={branching}")
+        said = expect_success(sys.executable, "tests/guide/pipelines.py", cwd=out / "lake")
+        for forge, table in zip(("github", "gitlab"), said.strip().split("\n\n"), strict=True):
+            file = TEMPLATE / place / f"docs/{forge}/pipelines.md"
+            rows = lambda _, told=table: f"{told}\n"  # noqa: E731 (backslashes stay as they are)
+            text = re.sub(r"(?:^\|.*\n)+", rows, file.read_text("utf-8"), flags=re.MULTILINE)
+            file.write_text(text, encoding="utf-8")
 
 
 def rehearse(project: Baked, folder: Path) -> Iterator[Heard]:

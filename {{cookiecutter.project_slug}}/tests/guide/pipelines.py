@@ -47,7 +47,7 @@ _TARGETS = ("staging", "prod")
 
 
 def _does(scripts: Sequence[str]) -> str:
-    """The commands of the project, without their options; others by their name, where it has none."""
+    """The commands of the project without their options; where there are none, others by name."""
     found = [match for script in scripts if (match := _COMMAND.match(script.strip()))]
     told = [_command(match[1], match[2].split()) for match in found]
     return ", ".join(f"`{one}`" for one in dict.fromkeys(told or (s.split()[0] for s in scripts)))
@@ -167,7 +167,8 @@ def _github_starts(known: Mapping[str, Yaml], file: str, name: str) -> str:
         if event:
             events = [(kind, words) for kind, words in events if kind == event[1]]
         elif branch:
-            told.append(f"on the branch `{branch[1]}`")
+            push = ("push", f"push to `{branch[1]}`")
+            events = [push if kind == "push" else (kind, words) for kind, words in events]
         else:
             told.append(_CONDITIONS.get(condition, f"if `{condition}`"))
     after = _needs(known[file]["jobs"][name])
