@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
+import sys
 from pathlib import Path
 
 import pytest
-from baking import TEMPLATE, Baked, commit, git, name_of
+import standin
+import yaml
+from baking import TEMPLATE, Baked, commit, git, name_of, run
 from conftest import Bake
 from guide_screens import ANSWERS, PAGES, Heard, rehearse, steps, written
 from test_project import pytest_summary
@@ -46,6 +51,27 @@ def test_both_strategies_have_one_page_of_pipelines_but_for_its_table(forge: str
     assert texts[0] == texts[1]
 
 
+def test_a_new_pipeline_is_told_with_the_row_that_it_needs(bake: Bake, tmp_path: Path) -> None:
+    project = Baked(tmp_path / "lake", {})
+    shutil.copytree(bake().path, project.path)
+    job = {"permissions": {"issues": "write"}, "steps": [{"run": "make late"}], "needs": []}
+    (project.path / ".github/workflows/late.yml").write_text(
+        yaml.safe_dump({"on": {"schedule": [{"cron": "1 2 * * *"}]}, "jobs": {"late": job}}),
+        encoding="utf-8",
+    )
+    job = {"extends": ".planner", "script": ["make late"], "environment": "prod-plan"}
+    rule = {"if": '$CI_PIPELINE_SOURCE == "schedule" && $CI_COMMIT_BRANCH == "main"'}
+    file = project.path / ".gitlab/ci/check.yml"
+    text = yaml.safe_dump({"late": {**job, "rules": [rule]}})
+    file.write_text(f"{file.read_text('utf-8')}\n{text}", encoding="utf-8")
+    said = project.python("-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/guide").stdout
+    for row in (
+        "| late / late | every night (`1 2 * * *`) | `make late` | none | — | write issues |",
+        "| late | schedule of `main` | `make late` | planner of prod | `prod-plan` | read prod |",
+    ):
+        assert f"missing:\nE         {row}\nE         to remove:" in said
+
+
 # --- screens ---
 
 
@@ -75,12 +101,64 @@ def test_a_page_that_says_the_same_is_not_rewritten(heard: list[Heard]) -> None:
         assert written(text, of_page) == text
 
 
+# --- the first day ---
+
+
+def test_what_the_first_day_types_works_and_leaves_nothing_to_warn_of(
+    bake: Bake, tmp_path: Path
+) -> None:
+    project = Baked(tmp_path / "lake", {})
+    shutil.copytree(bake().path, project.path)
+    lines = blocks("docs/first-day.md", "First day: the workspaces", project.path)
+    assert len(lines) == 2
+    before, after = (_typed(project, block, tmp_path / "programs") for block in lines)
+    assert before["delivery check"].count("warning:") == 9
+    assert after["delivery check"] == "check: all is well\n"
+    assert "✓ prod planner" in after["delivery doctor"]
+    assert git(project.path, "branch", "--show-current").strip() == "chore/first-day"
+    assert git(project.path, "status", "--porcelain") == ""
+
+
+def _typed(project: Baked, block: str, programs: Path) -> dict[str, str]:
+    """What each line of a block says; the second block finds everything set."""
+    standin.install(programs)
+    tool = f'PYTHONPATH=tools/delivery/src exec {sys.executable} -m delivery "$@"'
+    for name, script in {"delivery": tool, "make": "touch uv.lock"}.items():
+        (programs / name).write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
+        (programs / name).chmod(0o755)
+    if (project.path / "uv.lock").exists():
+        _set_everything(project)
+    path = f"{programs}{os.pathsep}{os.environ['PATH']}"
+    names = {f"GIT_{who}_{what}": "t@example.com" for who in ("AUTHOR", "COMMITTER")
+             for what in ("NAME", "EMAIL")}  # fmt: skip
+    off = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "core.hooksPath",
+           "GIT_CONFIG_VALUE_0": os.devnull}  # fmt: skip
+    said = {}
+    for line in block.splitlines():
+        command = line.partition(" #")[0].strip()
+        done = run("sh", "-c", command, cwd=project.path, PATH=path, **names, **off)
+        assert done.returncode in (0, 2), f"{command}: {done.stdout}{done.stderr}"
+        said[command] = done.stdout
+    return said
+
+
+def _set_everything(project: Baked) -> None:
+    """What the steps of the first day set."""
+    for target in ("staging", "prod"):
+        file = project.path / f"targets/{target}.yml"
+        text = re.sub(r'host: ".*"', 'host: "https://lake.example.com"', file.read_text("utf-8"))
+        file.write_text(text.replace("00000000-0000", "11111111-0000"), encoding="utf-8")
+    file = project.path / "delivery.yml"
+    url = 'url: "https://git.example.com/team/lakehouse"'
+    file.write_text(file.read_text("utf-8").replace('url: ""', url), encoding="utf-8")
+
+
 # --- hotfixes ---
 
 
-def blocks(page: str, heading: str) -> list[str]:
+def blocks(page: str, heading: str, root: Path = TEMPLATE) -> list[str]:
     """The commands of a section, block by block."""
-    text = (TEMPLATE / page).read_text("utf-8").partition(f"# {heading}\n")[2]
+    text = (root / page).read_text("utf-8").partition(f"# {heading}\n")[2]
     found = re.findall(r"^( *)```sh\n(.*?)^ *```$", text, re.MULTILINE | re.DOTALL)
     return [re.sub(rf"^{indent}", "", block, flags=re.MULTILINE) for indent, block in found]
 

@@ -21,7 +21,7 @@ GUIDE_FAULTS = [
     Fault("guide: a wrong identity in the table", f"{DOCS}/github/pipelines.md", "planner of prod", "planner of staging", HOLDS),
     Fault("guide: a row too few", f"{PROJECT}/.gitlab/ci/drift.yml", "drift-prod:\n  extends: .drift", "drift-of-prod:\n  extends: .drift", HOLDS),
     Fault("guide: a right that nobody is told of", f"{PROJECT}/.github/workflows/rollback.yml", "      actions: read # who approved\n", "      issues: write\n", HOLDS),
-    Fault("guide: another trigger than the table has", f"{PROJECT}/options/branching=environments/.github/workflows/deliver.yml", "branches: [staging, prod]", "branches: [main, staging, prod]", HOLDS),
+    Fault("guide: another trigger than the table has", f"{PROJECT}/.github/workflows/deliver.yml", "branches: [main]", "branches: [main, later]", HOLDS),
     Fault("guide: the other forge's pages stay", f"{PROJECT}/options/features.json", ', "docs/gitlab"', "", f"{TESTS}::test_a_project_has_pages_for_its_own_forge_alone"),
     Fault("guide: strategies tell different stories", f"{DOCS}/gitlab/pipelines.md", "protected branches only", "any branch", f"{TESTS}::test_both_strategies_have_one_page_of_pipelines_but_for_its_table"),
     Fault("guide: a screen that is not so", f"{DOCS}/runbooks/going-back.md", "delivered and verified", "delivered", f"{SAYS}[docs/runbooks/going-back.md]"),

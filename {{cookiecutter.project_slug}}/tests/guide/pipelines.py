@@ -193,7 +193,7 @@ def _conditions(jobs: Mapping[str, Yaml], name: str) -> Iterator[str]:
 
 def _events(known: Mapping[str, Yaml], file: str) -> Iterator[tuple[str, str]]:
     """What starts a workflow, each kind with its words."""
-    for kind, given in known[file][True].items():  # YAML 1.1 reads the key `on` as true
+    for kind, given in _triggers(known[file]).items():
         if kind == "push":
             yield kind, f"push to `{'`, `'.join((given or {}).get('branches', ['*']))}`"
         elif kind == "schedule":
@@ -202,7 +202,17 @@ def _events(known: Mapping[str, Yaml], file: str) -> Iterator[tuple[str, str]]:
             callers = _callers(known, file)
             yield kind, f"in {', '.join(callers)}"
         else:
-            yield kind, {"pull_request": "request", "workflow_dispatch": "by hand"}.get(kind, kind)
+            yield (
+                str(kind),
+                {"pull_request": "request", "workflow_dispatch": "by hand"}.get(kind, str(kind)),
+            )
+
+
+def _triggers(workflow: Yaml) -> Yaml:
+    """What stands under `on`, in each form that GitHub knows; YAML 1.1 reads that key as true."""
+    given = workflow.get(True, workflow.get("on"))
+    names = [given] if isinstance(given, str) else given
+    return names if isinstance(names, dict) else dict.fromkeys(names or ())
 
 
 def _callers(known: Mapping[str, Yaml], file: str) -> list[str]:

@@ -153,8 +153,11 @@ def test_the_table_of_pipelines_is_what_they_are(forge: str) -> None:
     start = lines.index(HEADER)
     end = next(n for n in range(start, len(lines)) if not lines[n].startswith("|"))
     expected = table(FORGES[forge](ROOT))
-    told = "\n".join(expected)
-    assert lines[start:end] == expected, f"docs/{forge}/pipelines.md should have:\n\n{told}\n"
+    shown = lines[start:end]
+    missing = [line for line in expected if line not in shown]
+    wrong = [line for line in shown if line not in expected]
+    told = ["missing:", *missing, "to remove:", *wrong, "the whole table:", *expected]
+    assert shown == expected, "\n".join([f"docs/{forge}/pipelines.md", *told])
 
 
 def test_each_forge_that_is_used_has_its_pages() -> None:
