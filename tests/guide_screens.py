@@ -4,7 +4,7 @@ python tests/guide_screens.py            tells which screens differ
 python tests/guide_screens.py --write    puts what was said, and the pipelines, into the pages
 
 A block of the guide that begins with ```console holds commands (`$ …`) and their screens; its info
-string may name the exit code of its last command (`exit=3`). All pages tell one story, against an
+string may name the exit code of its last command (`exit:3`). All pages tell one story, against an
 emulated workspace; `guide_scenes` prepares what a heading tells about.
 """
 
@@ -151,7 +151,7 @@ def _step(page: str, heading: str, block: str, lines: list[str], number: int) ->
         first += 1
     ends = (n for n in range(first, len(lines)) if re.match(r"\$ |```$", lines[n]))
     end = next(ends)
-    code = re.search(r"exit=(\d)", block) if lines[end] == "```" else None
+    code = re.search(r"exit:(\d)", block) if lines[end] == "```" else None
     command = "\n".join(lines[number:first]).removeprefix("$ ")
     screen = tuple(lines[first:end])
     return Step(page, heading, command, int(code[1]) if code else 0, screen, (first, end))

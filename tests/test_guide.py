@@ -13,7 +13,7 @@ import standin
 import yaml
 from baking import TEMPLATE, Baked, commit, git, name_of, run
 from conftest import Bake
-from guide_screens import ANSWERS, PAGES, Heard, rehearse, steps, written
+from guide_screens import ANSWERS, PAGES, rehearse, steps, written
 from test_project import pytest_summary
 
 SETS = [
@@ -75,30 +75,15 @@ def test_a_new_pipeline_is_told_with_the_row_that_it_needs(bake: Bake, tmp_path:
 # --- screens ---
 
 
-@pytest.fixture(scope="session")
-def heard(bake: Bake, tmp_path_factory: pytest.TempPathFactory) -> list[Heard]:
-    """Everything that the commands of the guide say; they are typed once."""
-    return list(rehearse(bake(**ANSWERS), tmp_path_factory.mktemp("guide")))
-
-
-@pytest.mark.parametrize("page", PAGES)
-def test_the_commands_of_the_guide_say_what_it_shows(page: str, heard: list[Heard]) -> None:
-    problems = [one.problem for one in heard if one.step.page == page and one.problem]
-    told = "\n\n".join(problems)
-    assert not problems, f"{told}\n\nIf this is meant: python tests/guide_screens.py --write"
-
-
-def test_every_screen_was_compared(heard: list[Heard]) -> None:
-    assert len(heard) > 40
-    shown = sum(len(list(steps(page, (TEMPLATE / page).read_text("utf-8")))) for page in PAGES)
-    assert len(heard) == shown
-
-
-def test_a_page_that_says_the_same_is_not_rewritten(heard: list[Heard]) -> None:
-    for page in PAGES:
-        text = (TEMPLATE / page).read_text("utf-8")
-        of_page = [one for one in heard if one.step.page == page]
-        assert written(text, of_page) == text
+def test_the_commands_of_the_guide_say_what_it_shows(bake: Bake, tmp_path: Path) -> None:
+    """One story, so one test: its commands build on each other."""
+    heard = list(rehearse(bake(**ANSWERS), tmp_path))
+    problems = "\n\n".join(one.problem for one in heard if one.problem)
+    assert not problems, f"{problems}\n\nIf this is meant: python tests/guide_screens.py --write"
+    texts = {page: (TEMPLATE / page).read_text("utf-8") for page in PAGES}
+    assert len(heard) == sum(len(list(steps(page, text))) for page, text in texts.items()) > 40
+    for page, text in texts.items():
+        assert written(text, [one for one in heard if one.step.page == page]) == text
 
 
 # --- the first day ---
