@@ -246,7 +246,8 @@ def test_a_lock_of_a_run_that_is_gone_is_broken_by_name(delivered: Lake) -> None
     name = f"{delivered.root('staging')}/ledger/lock.json"
     held = {"id": "1", "actor": "bo", "run_url": "", "at": "2026-01-01T00:00:00Z", "what": "deploy"}
     delivered.workspace.files[name] = json.dumps(held).encode()
-    delivered.done("break-lock", "staging", "--reason", "the runner died")
+    said = delivered.done("break-lock", "staging", "--reason", "the runner died")
+    assert "the lock of staging is free: the runner died" in said.out
     assert name not in delivered.workspace.files
     (event, *_) = delivered.done("history", "staging", "--output", "json").json
     assert (event["kind"], event["release"], event["reason"]) == (

@@ -97,7 +97,7 @@ def test_what_the_first_day_types_works_and_leaves_nothing_to_warn_of(
     lines = blocks("docs/first-day.md", "First day: the workspaces", project.path)
     assert len(lines) == 2
     before, after = (_typed(project, block, tmp_path / "programs") for block in lines)
-    assert before["delivery check"].count("warning:") == 9
+    assert before["delivery check"].count("warning:") == 11
     assert after["delivery check"] == "check: all is well\n"
     assert "✓ prod planner" in after["delivery doctor"]
     assert git(project.path, "branch", "--show-current").strip() == "chore/first-day"
@@ -133,6 +133,9 @@ def _set_everything(project: Baked) -> None:
         file = project.path / f"targets/{target}.yml"
         text = re.sub(r'host: ".*"', 'host: "https://lake.example.com"', file.read_text("utf-8"))
         file.write_text(text.replace("00000000-0000", "11111111-0000"), encoding="utf-8")
+    bundle = project.path / "databricks.yml"
+    text = bundle.read_text("utf-8").replace("default: account users", "default: analysts")
+    bundle.write_text(text, encoding="utf-8")
     file = project.path / "delivery.yml"
     url = 'url: "https://git.example.com/team/lakehouse"'
     file.write_text(file.read_text("utf-8").replace('url: ""', url), encoding="utf-8")

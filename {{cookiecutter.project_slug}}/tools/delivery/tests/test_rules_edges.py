@@ -234,6 +234,16 @@ def test_a_host_that_is_missing_is_told(project: Path, edit: Edit) -> None:
     ]
 
 
+def test_readers_that_are_everyone_are_told_until_a_group_is_named(
+    project: Path, edit: Edit
+) -> None:
+    everyone = "  readers:\n    default: account users\n"
+    edit("databricks.yml", "  release:\n", f"{everyone}  release:\n")
+    edit(PROD, "      catalog: demo_prod\n", "      catalog: demo_prod\n      readers: analysts\n")
+    ((_, message),) = found(project, "placeholder")
+    assert message == "staging: readers: given account users: all may read it"
+
+
 def test_no_credentials_of_an_address_are_told(project: Path, edit: Edit) -> None:
     edit(POLICY, "team/demo", "team/lake")
     who = "user:word"

@@ -133,10 +133,11 @@ def _chain(site: Site) -> str:
 
 def _lock(site: Site) -> str:
     held, cli = site.ledger.held(), site.store.lock_of_cli()
+    gone = f"if it is gone: delivery break-lock {site.target.name} --reason …"
     if held:
-        raise DeliveryError(f"{held.told(datetime.now(UTC))}; if it is gone: --break-lock")
+        raise DeliveryError(f"{held.told(datetime.now(UTC))}; {gone}")
     if cli:
-        raise DeliveryError(f"the CLI's own lock: {cli}; if it is gone: --break-lock")
+        raise DeliveryError(f"the CLI's own lock: {cli}; {gone}")
     return "free"
 
 

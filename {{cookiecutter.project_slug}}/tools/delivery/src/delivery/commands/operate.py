@@ -25,7 +25,7 @@ from delivery.commands.common import (
     write_whole,
 )
 from delivery.errors import DeliveryError, Exit
-from delivery.ledger import Event
+from delivery.ledger import NO_RELEASE, Event
 from delivery.operate import Operation
 from delivery.policy import load_policy
 from delivery.preview import open_preview, sweep
@@ -77,7 +77,11 @@ def break_lock_command(
 
     Exit codes: 0 done, 4 nobody has the lock.
     """
-    _show(_operation(target, reason, "0", False).free(), output)
+    event = _operation(target, reason, "0", False).free()
+    text = f"the lock of {target} is free; {event.release} failed: {event.reason}"
+    if event.release == NO_RELEASE:
+        text = f"the lock of {target} is free: {event.reason}"
+    emit(output, event.model_dump(mode="json"), escape(text))
 
 
 def prune_command(

@@ -53,6 +53,17 @@ def check_placeholders(bundle: Bundle, name: str) -> Iterator[Finding]:
             message = f"{name}: {key} is not set yet"
             mend = "Set it before the first delivery to this target."
             yield Finding(mark.file, mark.line, PLACEHOLDER, message, mend, "warning")
+    yield from _everyone(bundle, name)
+
+
+def _everyone(bundle: Bundle, name: str) -> Iterator[Finding]:
+    """Until a group is named, whoever is in the account may read what is released."""
+    own, common = bundle.target(name).section("variables"), bundle.tree.section("variables")
+    place, key = (own, "readers") if "readers" in own else (common.section("readers"), "default")
+    if place.get(key) in _EVERYONE:
+        mark, message = place.marks[key], f"{name}: readers: given {place[key]}: all may read it"
+        mend = "Name a group of people, here or in the variables of the target."
+        yield Finding(mark.file, mark.line, PLACEHOLDER, message, mend, "warning")
 
 
 def _target_rules(
