@@ -99,7 +99,7 @@ def test_a_project_has_no_secret_in_any_file(project: Baked, bake: Bake) -> None
 @pytest.mark.again
 @pytest.mark.parametrize("folder", ["tests/unit", "tests/pipeline", "tools/delivery/tests"])
 def test_the_default_project_passes_its_own_tests(folder: str, bake: Bake) -> None:
-    figures = pytest_summary(bake().pytest(folder))
+    figures = pytest_summary(bake().pytest(folder, "--exitfirst"))
     assert figures["passed"] > 0
     assert set(figures) == {"passed"}  # nothing failed, nothing was skipped
 
