@@ -146,6 +146,11 @@ def test_what_was_left_behind_does_not_come_back(
     delivered.workspace.on_run("flights_daily", lambda _: outcomes.pop(0))
     said = delivered.run("deploy", "staging", "--archive", delivered.code("fourth")).err
     assert f"{name_of(source.first)} is back, and verified" in said
+    delivered.workspace.on_run("flights_daily", "succeed")
+    delivered.done("unblock", "staging", name_of(third), "--reason", "it may come again")
+    delivered.done("deploy", "staging", "--archive", delivered.code("fifth"))
+    said = delivered.done("rollback", "staging", "--reason", "back to what led here").out
+    assert said.startswith(name_of(source.first))
 
 
 def test_after_a_deploy_that_was_cut_off_what_ran_comes_back(
