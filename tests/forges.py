@@ -33,7 +33,9 @@ class Forge:
     Attributes:
         reviewers: who is asked, by environment.
         approvals: who agreed, by environment.
-        locked: environments, and branches, that are protected.
+        locked: branches that are protected, and environments that admit those alone.
+        branches: the branches that an environment admits, by environment.
+        role: who may give variables to a pipeline.
         immutable: whether subjects have ids in them; None: it does not say.
         merged_results: whether requests are run as they would be when merged.
         refused: paths that are answered with 403.
@@ -45,6 +47,8 @@ class Forge:
     branches: dict[str, list[str]] = field(default_factory=dict)
     immutable: bool | None = None
     merged_results: bool = False
+    role: str = "maintainer"
+    is_seen: bool = True
     comments: list[Text] = field(default_factory=list)
     issues: list[Text] = field(default_factory=list)
     refused: str = "(?!)"
@@ -82,6 +86,7 @@ class Forge:
             "CI_PROJECT_URL": f"https://gitlab.example.com/{NAME}",
             "CI_JOB_ID": job,
             "DELIVERY_FORGE_TOKEN": "a-token-of-the-project",
+            "DELIVERY_TELLS": "on",
             **({"CI_MERGE_REQUEST_IID": str(request)} if request else {}),
         }
 
@@ -144,7 +149,12 @@ def _page(query: dict[str, list[str]], rows: list[Any]) -> list[Any]:
 def _comment(text: Text) -> dict[str, Any]:
     address = f"https://github.example.com/{NAME}/pull/7#{text.id}"
     user = {"login": "someone", "type": text.author, "username": "someone"}
-    return {"id": text.id, "body": text.body, "html_url": address, "user": user, "system": False}
+    told = {"id": text.id, "body": text.body, "html_url": address, "user": user}
+    return {**told, "author": _author(text), "system": False}
+
+
+def _author(text: Text) -> dict[str, int]:
+    return {"id": 1 if text.author == "Bot" else 2}
 
 
 def _issue(text: Text) -> dict[str, Any]:
@@ -152,6 +162,7 @@ def _issue(text: Text) -> dict[str, Any]:
     return {
         "number": text.id, "iid": text.id, "body": text.body, "description": text.body,
         "html_url": address, "web_url": address, "user": {"type": text.author},
+        "author": _author(text),
     }  # fmt: skip
 
 
@@ -163,6 +174,11 @@ def _environment(forge: Forge, found: re.Match[str], *_: Any) -> Any:
     policy = {"protected_branches": name in forge.locked, "custom_branch_policies": custom}
     admits = policy if custom or name in forge.locked else None
     return {"name": name, "protection_rules": [rule], "deployment_branch_policy": admits}
+
+
+def _rule(name: str) -> dict[str, str]:
+    kind, _, rest = name.rpartition(":")  # such as tag:main
+    return {"name": rest, "type": kind or "branch"}
 
 
 def _approvals(forge: Forge, *_: Any) -> Any:
@@ -198,6 +214,11 @@ def _opened(texts: str) -> Handler:
     )
 
 
+def _project(forge: Forge, *_: Any) -> Any:
+    role = {"ci_pipeline_variables_minimum_override_role": forge.role}
+    return {"merge_pipelines_enabled": forge.merged_results, **role} if forge.is_seen else (404, {})
+
+
 def _subject(forge: Forge, *_: Any) -> Any:
     return {} if forge.immutable is None else {"use_immutable_subject": forge.immutable}
 
@@ -214,12 +235,13 @@ def id_token(environment: str, audience: str) -> str:
 _GITHUB, _GITLAB = f"/github/repos/{NAME}", f"/gitlab/projects/{NAME}"
 _ROUTES: list[tuple[str, str, Handler]] = [
     ("GET", "/token", _token),
-    ("GET", f"{_GITHUB}", lambda *_: {"id": 22, "owner": {"id": 11}}),
+    ("GET", f"{_GITHUB}",
+     lambda forge, *_: {"id": 22, "owner": {"id": 11}} if forge.is_seen else (404, {})),
     ("GET", f"{_GITHUB}/actions/oidc/customization/sub", _subject),
     ("GET", f"{_GITHUB}/branches/(.+)",
      lambda forge, found, *_: {"name": found[1], "protected": found[1] in forge.locked}),
     ("GET", f"{_GITHUB}/environments/([^/]+)/deployment-branch-policies",
-     lambda forge, found, *_: {"branch_policies": [{"name": n} for n in forge.branches[found[1]]]}),
+     lambda forge, found, *_: {"branch_policies": [_rule(n) for n in forge.branches[found[1]]]}),
     ("GET", f"{_GITHUB}/environments/([^/]+)", _environment),
     ("GET", rf"{_GITHUB}/actions/runs/\w+/approvals", _approvals),
     ("GET", rf"{_GITHUB}/issues/\d+/comments",
@@ -232,7 +254,8 @@ _ROUTES: list[tuple[str, str, Handler]] = [
     ("POST", f"{_GITHUB}/issues", _write_issue),
     ("PATCH", rf"{_GITHUB}/issues/(\d+)",
      lambda forge, found, _, body: _issue(change(forge.issues, found[1], body))),
-    ("GET", f"{_GITLAB}", lambda forge, *_: {"merge_pipelines_enabled": forge.merged_results}),
+    ("GET", f"{_GITLAB}", _project),
+    ("GET", "/gitlab/user", lambda *_: {"id": 1}),
     ("GET", f"{_GITLAB}/protected_environments/([^/]+)", _protected),
     ("GET", f"{_GITLAB}/protected_branches/(.+)",
      lambda forge, found, *_: {"name": found[1]} if found[1] in forge.locked else (404, {})),

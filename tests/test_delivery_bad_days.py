@@ -189,18 +189,22 @@ def test_a_kill_is_survived(
 def test_an_approved_plan_goes_on_after_a_kill_and_nothing_else_with_it(
     delivered: Lake, source: Source, tmp_path: Path, path: str
 ) -> None:
-    plan, broken = tmp_path / "plan.json", ("--break-lock", "--reason", "killed")
+    plan, gone = tmp_path / "plan.json", ("break-lock", "staging", "--reason", "the runner died")
     told = ("--archive", source.more, "--plan", plan)
     delivered.done("plan", "staging", *told[:2], "--save", plan)
     killed(delivered, "both", told, lambda strike: delivered.workspace.fault("POST", path, strike))
     assert "verified" not in delivered.ledger("staging")[3:]
+    delivered.done(*gone)
     settings = delivered.workspace.job("flights_daily")["settings"]
     settings["timeout_seconds"] = 3601
-    said = delivered.refused("deploy", "staging", *told, *broken)
+    said = delivered.refused("deploy", "staging", *told)
     assert "jobs.flights_daily: approved" in said
     assert "running: approved" not in said
     settings["timeout_seconds"] = 3600
-    delivered.done("deploy", "staging", *told, *broken)
+    verifying = "/jobs/run-now"
+    killed(delivered, "tool", told, lambda s: delivered.workspace.fault("POST", verifying, s))
+    delivered.done(*gone)
+    delivered.done("deploy", "staging", *told)
     assert delivered.ledger("staging")[-1] == "verified"
     assert delivered.leftovers("staging") == []
     assert "approved plan" in delivered.refused("deploy", "staging", *told)

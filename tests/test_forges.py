@@ -64,7 +64,9 @@ def test_an_environment_that_asks_nobody_approves_nothing(
     with pytest.raises(DeliveryError, match="prod of the forge asks nobody"):
         approvers(POLICY, "prod")  # what going back and exceptions ask
     fake.reviewers["prod"] = ["ana"]
-    check_approval(POLICY, "prod", plan(), "", "")
+    check_approval(POLICY, "prod", plan(), "", "ana")
+    with pytest.raises(DeliveryError, match="expected who approved it"):
+        check_approval(POLICY, "prod", plan(), "", "")
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -135,14 +137,35 @@ def test_a_comment_is_kept_up_to_date(kind: str, fake: Forge, enter: Enter) -> N
     ]
 
 
-def test_a_person_s_comment_is_not_overwritten(fake: Forge, enter: Enter) -> None:
-    enter("github")
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_person_s_text_is_not_taken_for_ours(kind: str, fake: Forge, enter: Enter) -> None:
+    enter(kind)
+    fake.issues.append(Text(9, "<!-- delivery: drift -->\nmine", author="User"))
     fake.comments.append(Text(1, "<!-- delivery: preview -->\nmine", author="User"))
     here = forge()
     assert here is not None
     here.comment("preview", "up")
     assert fake.comments[0].body.endswith("mine")
     assert len(fake.comments) == 2
+    here.issue("drift", "found")
+    assert fake.issues[0].body.endswith("mine")
+    assert len(fake.issues) == 2
+
+
+def test_what_the_code_of_a_request_wrote_is_shown_as_text(
+    fake: Forge, enter: Enter, tmp_path: Path
+) -> None:
+    from delivery.cli import app
+    from typer.testing import CliRunner
+
+    enter("github")
+    file = tmp_path / "preview.md"
+    file.write_text("@everyone /approve [bold]```\n# approved by ana", encoding="utf-8")
+    done = CliRunner().invoke(app, ["forge", "comment", "--plain", "preview", str(file)])
+    assert done.exit_code == 0, done.output
+    (comment,) = fake.comments
+    text = "@everyone /approve [bold]```\n# approved by ana"
+    assert comment.body == f"<!-- delivery: preview -->\n````text\n{text}\n````\n"
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -219,10 +242,13 @@ def test_doctor_sees_what_is_not_locked(kind: str, fake: Forge, enter: Enter) ->
     enter(kind)
     assert not symptoms()["prod branches"].well
     assert not symptoms()["prod reviewers"].well
-    fake.locked |= {"prod", "prod-plan"}
-    if kind == "github":  # without a protected branch GitHub admits them all
+    fake.locked |= {"prod", "prod-plan", "main"}
+    if kind == "github":  # where a ruleset protects main, GitHub admits every branch
         assert not symptoms()["prod branches"].well
-    fake.locked.add("main")
+        fake.branches |= {"prod": ["main"], "prod-plan": ["main"]}
+        fake.locked.remove("main")
+        assert not symptoms()["prod branches"].well
+        fake.locked.add("main")
     fake.reviewers["prod"] = ["ana"]
     assert symptoms()["prod branches"].well
     assert symptoms()["prod-plan branches"].well
@@ -240,11 +266,51 @@ def test_doctor_sees_that_a_request_could_lend_a_subject_to_other_code(
     assert not symptoms()["prod branches"].well
 
 
+@pytest.mark.parametrize("role", ["no_one_allowed", "developer"])
+def test_doctor_sees_who_may_give_variables_to_jobs_that_deliver(
+    role: str, fake: Forge, enter: Enter
+) -> None:
+    enter("gitlab")
+    fake.locked.add("main")
+    fake.role = role
+    assert f"given {role}, expected maintainer or owner" in symptoms()["prod branches"].told
+    fake.role = "owner"
+    assert symptoms()["prod branches"].well
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_doctor_says_that_a_repository_shows_it_nothing(
+    kind: str, fake: Forge, enter: Enter
+) -> None:
+    enter(kind)
+    fake.is_seen = False
+    found = symptoms()
+    assert "set DELIVERY_FORGE_TOKEN" in found["forge"].told
+    assert "prod branches" not in found
+    assert found["prod subject"].well
+
+
+def test_a_plan_of_prod_may_be_made_from_every_branch_that_is_protected(
+    fake: Forge, enter: Enter
+) -> None:
+    enter("github")
+    fake.locked |= {"main", "staging", "prod"}
+    fake.branches |= {"prod": ["prod"], "prod-plan": ["main", "staging", "prod"]}
+    targets = {"staging": "staging", "prod": "prod"}
+    branches = POLICY.branches.model_copy(update={"targets": targets})
+    policy = POLICY.model_copy(update={"branches": branches})
+    found = {symptom.name: symptom.well for symptom in _forge(policy)}
+    assert (found["prod branches"], found["prod-plan branches"]) == (True, True)
+    fake.branches["prod"] = ["main", "prod"]
+    assert not {symptom.name: symptom.well for symptom in _forge(policy)}["prod branches"]
+
+
 def test_doctor_knows_an_environment_that_admits_another_branch(fake: Forge, enter: Enter) -> None:
     enter("github")
     fake.locked.add("main")
-    fake.branches["prod"] = ["main", "feature/*"]
-    assert not symptoms()["prod branches"].well
+    for other in (["main", "feature/*"], ["tag:main"], []):
+        fake.branches["prod"] = other
+        assert not symptoms()["prod branches"].well
     fake.branches["prod"] = ["main"]
     assert symptoms()["prod branches"].well
 

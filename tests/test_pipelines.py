@@ -379,6 +379,47 @@ def test_nothing_reaches_for_a_workspace_before_it_is_switched_on(delivering: Ba
         assert not job.has_identity or "vars.DELIVERY == 'on'" in job.conditions, job
 
 
+def test_what_starts_by_itself_comes_from_a_branch_that_its_environment_admits(
+    delivering: Baked,
+) -> None:
+    """The first day names the branches; doctor asks for the same."""
+    branches = delivering.yaml("delivery.yml")["branches"]
+    admitted = {target: {branch} for target, branch in branches["targets"].items()}
+    admitted["prod-plan"] = {branches["integration"], *branches["targets"].values()}
+    known = workflows(delivering.path)
+    started = [(job, _refs(known, job.workflow, job.name)) for job in read_jobs(delivering.path)]
+    for job, refs in started:
+        for environment in job.environments & {*admitted}:
+            assert refs <= admitted[environment], (job.workflow, job.name, environment)
+    assert any(refs for job, refs in started if "prod-plan" in job.environments)
+
+
+def _refs(known: dict[str, dict[Any, Any]], file: str, name: str) -> set[str]:
+    """The branches from which events start a job; nights are those of the default branch."""
+    triggers = known[file][True]
+    refs = {*(triggers.get("push") or {}).get("branches", ())}
+    refs |= {"main"} if "schedule" in triggers else set()
+    for caller, workflow in known.items():
+        for other, job in workflow["jobs"].items():
+            if str(job.get("uses", "")).endswith(f"/{file}"):
+                refs |= _refs(known, caller, other)
+    named = set(re.findall(r"github\.ref_name == '(\w+)'", _asked(known[file]["jobs"], name)))
+    return refs & named if named else refs
+
+
+def _asked(jobs: dict[str, Any], name: str) -> str:
+    """The conditions of a job, and of those before it unless it starts whatever they do."""
+    own, needs = str(jobs[name].get("if", "")), jobs[name].get("needs", [])
+    before = [] if "!cancelled()" in own else [needs] if isinstance(needs, str) else needs
+    return " ".join([own, *(_asked(jobs, other) for other in before)])
+
+
+def test_what_the_code_of_a_request_wrote_is_posted_as_text(delivering: Baked) -> None:
+    steps_of = workflows(delivering.path)["preview.yml"]["jobs"]["comment"]["steps"]
+    (posted,) = [step["run"] for step in steps_of if " forge " in step.get("run", "")]
+    assert posted.split()[1:4] == ["forge", "comment", "--plain"]
+
+
 def test_nothing_is_delivered_before_it_is_checked(delivering: Baked) -> None:
     jobs = workflows(delivering.path)["deliver.yml"]["jobs"]
     for name in {*jobs} - {"check", "status"}:  # the page tells of what went wrong, too

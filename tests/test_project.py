@@ -266,6 +266,13 @@ def package_of_the_cli(folder: Path, version: str) -> None:
 
 
 @pytest.mark.slow
+def test_pipelines_refuse_a_lock_that_does_not_fit(own: Baked) -> None:
+    for settings, expected in (({"CI": "true"}, True), ({}, False)):
+        would = expect_success("make", "-n", "-B", "setup", cwd=own.path, **settings)
+        assert ("uv sync --quiet --all-packages --locked" in would) is expected
+
+
+@pytest.mark.slow
 def test_a_second_set_up_has_nothing_to_do(own: Baked) -> None:
     stamp = (own.path / ".venv/stamp").stat().st_mtime
     assert "Nothing to be done" in expect_success("make", "setup", cwd=own.path)

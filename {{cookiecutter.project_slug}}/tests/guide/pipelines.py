@@ -97,11 +97,15 @@ _CONDITIONS = {
     f"((github.event.action == 'closed' && {_LABEL}) || (github.event.action == 'unlabeled' "
     "&& github.event.label.name == 'preview'))": "when it closes or loses the label `preview`",
     "!cancelled()": "also after a failure",
+    "needs.page.result == 'success'": "",
+    "needs.release.result != 'failure'": "",
+    "inputs.command == 'adopt'": "for `adopt`",
     "vars.STATUS_PAGES == 'on'": "where `STATUS_PAGES` is `on`",
     "needs.plan.outputs.approval != 'dispatch' || inputs.digest != ''": (
         "with `approval: dispatch` given the digest"
     ),
 }
+_STATUS = {"!cancelled()", "always()"}  # without one of them a job wants success of all before it
 _RIGHTS = {
     "actions: read": "see who approved",
     "issues: write": "write issues",
@@ -186,9 +190,9 @@ def _conditions(jobs: Mapping[str, Yaml], name: str) -> Iterator[str]:
     """What must be true before a job starts, and before what it needs does."""
     own = _conjuncts(str(jobs[name].get("if", "")))
     yield from own
-    if not {"!cancelled()", "always()"} & {*own}:
+    if not _STATUS & {*own}:
         for needed in _needs(jobs[name]):
-            yield from _conditions(jobs, needed)
+            yield from (one for one in _conditions(jobs, needed) if one not in _STATUS)
 
 
 def _events(known: Mapping[str, Yaml], file: str) -> Iterator[tuple[str, str]]:
@@ -246,7 +250,7 @@ _BRANCHES = ("main", "staging", "prod")
 _SET = {
     "DELIVERY": "on",
     "STATUS_PAGES": "on",
-    "DELIVERY_FORGE_TOKEN": "set",
+    "DELIVERY_TELLS": "on",
     "CI_COMMIT_REF_PROTECTED": "true",
     "CI_MERGE_REQUEST_PROJECT_ID": "7",
     "CI_MERGE_REQUEST_SOURCE_PROJECT_ID": "7",
@@ -254,7 +258,7 @@ _SET = {
 # What a job needs beside its event: without it the job does not start.
 _NEEDS = {
     "STATUS_PAGES": "where `STATUS_PAGES` is `on`",
-    "DELIVERY_FORGE_TOKEN": "where `DELIVERY_FORGE_TOKEN` is set",
+    "DELIVERY_TELLS": "where `DELIVERY_TELLS` is `on`",
     "CI_MERGE_REQUEST_SOURCE_PROJECT_ID": "of this project",
 }
 _WAYS = {"manual": "by its button", "always": "also after a failure"}
@@ -278,7 +282,7 @@ def _gitlab_row(merged: Yaml, name: str, job: Yaml) -> Row:
     place = re.sub(r"\$CI_MERGE_REQUEST_IID", "…", place)
     token = "id_tokens" in job
     starts = _gitlab_starts(merged, job)
-    writes = ["write with that token"] if "DELIVERY_FORGE_TOKEN" in starts else []
+    writes = ["write with `DELIVERY_FORGE_TOKEN`"] if place == "forge" else []
     writes += ["publish the status page"] if "pages" in job else []
     needs = [need for need in job.get("needs", []) if isinstance(need, str)]
     order = [f"after `{'`, `'.join(needs)}`"] if needs else []

@@ -167,7 +167,7 @@ class Delivery:
         if plan.refused:
             told = "\n".join(f"  {v.key}: {v.reason}" for v in plan.refused)
             raise DeliveryError(f"refused on {target}:\n{told}", Exit.REFUSED)
-        approved, begun = self.approved, self._is_begun(prepared)
+        approved, begun = self.approved, self._is_begun()
         differences = moved(approved, plan, begun) if approved else []
         if differences:
             told = "\n".join(f"  {difference}" for difference in differences)
@@ -182,16 +182,16 @@ class Delivery:
                 Exit.REFUSED,
             )
 
-    def _is_begun(self, prepared: Prepared) -> bool:
+    def _is_begun(self) -> bool:
         """Whether the approved plan was carried out before, and cut off."""
-        standing = prepared.standing
-        proven = standing.verified or standing.failed
-        last = standing.unfinished or (None if proven else standing.delivered)
-        return bool(
-            self.approved
-            and last
-            and self.site.ledger.read(last).plan_digest == self.approved.digest
-        )
+        if self.approved is None:
+            return False
+        for name in reversed(self.site.ledger.names()):
+            event = self.site.ledger.read(name)
+            if not (name.kind == "failed" and "lock" in event.detail):  # its lock was broken
+                begun = name.kind in ("started", "deployed")
+                return begun and event.plan_digest == self.approved.digest
+        return False
 
     def _delivered(self, lock: Lock, prepared: Prepared) -> Result:
         """Deploy and verify; what fails goes back."""
@@ -358,7 +358,7 @@ class Delivery:
         manifest, plan, state = prepared.archive.manifest, prepared.plan, self.site.store.state()
         told: Mapping[str, Any] = {
             "digest": plan.digest_of_release,
-            "plan_digest": plan.digest,
+            "plan_digest": self.approved.digest if self.approved else plan.digest,
             "commit": manifest.commit,
             "branch": manifest.branch,
             "approved_by": self.wishes.approved_by,

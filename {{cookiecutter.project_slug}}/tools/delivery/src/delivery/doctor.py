@@ -1,6 +1,6 @@
 """What is missing before a target can be delivered to, and how to mend it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -9,7 +9,7 @@ from typing import Any
 
 from delivery import bundle_cli
 from delivery.errors import DeliveryError
-from delivery.forge import Forge, forge, forge_of
+from delivery.forge import FORGE_TOKEN, Forge, forge, forge_of
 from delivery.policy import Policy, load_policy
 from delivery.rules.released import is_placeholder
 from delivery.site import Site, open_site
@@ -58,32 +58,50 @@ def _forge(policy: Policy) -> Iterator[Symptom]:
         told = "not looked at: set project.url in delivery.yml, the repository's address"
         yield Symptom("forge", True, told)
         return
-    last = policy.released[-1]
     yield _tried(
         "preview subject", partial(_subjects, here, "preview", policy.branches.integration)
     )
     for target in policy.released:
-        branch, asks = policy.branches.targets[target], policy.approval_of(target) == "environment"
+        branch = policy.branches.targets[target]
         for environment in (target, f"{target}-plan"):
             subject = partial(_subjects, here, environment, branch)
             yield _tried(f"{environment} subject", subject)
-        for environment in (target, f"{target}-plan") if target == last else (target,):
-            locked = partial(_locked_to, here, environment, branch)
-            yield _tried(f"{environment} branches", locked)
-        if asks:
+    seen = _tried("forge", partial(_seen, here))
+    yield seen
+    if seen.well:
+        yield from _locks(policy, here)
+
+
+def _locks(policy: Policy, here: Forge) -> Iterator[Symptom]:
+    """What keeps the code of requests away from the targets."""
+    for target, branch in policy.branches.targets.items():
+        locked = partial(_locked_to, here, target, [branch])
+        yield _tried(f"{target} branches", locked)
+        if policy.approval_of(target) == "environment":
             yield _tried(f"{target} reviewers", partial(_asks, here, target))
+    plans = f"{policy.released[-1]}-plan"
+    yield _tried(f"{plans} branches", partial(_locked_to, here, plans, policy.branches.protected))
+
+
+def _seen(here: Forge) -> str:
+    if here.is_seen():
+        return "it shows its settings"
+    raise DeliveryError(
+        f"it shows nothing: set {FORGE_TOKEN} to a token that may read the repository's settings"
+    )
 
 
 def _subjects(here: Forge, environment: str, branch: str) -> str:
     return " or ".join(here.subjects(environment, branch))
 
 
-def _locked_to(here: Forge, target: str, branch: str) -> str:
-    if here.is_locked(target, branch):
-        return "protected ones only"
+def _locked_to(here: Forge, environment: str, branches: Sequence[str]) -> str:
+    names = ", ".join(branches)
+    if here.is_locked(environment, branches):
+        return f"none but {names}, and protected"
     raise DeliveryError(
-        f"any branch reaches {target}: protect {branch}, and let the environment admit protected "
-        "branches only"
+        f"other branches reach {environment}: protect {names}; on GitHub let the environment admit "
+        "them alone, as selected branches"
     )
 
 

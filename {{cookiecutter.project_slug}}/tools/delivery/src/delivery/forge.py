@@ -8,7 +8,7 @@ import json
 import os
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -18,6 +18,8 @@ from urllib.parse import quote, urlsplit
 from delivery.errors import DeliveryError, Exit
 
 FORGE_TOKEN = "DELIVERY_FORGE_TOKEN"  # noqa: S105 (the name of a variable)
+_ROLE, _LEAST = "ci_pipeline_variables_minimum_override_role", "maintainer"
+_ROLES = (_LEAST, "owner")
 _LONGEST = 60_000  # characters of a text; both forges refuse a little more
 _PAGE = 100
 
@@ -46,8 +48,11 @@ class Forge(Protocol):
     def issue(self, about: str, text: str) -> str:
         """Keep one issue up to date, or close it when there is no text; its address."""
 
-    def is_locked(self, environment: str, branch: str) -> bool:
-        """Whether jobs of the environment run for protected branches only."""
+    def is_seen(self) -> bool:
+        """Whether the repository shows its settings to us."""
+
+    def is_locked(self, environment: str, branches: Sequence[str]) -> bool:
+        """Whether jobs of the environment run for some of these branches only, all protected."""
 
     def subjects(self, environment: str, branch: str) -> list[str]:
         """What the id token of such a job says of itself; the federation policy must equal it."""
@@ -198,17 +203,28 @@ class GitHub:
             return str(known["html_url"])
         return str(self.api.call("POST", "/issues", body)["html_url"]) if text else ""
 
-    def is_locked(self, environment: str, branch: str) -> bool:
-        """Whether the environment admits protected branches, or this one alone."""
-        known = self.api.found(f"/environments/{quote(environment)}")
-        policy = known.get("deployment_branch_policy") or {}
-        if not self.api.found(f"/branches/{quote(branch, safe='')}").get("protected"):
-            return False  # without any protected branch GitHub admits them all
-        if policy.get("custom_branch_policies"):
-            place = f"/environments/{quote(environment)}/deployment-branch-policies"
-            named = self.api.found(place).get("branch_policies", [])
-            return {rule["name"] for rule in named} == {branch}
-        return bool(policy.get("protected_branches"))
+    def is_seen(self) -> bool:
+        """Whether the repository shows its settings to us."""
+        return bool(self.api.found(""))
+
+    def is_locked(self, environment: str, branches: Sequence[str]) -> bool:
+        """Whether the environment admits selected branches, and these are among ours.
+
+        "Protected branches only" is not enough: where branches are protected by rulesets alone, it
+        admits them all.
+        """
+        place = f"/environments/{quote(environment)}"
+        policy = self.api.found(place).get("deployment_branch_policy") or {}
+        if not policy.get("custom_branch_policies"):
+            return False
+        rules = self.api.found(f"{place}/deployment-branch-policies").get("branch_policies", [])
+        named = {rule["name"] for rule in rules if rule.get("type", "branch") == "branch"}
+        return len(named) == len(rules) > 0 and all(
+            name in branches and self._is_protected(name) for name in named
+        )
+
+    def _is_protected(self, branch: str) -> bool:
+        return bool(self.api.found(f"/branches/{quote(branch, safe='')}").get("protected"))
 
     def subjects(self, environment: str, branch: str) -> list[str]:  # noqa: ARG002
         """By name, and with ids, which repositories younger than July 2026 have in it."""
@@ -241,6 +257,7 @@ class GitLab:
         self.may_write = bool(token)
         self.path = path
         identity = {"PRIVATE-TOKEN": token} if token else {}
+        self.everything = _Api(home, identity)
         self.api = _Api(f"{home}/projects/{quote(path, safe='')}", identity)
 
     def asks(self, environment: str) -> bool:
@@ -276,7 +293,7 @@ class GitLab:
             raise _no_request()
         place, body = f"/merge_requests/{request}/notes", {"body": _marked(about, text)}
         for known in self.api.all(place):
-            if _is_about(known, "body", about) and not known.get("system"):
+            if _is_about(known, "body", about) and self._is_ours(known):
                 self.api.call("PUT", f"{place}/{known['id']}", body)
                 return self._address(f"merge_requests/{request}#note_{known['id']}")
         made = self.api.call("POST", place, body)
@@ -285,26 +302,40 @@ class GitLab:
     def issue(self, about: str, text: str) -> str:
         """One issue, opened and closed as it comes and goes."""
         issues = self.api.all("/issues?state=opened")
-        known = next((i for i in issues if _is_about(i, "description", about)), None)
+        known = next(
+            (i for i in issues if _is_about(i, "description", about) and self._is_ours(i)), None
+        )
         body = {"title": about, "description": _marked(about, text)}
         if known:
             change = body if text else {"state_event": "close"}
             return str(self.api.call("PUT", f"/issues/{known['iid']}", change)["web_url"])
         return str(self.api.call("POST", "/issues", body)["web_url"]) if text else ""
 
-    def is_locked(self, environment: str, branch: str) -> bool:  # noqa: ARG002
-        """Whether the branch is protected: the subject names it, and nothing else does.
+    def is_seen(self) -> bool:
+        """Whether the project shows its settings to us."""
+        return bool(self.api.found(""))
+
+    def is_locked(self, environment: str, branches: Sequence[str]) -> bool:  # noqa: ARG002
+        """Whether the branches are protected: the subject names one, and nothing else does.
 
         Raises:
-            DeliveryError: a request from the branch lends its subject to the code of another.
+            DeliveryError: other settings open the way that the branch is to close.
         """
-        if self.api.found("").get("merge_pipelines_enabled"):
-            raise DeliveryError(
-                f"merged results pipelines are on: a request from {branch} into any branch runs "
-                f"the code of both with the subject of {branch}\n    Settings, Merge requests, "
-                "Merge options: switch them off, merge trains too."
+        about = self.api.found("")
+        if about.get("merge_pipelines_enabled"):
+            raise _open(
+                "merged results pipelines are on: a request from a protected branch into any "
+                "branch runs the code of both, with the subject of the protected one",
+                "Settings, Merge requests, Merge options: switch them off, merge trains too.",
             )
-        return bool(self.api.found(f"/protected_branches/{quote(branch, safe='')}"))
+        if about.get(_ROLE, _LEAST) not in _ROLES:
+            raise _open(
+                f"pipeline variables: given {about[_ROLE]}, expected {' or '.join(_ROLES)}: they "
+                "reach into jobs that deliver, and the form of a new pipeline needs them",
+                "Settings, CI/CD, Variables, Minimum role to use pipeline variables.",
+            )
+        places = (f"/protected_branches/{quote(branch, safe='')}" for branch in branches)
+        return all(self.api.found(place) for place in places)
 
     def subjects(self, environment: str, branch: str) -> list[str]:
         """The branch's; requests have none of their own, so theirs is the project as a whole."""
@@ -312,8 +343,16 @@ class GitLab:
             return [f"{self.path} (subject_claim: project_path)"]
         return [f"project_path:{self.path}:ref_type:branch:ref:{branch}"]
 
+    def _is_ours(self, text: Mapping[str, Any]) -> bool:
+        """Whether this token wrote it: anybody could begin a text with our mark."""
+        return bool(text["author"]["id"] == self.everything.call("GET", "/user")["id"])
+
     def _address(self, path: str) -> str:
         return f"{os.environ.get('CI_PROJECT_URL', '')}/-/{path}"
+
+
+def _open(what: str, mend: str) -> DeliveryError:
+    return DeliveryError(f"{what}\n    {mend}")
 
 
 def _marked(about: str, text: str) -> str:

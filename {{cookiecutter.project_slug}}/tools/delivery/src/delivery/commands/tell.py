@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from delivery.commands.common import Output, OutputOption, emit
+from delivery.commands.common import Output, OutputOption, emit, fenced
 from delivery.errors import DeliveryError
 from delivery.forge import FORGE_TOKEN, Forge, forge
 
@@ -17,14 +17,20 @@ FileArgument = Annotated[Path, typer.Argument(help="What it says, as Markdown.")
 
 @forges.command("comment")
 def comment_command(
-    about: AboutArgument, file: FileArgument, output: OutputOption = Output.TABLE
+    about: AboutArgument,
+    file: FileArgument,
+    plain: Annotated[
+        bool, typer.Option("--plain", help="Show it as text: the code of a request wrote it.")
+    ] = False,
+    output: OutputOption = Output.TABLE,
 ) -> None:
     """Keep one comment of this pull or merge request up to date.
 
     Example: `delivery forge comment "plan of staging" plan.md`
     """
     here = _forge("comment")
-    address = here.comment(about, _text(file)) if here.may_write else ""
+    text = fenced(escape(_text(file))) if plain else _text(file)
+    address = here.comment(about, text) if here.may_write else ""
     emit(output, {"about": about, "address": address}, escape(address or _SILENT))
 
 
