@@ -114,7 +114,7 @@ def test_a_plan_shows_code_as_one_line_and_drift_as_such() -> None:
         verdicts=[Verdict(key="schemas.s", verdict="refuse", reason=HOSTILE)],
     )  # fmt: skip
     text = shown(plan_as_text(plan))
-    for told in (f"code: {one} → {two} (1 resources)", "abc feat: [x]", "f5: 5 → '[red]'",
+    for told in (f"code: {one} → {two} (1 resource)", "abc feat: [x]", "f5: 5 → '[red]'",
                  "and 2 more", "changed by hand, put back", "timeout: 9 → 1", "− delete schemas.s",
                  "volumes.v is kept", f"refuse schemas.s: {HOSTILE}",
                  "0 to create, 3 to change, 1 to delete, 1 kept", plan.digest):  # fmt: skip

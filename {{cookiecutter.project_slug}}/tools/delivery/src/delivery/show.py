@@ -30,7 +30,8 @@ def _plan_lines(plan: Plan) -> Iterator[str]:
     yield f"[bold]{plan.release}[/] on {plan.target}{came}"
     code = [change.key for change in plan.changes if change.is_code]
     if code:
-        yield f"[yellow]~[/] code: {plan.running} → {plan.release} ({len(code)} resources)"
+        count = _count(len(code), "resource")
+        yield f"[yellow]~[/] code: {plan.running} → {plan.release} ({count})"
         yield from (f"    {escape(note)}" for note in plan.notes)
     for change in plan.changes:
         if not change.is_code:
@@ -92,8 +93,13 @@ def _dora(dora: Dora) -> str:
         "to mend": (dora.restore_hours, dora.restore_of),
     }
     told = [f"{name} {h:g} h (of {n})" for name, (h, n) in hours.items() if h is not None]
-    counts = f"{dora.deployments} deployments ({dora.per_week:g} a week), {dora.failed} failed"
+    deployments = _count(dora.deployments, "deployment")
+    counts = f"{deployments} ({dora.per_week:g} a week), {dora.failed} failed"
     return ", ".join([counts, *told])
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def history_as_text(events: Sequence[Event]) -> str:
