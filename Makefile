@@ -60,8 +60,8 @@ $(STAMP): pyproject.toml $(PROJECT)/pyproject.toml $(PROJECT)/tools/delivery/pyp
 	if ! $(UV) --version >/dev/null 2>&1; then \
 		echo "setup: making .venv"; \
 		$$python -m venv --clear .venv && \
-		$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-			"$$(sed -n 's/^ *"\(uv==[^"]*\)".*/\1/p' '$(PROJECT)/pyproject.toml')"; fi
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+			-r '$(PROJECT)/tools/uv-requirements.txt'; fi
 	@$(UV) pip install --quiet --python $(BIN)/python --group dev \
 		--group '$(PROJECT)/pyproject.toml:dev' --group '$(PROJECT)/pyproject.toml:local' \
 		-r '$(PROJECT)/pyproject.toml' -r '$(PROJECT)/tools/delivery/pyproject.toml'

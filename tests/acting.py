@@ -226,10 +226,11 @@ def tools(folder: Path, lake: Lake) -> Path:
     delivery = f"#!/bin/sh\n{run}\n"
     script = f"""#!/bin/sh
 case "$1" in
-setup) mkdir -p .venv/bin && cat > .venv/bin/delivery <<'END' && chmod +x .venv/bin/delivery
+tool) mkdir -p .venv-tool/bin && cd .venv-tool/bin
+cat > delivery <<'END' && chmod +x delivery
 {delivery}END
 ;;
-cli|check) ;;
+setup|cli|check) ;;
 test) test ! -e fails ;;
 wheel) mkdir -p dist && touch dist/lakehouse-0.1.0-py3-none-any.whl requirements.txt ;;
 *) exec {shutil.which("make")} "$@" ;;

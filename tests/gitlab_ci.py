@@ -449,8 +449,9 @@ def install(folder: Path) -> None:
     own = 'PYTHONPATH="$PWD/tools/delivery/src:$PWD/src"'
     tool = f'{own} exec {shlex.quote(sys.executable)} -m delivery "$@"'
     _program(folder / "delivery", tool)
-    copied = f"mkdir -p .venv/bin && cp {shlex.quote(str(folder / 'delivery'))} .venv/bin/"
-    _program(folder / "make", f'echo "make $*" >> "$TYPED"\n[ "$1" != setup ] || {{ {copied}; }}')
+    program = shlex.quote(str(folder / "delivery"))
+    copied = f"mkdir -p .venv-tool/bin && cp {program} .venv-tool/bin/"
+    _program(folder / "make", f'echo "make $*" >> "$TYPED"\n[ "$1" != tool ] || {{ {copied}; }}')
 
 
 def _program(file: Path, lines: str) -> None:

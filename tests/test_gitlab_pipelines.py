@@ -31,9 +31,13 @@ WRITERS = {"staging", "prod", "preview/42", "preview/sweep"}
 READERS = {"staging-plan", "prod-plan"}
 READS = {"plan", "fetch", "drift", "status", "rollback --dry-run"}
 
+# The environment of the tool alone.
+TOOL = ".venv-tool/bin/delivery"
+
 # What a script may say, apart from `delivery …`.
 PLAIN = {
     "make setup",
+    "make tool",
     "make cli",
     "make check",
     "make test",
@@ -94,7 +98,7 @@ def commands(job: Job) -> Iterator[str]:
     """The commands of the tool that a job types."""
     for line in job["script"]:
         words = shlex.split(line)
-        if words[0] == ".venv/bin/delivery":
+        if words[0] == TOOL:
             yield " ".join(words[1:3]) if words[1] in ("rollback", "preview") else words[1]
 
 
@@ -366,6 +370,18 @@ def test_no_job_with_an_identity_has_a_cache(definition: Definition) -> None:
     assert all(job["cache"] == [] for job in definition.jobs.values() if has_identity(job))
 
 
+def test_beside_an_identity_or_a_right_to_write_is_the_tool_alone(definition: Definition) -> None:
+    """Only what checks has libraries for development; it has no identity and no token."""
+    whole = set()
+    for name, job in definition.jobs.items():
+        typed = {line for line in script(job) if line.startswith("make ")}
+        whole |= {name} if typed - {"make tool", "make cli"} else set()
+        assert "make tool" in typed or name == "check", name
+        assert not [n for n in script(job) if "delivery" in n and not n.startswith(TOOL)], name
+    assert whole == {"check"}
+    assert not {"environment", "id_tokens"} & definition.jobs["check"].keys()
+
+
 def test_what_fails_is_seen(definition: Definition) -> None:
     for name, job in definition.jobs.items():
         lenient = [rule for rule in [job, *job["rules"]] if rule.get("allow_failure")]
@@ -393,7 +409,7 @@ def assert_the_tool_takes(line: str) -> None:
     bare = re.sub(r'"[^"`]*"', "", typed)
     assert not re.search(r"[$`;&|<>(){}\n\\]", bare), f"shell in {line!r}"
     command, words = typer.main.get_command(app), shlex.split(typed)
-    assert words.pop(0) == ".venv/bin/delivery", line
+    assert words.pop(0) == TOOL, line
     context = None
     while hasattr(command, "commands"):
         context = typer.Context(command, parent=context)

@@ -140,7 +140,7 @@ def assert_a_request_is_planned_by_the_tool_of_main(gitlab: GitLab) -> None:
     before, request = lake.workspace.snapshot(), gitlab.requested(LATE, "main")
     assert request.passes() == {"check:", "build", "plan"}
     assert set(gitlab.typed.read_text(encoding="utf-8").split("\n")) == {
-        "make setup", "make cli", "make check", "make test", "",
+        "make setup", "make tool", "make cli", "make check", "make test", "",
     }  # fmt: skip
     report = request.artifact("plan", "plan.md")
     for part in ("timeout_seconds", "jobs.flights_daily"):

@@ -128,7 +128,9 @@ def test_a_step_is_one_command_that_a_person_can_type(github: Path) -> None:
     commands = [step["run"] for step in steps(github) if "run" in step]
     assert commands
     for command in commands:
-        assert re.fullmatch(r"make \w+|\.venv/bin/delivery [^;&|`\n]+", command.strip()), command
+        assert re.fullmatch(r"make \w+|\.venv-tool/bin/delivery [^;&|`\n]+", command.strip()), (
+            command
+        )
         named = re.sub(r'="\$[A-Z]+"|(?<= )"\$[A-Z_]+"', "", command)
         assert "$" not in named, f"{command}: every value is quoted, behind = or --"
 
@@ -326,6 +328,31 @@ def test_who_has_an_identity_or_may_write_uses_no_cache(delivering: Baked) -> No
     for job in known:
         if "cache" in job.uses:
             assert job.rights == {"contents": "read"}, job
+
+
+def test_beside_an_identity_or_a_right_to_write_is_the_tool_alone(delivering: Baked) -> None:
+    """Only what checks has libraries for development; it may read the code and nothing else."""
+    known = {f"{job.workflow}:{job.name}": job for job in read_jobs(delivering.path)}
+    whole = set()
+    for name, job in jobs(delivering.path):
+        told = job.get("steps", [])
+        given = [s.get("with", {}) for s in told if s.get("uses") == "./.github/actions/setup"]
+        commands = [str(s["run"]) for s in told if "run" in s]
+        is_whole = any(inputs.get("development", "false") != "false" for inputs in given)
+        whole |= {name} if is_whole or any(c.startswith("make ") for c in commands) else set()
+        assert not [c for c in commands if "delivery" in c and "-tool/bin/" not in c], name
+        assert given or not commands, name
+    assert whole == {"check.yml:check"}
+    assert known["check.yml:check"].rights == {"contents": "read"}
+    assert not known["check.yml:check"].environments
+    action = delivering.yaml(".github/actions/setup/action.yml")
+    assert action["inputs"]["development"]["default"] == "false"
+    made = {s["run"]: s["if"] for s in action["runs"]["steps"] if "run" in s}
+    assert made == {
+        "make setup": "inputs.development == 'true'",
+        "make tool": "inputs.development != 'true'",
+        "make cli": "inputs.cli == 'true'",
+    }
 
 
 def test_an_identity_is_of_an_environment(delivering: Baked) -> None:

@@ -227,7 +227,7 @@ def test_what_is_installed_is_what_the_project_pins(own: Baked) -> None:
     declared = own.text("pyproject.toml") + own.text("tools/delivery/pyproject.toml")
     pinned = re.findall(r'"([\w-]+)==([\d.]+)"', declared)
     versions = expect_success(
-        own.path / ".venv/bin/uv", "pip", "list", "--format=freeze", cwd=own.path
+        own.path / ".venv-uv/bin/uv", "pip", "list", "--format=freeze", cwd=own.path
     )
     assert len(pinned) >= 6
     for package, version in pinned:
@@ -358,7 +358,7 @@ def test_the_wheel_and_its_requirements_are_what_jobs_install(own: Baked) -> Non
 
 @pytest.mark.slow
 def test_the_workspace_environment_excludes_the_embedded_engine(own: Baked) -> None:
-    uv = own.path / ".venv/bin/uv"
+    uv = own.path / ".venv-uv/bin/uv"
     resolved = expect_success(
         uv, "export", "--no-default-groups", "--group", "connect", cwd=own.path
     )

@@ -11,6 +11,7 @@ CHECKS = "tests/test_project.py::test_a_project_passes_its_own_lint_and_types"
 RULES = "tests/test_project.py::test_a_project_passes_its_own_rules"
 OWN = "tests/test_project.py::test_the_default_project_passes_its_own_tests"
 UNIT, PIPELINE = f"{OWN}[tests/unit]", f"{OWN}[tests/pipeline]"
+ENVIRONMENTS = "tests/test_environments.py::test"
 DELIVERY = f"{OWN}[tools/delivery/tests]"
 
 
@@ -465,11 +466,18 @@ TEMPLATE_FAULTS = [
              "tests/test_update.py::test_an_update_keeps_identity_and_edits_and_brings_what_is_new"),
     _project("both engines at once", "pyproject.toml", 'conflicts = [[{ group = "local" }, { group = "connect" }]]\n', "",
              "tests/test_project.py::test_the_workspace_environment_excludes_the_embedded_engine"),
+    _project("the tool of any lock", "Makefile", "$(LOCKED) --package lakehouse-delivery", "--package lakehouse-delivery", f"{ENVIRONMENTS}_what_the_lock_does_not_name_is_refused"),
+    _project("the tool without hashes", "Makefile", ".venv-tool/bin/python --require-hashes", ".venv-tool/bin/python", f"{ENVIRONMENTS}_what_the_lock_does_not_name_is_refused"),
+    _project("the tool with development", "Makefile", "--package lakehouse-delivery --no-default-groups", "--all-packages", f"{ENVIRONMENTS}_what_development_brings_does_not_run_beside_an_identity"),
+    _project("a lock that a pipeline makes", "Makefile", 'test -f uv.lock || test -z "$(CI)" || {', "true || {", f"{ENVIRONMENTS}_pipelines_want_the_lock_that_is_committed"),
+    _project("uv without hashes", "Makefile", "--require-hashes \\\n\t\t--only-binary :all: -r tools/uv", "\\\n\t\t--only-binary :all: uv -c tools/uv", f"{ENVIRONMENTS}_what_the_lock_does_not_name_is_refused"),
+    _project("two set-ups at once", "Makefile", "fcntl.LOCK_EX", "fcntl.LOCK_SH", f"{ENVIRONMENTS}_two_set_ups_at_once_are_one_after_the_other"),
+    _project("half an environment", "Makefile", "\t@test -f $@ || $(UV) venv --quiet --clear --python .venv-uv/bin/python .venv\n", "\t@test -d .venv || $(UV) venv --quiet .venv\n", f"{ENVIRONMENTS}_an_environment_without_its_stamp_is_not_taken_for_whole"),
     _project("tests that do not fail", "Makefile", '-m "not parity" $(if $(SINCE),,--cov --cov-report=term)', '-m "not parity" || true',
              "tests/test_project.py::test_a_failing_test_fails_make"),
     _project("checks that do not fail", "Makefile", "\t@$(BIN)/mypy\n", "\t-@$(BIN)/mypy\n",
              "tests/test_project.py::test_a_failing_check_fails_make"),
-    _project("the CLI beside the tool", "Makefile", "--python .venv-cli/bin/python -r $<", "--python $(BIN)/python -r $<",
+    _project("the CLI beside the tool", "Makefile", "--python .venv-cli/bin/python -r", "--python $(BIN)/python -r",
              "tests/test_project.py::test_make_cli_installs_the_one_version_and_the_tool_finds_it"),
     _project("hashes in requirements", "Makefile", "--no-hashes ", "",
              "tests/test_project.py::test_the_wheel_and_its_requirements_are_what_jobs_install"),

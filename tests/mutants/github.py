@@ -13,6 +13,7 @@ CODE = "test_the_code_of_a_request_may_read_and_has_no_identity_but_its_preview_
 PROTECTED = "test_targets_are_reached_from_protected_branches_alone"
 WRITES = "test_who_may_write_has_no_identity_and_runs_no_code_of_a_change"
 SETTINGS = "test_address_and_identity_come_from_the_forge_s_settings"
+ALONE = "test_beside_an_identity_or_a_right_to_write_is_the_tool_alone"
 TYPED = "test_a_step_is_one_command_that_a_person_can_type"
 
 
@@ -34,6 +35,9 @@ GITHUB_FAULTS = [
     _flow("a comment with an identity", "plan.yml", "      pull-requests: write #", "      id-token: write # x\n      pull-requests: write #", REACH),
     _flow("issues by who looks", "drift.yml", "      id-token: write # becomes the planner", "      issues: write # x\n      id-token: write # becomes the planner", WRITES),
     _flow("the planner's cache", "plan.yml", '          cli: "true"\n', '          cli: "true"\n          cache: "true"\n', "test_who_has_an_identity_or_may_write_uses_no_cache"),
+    _flow("development beside the deployer", "deliver.yml", '          cli: "true"\n', '          cli: "true"\n          development: "true"\n', ALONE),
+    _flow("development beside a comment", "plan.yml", "      - run: .venv-tool/bin/delivery forge", "      - run: make setup\n      - run: .venv-tool/bin/delivery forge", ALONE),
+    Fault("github: development for everybody", f"{PROJECT}/.github/actions/setup/action.yml", "inputs.development == 'true'", "inputs.development != ''", f"{TESTS}{ALONE}"),
     _flow("a comment over the code", "plan.yml", "          name: plan\n          path: plan\n      - run", "          name: plan\n      - run", "test_what_a_request_made_is_unpacked_beside_the_code_that_runs"),
     _flow("an address from the change", "plan.yml", "${{ vars.DATABRICKS_HOST }}", "https://dbc.example.com", SETTINGS),
     _flow("a long-lived secret", "plan.yml", "DATABRICKS_AUTH_TYPE: github-oidc", "DATABRICKS_AUTH_TYPE: pat", SETTINGS),
@@ -44,7 +48,7 @@ GITHUB_FAULTS = [
     _flow("an expression in a command", "rollback.yml", '--reason="$REASON"', '--reason="${{ inputs.reason }}"', "test_no_expression_stands_in_a_command"),
     _flow("a reason that is an option", "rollback.yml", '--reason="$REASON"', '--reason "$REASON"', "test_values_that_people_type_are_no_options"),
     _flow("a release that is an option", "rollback.yml", '-- "$TARGET"', '"$TARGET"', "test_values_that_people_type_are_no_options"),
-    _flow("logic in a step", "deliver.yml", "run: .venv/bin/delivery deploy staging", "run: true || .venv/bin/delivery deploy staging", TYPED),
+    _flow("logic in a step", "deliver.yml", "run: .venv-tool/bin/delivery deploy staging", "run: true || .venv-tool/bin/delivery deploy staging", TYPED),
     _flow("an action by its tag", "promote.yml", "actions/download-artifact@3e5f45b2cfb9172054b4087a40e8e0b5a5461e7c", "actions/download-artifact@v8", "test_every_action_is_pinned_by_its_commit"),
     _flow("rights by default", "drift.yml", "permissions: {}", "permissions: read-all", "test_no_job_has_rights_by_default_and_none_runs_for_ever"),
     _flow("credentials are kept", "promote.yml", "persist-credentials: false", "persist-credentials: true", "test_a_checkout_keeps_no_credentials"),

@@ -41,7 +41,7 @@ def table(rows: Sequence[Row]) -> list[str]:
 
 # --- what both forges have ---
 
-_COMMAND = re.compile(r"(?:\.venv/bin/)?(delivery|make) (.*)", re.DOTALL)
+_COMMAND = re.compile(r"(?:\.venv-tool/bin/)?(delivery|make) (.*)", re.DOTALL)
 _GROUPS = ("preview", "forge")
 _TARGETS = ("staging", "prod")
 

@@ -238,10 +238,10 @@ def _git(root: Path, *arguments: str) -> str:
 
 def _uv(folder: Path, *arguments: str, **environment: object) -> str:
     """Run the project's own uv."""
-    beside = Path(sys.executable).with_name("uv")
-    program = str(beside) if beside.exists() else shutil.which("uv")
+    own = Path(sys.prefix).with_name(".venv-uv") / "bin"
+    program = shutil.which("uv", path=own) or shutil.which("uv")
     if program is None:
-        raise DeliveryError("uv: not found, expected it in .venv: type make setup")
+        raise DeliveryError("uv: not found, expected it in .venv-uv: type make tool")
     result = subprocess.run(
         [program, *arguments],
         cwd=folder,
