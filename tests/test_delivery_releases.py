@@ -128,23 +128,23 @@ HARM = {
     "another host": ("      host: {host}\n", "      host: {evil}\n"),
     "a profile": ("      host: {host}\n", "      host: {host}\n      profile: other\n"),
     "a script": (
-        "    run_as:\n",
-        f"    scripts: {{{{x: {{{{content: {TOUCH}}}}}}}}}\n    run_as:\n",
+        "    variables:\n",
+        f"    scripts: {{{{x: {{{{content: {TOUCH}}}}}}}}}\n    variables:\n",
     ),
     "a script of the experiment": (
-        "    run_as:\n",
-        f"    experimental: {{{{scripts: {{{{preinit: {TOUCH}}}}}}}}}\n    run_as:\n",
+        "    variables:\n",
+        f"    experimental: {{{{scripts: {{{{preinit: {TOUCH}}}}}}}}}\n    variables:\n",
     ),
-    "Python": ("    run_as:\n", "    python: {{resources: [x:load]}}\n    run_as:\n"),
+    "Python": ("    variables:\n", "    python: {{resources: [x:load]}}\n    variables:\n"),
     "a build": (
-        "    run_as:\n",
-        f"    artifacts: {{{{x: {{{{type: whl, build: {TOUCH}}}}}}}}}\n    run_as:\n",
+        "    variables:\n",
+        f"    artifacts: {{{{x: {{{{type: whl, build: {TOUCH}}}}}}}}}\n    variables:\n",
     ),
     "a secret": (
-        "    run_as:\n",
-        "    resources: {{secrets: {{x: {{scope: a, key: b, string_value: c}}}}}}\n    run_as:\n",
+        "    variables:\n",
+        "    resources: {{secrets: {{x: {{scope: a, key: b, string_value: c}}}}}}\n    variables:\n",
     ),
-    "files from elsewhere": ("    run_as:\n", "    sync: {{paths: [..]}}\n    run_as:\n"),
+    "files from elsewhere": ("    variables:\n", "    sync: {{paths: [..]}}\n    variables:\n"),
     "another state": (
         "      root_path:",
         "      state_path: /Workspace/Shared/x\n      root_path:",

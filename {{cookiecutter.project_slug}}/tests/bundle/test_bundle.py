@@ -20,7 +20,7 @@ RELEASED = ("staging", "prod")
 MODELS = {"jobs": Job, "schemas": Schema, "volumes": Volume}
 
 # What may differ between targets; anything else is the same everywhere.
-MAY_DIFFER = {"workspace", "variables", "presets", "run_as", "permissions", "artifacts", "mode"}
+MAY_DIFFER = {"workspace", "variables", "presets", "permissions", "artifacts", "mode"}
 
 
 def tree(target: str) -> Section:
@@ -78,8 +78,7 @@ def test_targets_differ_only_where_they_may(target: str) -> None:
 def test_staging_and_prod_differ_only_in_place_identity_and_schedule() -> None:
     staging, prod = (declared(name) for name in RELEASED)
     assert set(staging) == set(prod)
-    for key in ("mode", "run_as"):
-        assert staging[key] == prod[key]
+    assert staging["mode"] == prod["mode"]
     paths = ("root_path", "file_path", "artifact_path")
     assert [staging["workspace"][p] for p in paths] == [prod["workspace"][p] for p in paths]
 
@@ -136,7 +135,10 @@ def test_jobs_run_as_the_runner_and_never_as_the_deployer(released: str) -> None
     identities = {name: declared(released)["variables"][name] for name in names}
     assert len(set(identities.values())) == len(names)
     assert all(uuid.UUID(value) for value in identities.values())
-    assert tree(released)["run_as"] == {"service_principal_name": identities["runner"]}
+    assert "run_as" not in tree(released)  # the CLI would refuse apps and serving endpoints
+    for kind, key, content in resources(released):
+        if kind in ("jobs", "pipelines", "alerts"):
+            assert content["run_as"] == {"service_principal_name": identities["runner"]}, key
     assert "permissions" not in tree(released)  # they would replace those of its folder
 
 

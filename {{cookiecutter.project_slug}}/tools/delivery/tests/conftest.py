@@ -50,8 +50,6 @@ targets:
       host: https://staging.example.com
       root_path: /Workspace/Deployments/demo/${bundle.target}
       file_path: ${workspace.root_path}/releases/${var.release}/files
-    run_as:
-      service_principal_name: ${var.runner}
     variables:
       catalog: demo_staging
       deployer: deployer-of-staging
@@ -68,8 +66,6 @@ targets:
       host: https://prod.example.com
       root_path: /Workspace/Deployments/demo/${bundle.target}
       file_path: ${workspace.root_path}/releases/${var.release}/files
-    run_as:
-      service_principal_name: ${var.runner}
     variables:
       catalog: demo_prod
       deployer: deployer-of-prod
@@ -118,6 +114,7 @@ resources:
               schema: ${resources.schemas.shop_gold.name}
       tags: {project: demo, domain: shop}
       email_notifications: {on_failure: ["${var.owner}"]}
+      run_as: {service_principal_name: "${var.runner}"}
 """,
     "pyproject.toml": """\
 [project]

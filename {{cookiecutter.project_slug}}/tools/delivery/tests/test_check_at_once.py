@@ -22,8 +22,9 @@ SLIPS = {
     "path": (JOB, "      tags:", "      x: {path: ../gone.py}\n      tags:"),
     "convention": (JOB, "on_failure:", "on_start:"),
     "released": (PROD, "mode: production", "mode: development"),
+    "run_as": (JOB, '"${var.runner}"', '"${var.planner}"'),
     "placeholder": (POLICY, "  url: https://example.com/team/demo\n", ""),
-    "parity": (PROD, "    run_as:", "    git: {branch: x}\n    run_as:"),
+    "parity": (PROD, "    variables:", "    git: {branch: x}\n    variables:"),
     "identity": ("targets/identity.yml", "uuid:", "uid:"),
     "policy": (POLICY, "prod: release", "qa: release"),
     "cli": (PROD, "mode: production", "mode: prodution"),
@@ -56,13 +57,13 @@ def test_one_wrong_reference_is_one_finding(project: Path, edit: Edit) -> None:
 def test_a_wrong_reference_is_told_where_it_is_written(project: Path, edit: Edit) -> None:
     edit(PROD, "catalog: demo_prod", "catalog: ${var.onwer}")
     (finding,) = check(Project(project), ["reference"])
-    assert (finding.file, finding.line, finding.mend) == (PROD, 11, "Write owner for onwer.")
+    assert (finding.file, finding.line, finding.mend) == (PROD, 9, "Write owner for onwer.")
 
 
 def test_a_variable_that_nothing_uses_is_looked_at_too(project: Path, edit: Edit) -> None:
     edit(PROD, "planner-of-prod", "${var.nope}")
     ((place, _),) = found(project, "reference")
-    assert place == f"{PROD}:14"
+    assert place == f"{PROD}:12"
 
 
 def test_a_circle_is_one_finding(project: Path, edit: Edit) -> None:
@@ -112,7 +113,7 @@ def test_a_command_that_needs_the_bundle_tells_all_of_it_too(project: Path, edit
         (ROOT, "variables:", "presets: [x]\nvariables:", f"{ROOT}:6",
          "presets: given a list, expected keys and values"),
         (PROD, "    presets:\n      trigger_pause_status: UNPAUSED", "    presets: 3",
-         f"{PROD}:15", "presets: given a number, expected keys and values"),
+         f"{PROD}:13", "presets: given a number, expected keys and values"),
         (SCHEMA, "  schemas:\n    shop_gold:", "  schemas: [1]\n  x:\n    shop_gold:",
          f"{SCHEMA}:2", "schemas: given a list, expected keys and values"),
         (JOB, "resources:", "targets: {qa: true}\nresources:", f"{JOB}:1",

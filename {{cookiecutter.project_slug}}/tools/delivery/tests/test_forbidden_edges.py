@@ -75,7 +75,7 @@ def test_the_cli_is_not_asked_once_something_is_found(
         refuse_forbidden(project, "prod")
     assert str(caught.value) == (
         "refused for prod:\n"
-        f"{PROD}:15: sync.paths is refused for prod: it would run with its identity\n"
+        f"{PROD}:13: sync.paths is refused for prod: it would run with its identity\n"
         "    Keep it to targets such as dev, in targets/."
     )
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from delivery.bundle import Section, read_yaml
-from delivery.guard import HOLD_NO_DATA, Situation, holds_data, judge, used_up
+from delivery.guard import Situation, holds_data, judge, used_up
 from delivery.plan import Change, Field
 from delivery.policy import Allow, Branches, Guard, Policy, Project
 
@@ -47,6 +47,7 @@ def field(path: str, old: Any = None, new: Any = None, remote: Any = None) -> li
 
 KINDS = ["schemas", "volumes", "pipelines", "dashboards", "secret_scopes", "registered_models",
          "apps", "something_new"]  # fmt: skip
+NO_DATA = {"alerts", "clusters", "instance_pools", "job_runs", "sql_warehouses"}
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -57,9 +58,22 @@ def test_what_holds_data_is_not_destroyed(kind: str, action: Any) -> None:
     assert f"--allow-destroy {kind}.x" in reason
 
 
-@pytest.mark.parametrize("kind", sorted(HOLD_NO_DATA - {"jobs", "permissions", "grants"}))
+@pytest.mark.parametrize("kind", sorted(NO_DATA))
 def test_what_holds_none_may_go(kind: str) -> None:
-    assert verdicts(Change(key=f"{kind}.x", action="delete")) == []
+    gone = Change(key=f"{kind}.x", action="delete")
+    assert verdicts(gone) == []
+    assert verdicts(gone, back=True) == [("mark", "holds no data: this rollback deletes it")]
+
+
+def test_a_kind_that_no_rollback_retains_is_marked_when_it_is_first_added() -> None:
+    ((verdict, reason),) = verdicts(Change(key="something_new.x", action="create"))
+    assert verdict == "mark"
+    assert reason == (
+        "something_new cannot be retained: once it is delivered, a rollback to a release without "
+        "it is refused, and when this delivery fails its jobs are paused instead"
+    )
+    assert verdicts(Change(key="something_new.x", action="update")) == []
+    assert verdicts(Change(key="volumes.x", action="create")) == []
 
 
 @pytest.mark.parametrize("action", ["create", "update", "resize"])

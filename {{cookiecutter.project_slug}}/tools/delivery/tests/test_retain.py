@@ -31,12 +31,12 @@ STATE = {
             ],
         }
     },
-    "apps.a": {"state": {"name": "a"}},
+    "mcp_services.a": {"state": {"name": "a"}},
 }
 
 
 def test_what_only_the_state_has_is_left_out_and_rights_come_along() -> None:
-    keys = [key for key in STATE if key.count(".") == 1 and key != "apps.a"]
+    keys = [key for key in STATE if key.count(".") == 1 and key != "mcp_services.a"]
     assert overlay(STATE, keys)["resources"] == {
         "dashboards": {
             "d": {
@@ -71,10 +71,10 @@ def test_what_only_the_state_has_is_left_out_and_rights_come_along() -> None:
 
 
 def test_a_kind_that_nobody_tried_stops_going_back() -> None:
-    with pytest.raises(DeliveryError, match=r"apps\.a: given a resource of apps") as caught:
-        overlay(STATE, ["apps.a"])
+    with pytest.raises(DeliveryError, match=r"mcp_services\.a: given a resource of mcp") as caught:
+        overlay(STATE, ["mcp_services.a"])
     assert caught.value.code is Exit.REFUSED
-    assert "--allow-destroy apps.a" in str(caught.value)
+    assert "--allow-destroy mcp_services.a" in str(caught.value)
 
 
 def test_the_overlay_is_not_deployed_as_a_file(tmp_path: Path) -> None:

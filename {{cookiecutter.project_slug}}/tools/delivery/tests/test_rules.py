@@ -51,11 +51,8 @@ def found(project: Path, rule: str) -> list[tuple[str, str]]:
          "prod: mode: expected production"),
         ("released", PROD, "runner-of-prod", "deployer-of-prod", f"{PROD}:3",
          "prod: deployer, runner and planner: expected three identities"),
-        ("released", PROD, "service_principal_name: ${var.runner}",
-         "service_principal_name: ${var.deployer}", f"{PROD}:3",
-         "prod: run_as: given the deployer, expected the runner"),
-        ("released", PROD, "      service_principal_name: ${var.runner}",
-         "      user_name: ana@example.com", f"{PROD}:9",
+        ("released", JOB, '{service_principal_name: "${var.runner}"}',
+         "{user_name: ana@example.com}", f"{JOB}:29",
          "prod: user_name: given ana@example.com, expected a group or a service principal"),
         ("released", PROD, "/releases/${var.release}/files", "/files", f"{PROD}:3",
          "prod: workspace.file_path: expected a folder for each release"),
@@ -92,9 +89,9 @@ def found(project: Path, rule: str) -> list[tuple[str, str]]:
         ("placeholder", PROD, "https://prod.example.com", "https://dbc-00000000-0000.example.com",
          f"{PROD}:5", "prod: host is not set yet"),
         ("placeholder", PROD, "planner-of-prod", "00000000-0000-0000-0000-000000000003",
-         f"{PROD}:14", "prod: planner is not set yet"),
+         f"{PROD}:12", "prod: planner is not set yet"),
         # Parity.
-        ("parity", PROD, "    run_as:", "    git: {branch: x}\n    run_as:", f"{PROD}:8",
+        ("parity", PROD, "    variables:", "    git: {branch: x}\n    variables:", f"{PROD}:8",
          "git: staging has None, prod has {'branch': 'x'}"),
         # Paths and identity.
         ("path", JOB, "python_wheel_task:\n            package_name: app\n            entry_point: "
@@ -147,7 +144,7 @@ def test_a_fork_that_kept_the_identity_is_found(project: Path, edit: Edit) -> No
 
 def test_paths_that_may_differ_are_no_finding(project: Path, edit: Edit) -> None:
     edit(POLICY, "workspace.host]", "workspace.host, git]")
-    edit(PROD, "    run_as:", "    git: {branch: x}\n    run_as:")
+    edit(PROD, "    variables:", "    git: {branch: x}\n    variables:")
     assert found(project, "parity") == []
 
 

@@ -161,8 +161,8 @@ def test_a_single_file_can_be_included(project: Path, edit: Edit) -> None:
 def test_a_pattern_covers_what_is_below_it_and_no_name_that_starts_alike(
     project: Path, edit: Edit
 ) -> None:
-    edit(STAGING, "    run_as:", "    git: {branch: y}\n    run_as:")
-    edit(PROD, "    run_as:", "    git: {branch: x}\n    gitty: {branch: x}\n    run_as:")
+    edit(STAGING, "    variables:", "    git: {branch: y}\n    variables:")
+    edit(PROD, "    variables:", "    git: {branch: x}\n    gitty: {branch: x}\n    variables:")
     edit(POLICY, "workspace.host]", "workspace.host, git]")
     assert found(project, "parity") == [
         (f"{PROD}:9", "gitty: staging has None, prod has {'branch': 'x'}")
@@ -170,7 +170,7 @@ def test_a_pattern_covers_what_is_below_it_and_no_name_that_starts_alike(
 
 
 def test_what_only_the_first_target_has_is_found_there(project: Path, edit: Edit) -> None:
-    edit(STAGING, "    run_as:", "    git: {branch: x}\n    run_as:")
+    edit(STAGING, "    variables:", "    git: {branch: x}\n    variables:")
     assert found(project, "parity") == [
         (f"{STAGING}:8", "git: staging has {'branch': 'x'}, prod has None")
     ]

@@ -17,8 +17,10 @@ from delivery.rules.model import check_model
 from delivery.rules.parity import check_parity
 from delivery.rules.paths import check_paths
 from delivery.rules.released import check_placeholders, check_released
+from delivery.rules.run_as import check_run_as
 from delivery.rules.secrets import check_secrets
 from delivery.rules.wiring import Code, check_wiring
+from delivery.target import identities_of
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,12 @@ def _released(project: Project) -> Iterator[Finding]:
         yield from check_released(project.bundle, name, tree, (name,) == last)
 
 
+def _run_as(project: Project) -> Iterator[Finding]:
+    for name in project.released:
+        identities = identities_of(project.bundle, name)
+        yield from check_run_as(project.bundle, name, project.targets[name].tree, identities)
+
+
 def _placeholder(project: Project) -> Iterator[Finding]:
     for name in project.released:
         yield from check_placeholders(project.bundle, name)
@@ -165,6 +173,7 @@ RULES: dict[str, Callable[[Project], Iterator[Finding]]] = {
     "path": _path,
     "convention": _conventions,
     "released": _released,
+    "run_as": _run_as,
     "placeholder": _placeholder,
     "parity": _parity,
     "identity": _identity,
@@ -176,7 +185,7 @@ RULES: dict[str, Callable[[Project], Iterator[Finding]]] = {
 
 # Rules that a file which cannot be read would set off, and those that need databricks.yml.
 _NEED_ALL = ("reference", "parity", "identity", "policy", "cli")
-_NEED_ROOT = ("convention", "released")
+_NEED_ROOT = ("convention", "released", "run_as")
 
 
 def check(project: Project, only: Iterable[str] = ()) -> list[Finding]:

@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+from urllib.parse import parse_qsl
 
 from delivery.plan import Change
+from delivery.resources import Kind, about
 from delivery.target import Target
 from delivery.workspace import Workspace
 
@@ -20,17 +22,24 @@ def existing(workspace: Workspace, target: Target, changes: Sequence[Change]) ->
     found = {}
     for change in changes:
         kind, _, name = change.key.partition(".")
-        if change.action == "create" and kind in _FIND and change.kind == kind:
-            found[change.key] = _FIND[kind](workspace, defaults | kinds.section(kind).section(name))
+        if change.action != "create" or change.kind != kind:
+            continue
+        resource = defaults | kinds.section(kind).section(name)
+        if kind in _FIND:
+            found[change.key] = _FIND[kind](workspace, resource)
+        elif about(kind).address:
+            found[change.key] = _at_address(workspace, about(kind), resource)
     return {key: identity for key, identity in found.items() if identity}
 
 
-def _in_catalog(kind: str, *parts: str) -> Find:
-    def find(workspace: Workspace, resource: Mapping[str, Any]) -> str:
-        full = ".".join(str(resource.get(part)) for part in parts)
-        return full if workspace.look(f"/api/2.1/unity-catalog/{kind}/{full}") else ""
-
-    return find
+def _at_address(workspace: Workspace, kind: Kind, resource: Mapping[str, Any]) -> str:
+    """The id of what is known by its own fields; what lacks one of them is found by nobody."""
+    try:
+        identity = kind.id.format(**resource)
+    except KeyError:
+        return ""
+    path, _, query = kind.address.format(id=identity).partition("?")
+    return identity if workspace.look(path, dict(parse_qsl(query))) else ""
 
 
 def _scope(workspace: Workspace, resource: Mapping[str, Any]) -> str:
@@ -64,8 +73,5 @@ def _is_ours(workspace: Workspace, pipeline: str, root: str) -> bool:
 _FIND: dict[str, Find] = {
     "dashboards": _dashboard,
     "pipelines": _pipeline,
-    "registered_models": _in_catalog("models", "catalog_name", "schema_name", "name"),
-    "schemas": _in_catalog("schemas", "catalog_name", "name"),
     "secret_scopes": _scope,
-    "volumes": _in_catalog("volumes", "catalog_name", "schema_name", "name"),
 }

@@ -1,5 +1,6 @@
 """What a deploy may not do by accident: destroy data, lose jobs, widen rights."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -8,14 +9,22 @@ from typing import Any
 from delivery.bundle import Section
 from delivery.plan import Change, Field, Verdict, without_release
 from delivery.policy import Allow, Policy
+from delivery.resources import about
+from delivery.run_as import KEY, Identities, forbidden_identity, running
 
-# Everything else holds data, and so does a kind that nobody has heard of yet.
-HOLD_NO_DATA = frozenset(
-    {"alerts", "clusters", "grants", "instance_pools", "jobs", "permissions", "sql_warehouses"}
-)
 DESTROYS = ("delete", "recreate", "update_id")
 _PIPELINE_TABLES = ("catalog", "schema", "storage", "target")
 _EVERYONE = ("users", "account users")
+_PLAIN = ("jobs", "permissions", "grants")  # their deletion is told by the change alone
+_EMBEDDED = "embed_credentials"
+# Fields by which a resource acts for somebody, or with rights of its own.
+_LENT = {
+    ("apps", "resources"): "the app's own service principal gets other rights",
+    ("apps", "user_api_scopes"): "the app acts for its users in another way",
+    ("clusters", "single_user_name"): "the cluster is somebody else's",
+    ("dashboards", _EMBEDDED): "whoever may open it reads with the deployer's rights",
+    ("registered_models", "owner"): "it gets another owner",
+}
 
 
 @dataclass(frozen=True)
@@ -30,6 +39,7 @@ class Situation:
         tree: the target's configuration as it will be.
         active: keys of jobs that have a run going on.
         back: an earlier release returns; what the newer one added and holds no data may go.
+        identities: the target's service principals.
     """
 
     target: str
@@ -40,6 +50,7 @@ class Situation:
     used: Set[str] = frozenset()
     active: Set[str] = frozenset()
     back: bool = False
+    identities: Identities = field(default_factory=Identities)
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     def exception(self, key: str) -> Allow | None:
@@ -58,15 +69,16 @@ def judge(changes: Sequence[Change], situation: Situation) -> list[Verdict]:
         *(v for change in changes for v in _judged(change, situation)),
         *(v for change in changes for v in _rights(change, created, situation)),
         *_rights_lost(changes, situation),
+        *_identities(changes, situation),
+        *_lent(changes, situation),
+        *_rollback(changes, situation),
         *_jobs_lost(changes, situation),
     ]
 
 
 def holds_data(key: str) -> bool:
     """Whether losing this resource may lose data."""
-    last = key.rpartition(".")[2]
-    kind = last if last in ("permissions", "grants") else key.partition(".")[0]
-    return kind not in HOLD_NO_DATA
+    return about(key).holds_data
 
 
 def used_up(verdicts: Sequence[Verdict], situation: Situation) -> list[str]:
@@ -189,6 +201,52 @@ def _rights_lost(changes: Sequence[Change], situation: Situation) -> Iterator[Ve
         owner, _, last = key.rpartition(".")
         if last in ("permissions", "grants") and owner not in gone:
             yield _right_verdict(key, "everybody loses their rights", situation)
+
+
+def _identities(changes: Sequence[Change], situation: Situation) -> Iterator[Verdict]:
+    """Whom things run as: never the deployer or the planner, and another one only by policy."""
+    created, known = {c.key for c in changes if c.action == "create"}, situation.identities
+    for one in running(situation.tree):
+        never = forbidden_identity(one.identity, known)
+        if never:
+            hint = f"expected run_as: {{service_principal_name: {known.runner}}}, the runner"
+            yield Verdict(key=one.key, verdict="refuse", reason=f"{never}; {hint}")
+        elif one.key in created and known.runner not in ("", one.identity):
+            reason = f"runs as {one.identity}, expected the runner"
+            yield _right_verdict(one.key, reason, situation)
+    for change in changes:
+        for changed in change.fields:
+            if changed.path.partition(".")[0] == KEY and not changed.is_drift:
+                reason = f"{changed.path}: given {changed.old}, will be {changed.new}"
+                yield _right_verdict(change.key, reason, situation)
+
+
+def _lent(changes: Sequence[Change], situation: Situation) -> Iterator[Verdict]:
+    """Rights that a resource lends to whoever uses it."""
+    kinds = situation.tree.section("resources")
+    for change in changes:
+        declared = kinds.section(change.kind).section(change.key.partition(".")[2])
+        if change.action == "create" and declared.get(_EMBEDDED):
+            yield _right_verdict(change.key, _LENT["dashboards", _EMBEDDED], situation)
+        for changed in change.fields:
+            reason = _LENT.get((change.kind, re.split(r"[.\[]", changed.path)[0]))
+            if reason and changed.new and not changed.is_drift:
+                yield _right_verdict(change.key, reason, situation)
+
+
+def _rollback(changes: Sequence[Change], situation: Situation) -> Iterator[Verdict]:
+    """What whoever approves should know of a later rollback, or of this one."""
+    for change in changes:
+        kind, reason = about(change.key), ""
+        if change.action == "create" and not situation.back and kind.fate == "refused":
+            reason = (
+                f"{change.kind} cannot be retained: once it is delivered, a rollback to a release "
+                "without it is refused, and when this delivery fails its jobs are paused instead"
+            )
+        elif change.action == "delete" and situation.back and change.kind not in _PLAIN:
+            reason = "" if kind.holds_data else "holds no data: this rollback deletes it"
+        if reason:
+            yield Verdict(key=change.key, verdict="mark", reason=reason)
 
 
 def _right_verdict(key: str, reason: str, situation: Situation) -> Verdict:

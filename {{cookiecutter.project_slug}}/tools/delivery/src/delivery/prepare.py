@@ -235,6 +235,7 @@ class Preparation:
             named=self.wishes.named,
             used=frozenset(self.running.detail.get("used", [])) if self.running else frozenset(),
             back=self.wishes.back,
+            identities=self.target.identities,
         )
 
     def plan(self) -> Prepared:

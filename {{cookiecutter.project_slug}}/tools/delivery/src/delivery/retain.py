@@ -7,19 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from delivery.errors import DeliveryError, Exit
+from delivery.resources import KINDS, about
 
 FILE = "resources/_retained/retained.yml"
-
-# What a state entry has that YAML has not, for each kind that was tried with the real CLI.
-_STATE_ONLY: dict[str, frozenset[str]] = {
-    "dashboards": frozenset({"etag", "published"}),
-    "pipelines": frozenset({"deployment"}),
-    "registered_models": frozenset(),
-    "schemas": frozenset(),
-    "secret_scopes": frozenset(),
-    "volumes": frozenset(),
-}
-_RENAMED = {"secret_scopes": {"scope": "name"}}
 
 
 def overlay(state: Mapping[str, Mapping[str, Any]], keys: Iterable[str]) -> dict[str, Any]:
@@ -49,15 +39,17 @@ def lay_over(folder: Path, state: Mapping[str, Mapping[str, Any]], keys: Iterabl
 
 
 def _declared(kind: str, key: str, state: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    if kind not in _STATE_ONLY:
+    known = about(key)
+    if known.state_only is None:
+        retained = ", ".join(name for name, one in KINDS.items() if one.fate == "retained")
         raise DeliveryError(
-            f"{key}: given a resource of {kind}, expected one that can be kept when going back: "
-            f"{', '.join(_STATE_ONLY)}\n    Go forward with a mended release, or name the key: "
-            f"--allow-destroy {key} --reason …",
+            f"{key}: given a resource of {kind}, expected one that can be retained: {retained}\n"
+            f"    Go forward with a mended release, or name the key: --allow-destroy {key} "
+            "--reason …",
             Exit.REFUSED,
         )
-    entry, names = state[key].get("state", {}), _RENAMED.get(kind, {})
-    kept = {names.get(k, k): v for k, v in entry.items() if k not in _STATE_ONLY[kind]}
+    entry, names = state[key].get("state", {}), dict(known.renamed)
+    kept = {names.get(k, k): v for k, v in entry.items() if k not in known.state_only}
     for part in ("permissions", "grants"):
         rights = state.get(f"{key}.{part}", {}).get("state", {})
         entries = rights.get("__embed__") or [permission(acl) for acl in rights.get("acls", [])]

@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from delivery.bundle import Section, load, resolve
+from delivery.bundle import Bundle, Section, load, resolve
 from delivery.errors import DeliveryError, Exit
+from delivery.run_as import Identities
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,11 @@ class Target:
     runner: str
     planner: str
     tree: Section
+
+    @property
+    def identities(self) -> Identities:
+        """Its three service principals."""
+        return Identities(self.deployer, self.runner, self.planner)
 
     @property
     def files(self) -> str:
@@ -59,7 +65,6 @@ def read_target(root: Path, name: str, variables: Mapping[str, str] | None = Non
         raise DeliveryError("\n".join(map(str, resolved.findings)))
     tree = resolved.tree
     workspace, given = tree.section("workspace"), {**tree.section("bundle")}
-    known = {k: _variable(bundle.tree, bundle.target(name), k) for k in _PRINCIPALS}
     return Target(
         name=name,
         bundle=str(given.get("name")),
@@ -67,7 +72,7 @@ def read_target(root: Path, name: str, variables: Mapping[str, str] | None = Non
         host=str(workspace.get("host", "")).rstrip("/"),
         root=str(workspace.get("root_path", "")),
         tree=tree,
-        **known,
+        **identities_of(bundle, name)._asdict(),
     )
 
 
@@ -87,10 +92,8 @@ def own_host(target: Target) -> Target:
     return target
 
 
-_PRINCIPALS = ("deployer", "runner", "planner")
-
-
-def _variable(tree: Section, target: Section, name: str) -> str:
-    """A variable's value on a target: the target's own, else the default."""
-    declared = tree.section("variables").section(name).get("default", "")
-    return str(target.section("variables").get(name, declared))
+def identities_of(bundle: Bundle, name: str) -> Identities:
+    """The three service principals of a target: its own variables, else their defaults."""
+    target, common = bundle.target(name).section("variables"), bundle.tree.section("variables")
+    found = (target.get(k, common.section(k).get("default", "")) for k in Identities._fields)
+    return Identities(*map(str, found))

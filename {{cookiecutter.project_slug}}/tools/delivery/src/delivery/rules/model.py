@@ -10,27 +10,10 @@ from typing import Any
 
 from delivery.bundle import Mark, Section
 from delivery.errors import Finding
+from delivery.resources import KINDS
 
 RULE = "model"
 
-# The class of each kind, in `databricks.bundles.<kind>`; other kinds are left to the CLI.
-_CLASSES = {
-    "alerts": "Alert",
-    "apps": "App",
-    "clusters": "Cluster",
-    "dashboards": "Dashboard",
-    "experiments": "MlflowExperiment",
-    "jobs": "Job",
-    "model_serving_endpoints": "ModelServingEndpoint",
-    "models": "MlflowModel",
-    "pipelines": "Pipeline",
-    "quality_monitors": "QualityMonitor",
-    "registered_models": "RegisteredModel",
-    "schemas": "Schema",
-    "secret_scopes": "SecretScope",  # pragma: allowlist secret
-    "sql_warehouses": "SqlWarehouse",
-    "volumes": "Volume",
-}
 _UNKNOWN = re.compile(r"Unexpected field '(.*)' for class (\w+)")
 _MISSING = re.compile(r"missing \d+ required keyword-only arguments?: (.*)")
 _LATER = re.compile(r"<([\w.\[\]-]+)>")
@@ -40,7 +23,7 @@ _MOST = 20  # findings of one resource
 def check_model(tree: Section) -> Iterator[Finding]:
     """Every resource that its kind's model does not take."""
     kinds = tree.section("resources")
-    for kind in set(kinds) & set(_CLASSES):
+    for kind in (kind for kind in kinds if kind in KINDS and KINDS[kind].model):
         for key, resource in kinds.section(kind).items():
             mark = kinds.section(kind).marks[key]
             yield from _check(kind, f"{kind}.{key}", _plain(resource), resource, mark)
@@ -83,7 +66,7 @@ def _finding(kind: str, key: str, error: str, mark: Mark) -> Finding:
 @cache
 def _parser(kind: str) -> Callable[[Any], object]:
     module = importlib.import_module(f"databricks.bundles.{kind}")
-    parse: Callable[[Any], object] = getattr(module, _CLASSES[kind]).from_dict
+    parse: Callable[[Any], object] = getattr(module, KINDS[kind].model).from_dict
     return parse
 
 
@@ -156,7 +139,7 @@ def _remove(value: Any, key: str) -> None:
 
 def _culprit(kind: str, value: Any, error: str) -> str | None:
     """The field without which there would be no such error; None when it is about the whole."""
-    if not isinstance(value, dict) or error.startswith(f"{_CLASSES[kind]}."):
+    if not isinstance(value, dict) or error.startswith(f"{KINDS[kind].model}."):
         return None
     without = ((key, {k: v for k, v in value.items() if k != key}) for key in value)
     return next((key for key, fewer in without if _error(kind, fewer) != error), None)

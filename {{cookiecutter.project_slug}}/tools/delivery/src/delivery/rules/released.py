@@ -77,14 +77,8 @@ def _target_rules(
         tree.section("presets").get("trigger_pause_status"),
     )
     yield target.get("mode") == "production", "mode: expected production", "mode: production"
-    runner = "run_as: {service_principal_name: ${var.runner}}"
-    message = "run_as: expected the runner, as service_principal_name"
-    yield bool(tree.section("run_as")), message, runner
     message = "deployer, runner and planner: expected three identities"
     yield len({*ids}) == 3, message, "Set three application ids in variables of the target."
-    by = tree.section("run_as").get("service_principal_name")
-    message = "run_as: given the deployer, expected the runner"
-    yield not by or by != variables.get("deployer"), message, runner
     path = str(workspace.get("file_path", ""))
     message = "workspace.file_path: expected a folder for each release"
     mend = "file_path: ${workspace.root_path}/releases/${var.release}/files"

@@ -1,0 +1,142 @@
+"""What the tool knows of each kind of resource, one row a kind."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+# The fate of a resource that a newer release added, when an earlier release comes back.
+Fate = Literal["retained", "deleted", "refused"]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of resource of a bundle.
+
+    Attributes:
+        holds_data: deleting it may lose data; so may a kind that is not listed.
+        runs_as: has a `run_as`, and without one runs as whoever deployed it.
+        state_only: fields of the CLI's state that YAML does not take; None where no mapping of the
+            state to YAML was tried with the real CLI.
+        renamed: fields that the state calls by another name than YAML.
+        model: its class in `databricks.bundles.<kind>`; empty where there is none.
+        address: where the workspace has it by its id, for kinds whose id is made of their fields.
+        id: how such an id is made.
+    """
+
+    holds_data: bool = True
+    runs_as: bool = False
+    state_only: tuple[str, ...] | None = None
+    renamed: tuple[tuple[str, str], ...] = ()
+    model: str = ""
+    address: str = ""
+    id: str = "{name}"
+
+    @property
+    def fate(self) -> Fate:
+        """What a rollback does with it."""
+        if not self.holds_data:
+            return "deleted"
+        return "refused" if self.state_only is None else "retained"
+
+
+_UC = "/api/2.1/unity-catalog"
+_DB = "/api/2.0/database"
+_PG = "/api/2.0/postgres"
+
+KINDS: dict[str, Kind] = {
+    "alerts": Kind(holds_data=False, runs_as=True, model="Alert"),
+    "apps": Kind(state_only=(), model="App", address="/api/2.0/apps/{id}"),
+    "catalogs": Kind(state_only=(), model="Catalog", address=f"{_UC}/catalogs/{{id}}"),
+    "clusters": Kind(holds_data=False, model="Cluster"),
+    "dashboards": Kind(state_only=("etag", "published"), model="Dashboard"),
+    "database_catalogs": Kind(
+        state_only=(), model="DatabaseCatalog", address=f"{_DB}/catalogs/{{id}}"
+    ),
+    "database_instances": Kind(
+        state_only=(), model="DatabaseInstance", address=f"{_DB}/instances/{{id}}"
+    ),
+    "experiments": Kind(state_only=(), model="MlflowExperiment"),
+    "external_locations": Kind(
+        state_only=(), model="ExternalLocation", address=f"{_UC}/external-locations/{{id}}"
+    ),
+    "genie_spaces": Kind(state_only=("etag",), model="GenieSpace"),
+    "grants": Kind(holds_data=False),
+    "instance_pools": Kind(holds_data=False, model="InstancePool"),
+    "job_runs": Kind(holds_data=False),
+    "jobs": Kind(holds_data=False, runs_as=True, model="Job"),
+    "model_serving_endpoints": Kind(
+        state_only=(), model="ModelServingEndpoint", address="/api/2.0/serving-endpoints/{id}"
+    ),
+    "models": Kind(
+        state_only=(),
+        model="MlflowModel",
+        address="/api/2.0/mlflow/databricks/registered-models/get?name={id}",
+    ),
+    "permissions": Kind(holds_data=False),
+    "pipelines": Kind(runs_as=True, state_only=("deployment",), model="Pipeline"),
+    "postgres_branches": Kind(
+        state_only=(), address=f"{_PG}/{{id}}", id="{parent}/branches/{branch_id}"
+    ),
+    "postgres_catalogs": Kind(state_only=(), address=f"{_PG}/{{id}}", id="catalogs/{catalog_id}"),
+    "postgres_databases": Kind(
+        state_only=(), address=f"{_PG}/{{id}}", id="{parent}/databases/{database_id}"
+    ),
+    "postgres_endpoints": Kind(
+        state_only=(), address=f"{_PG}/{{id}}", id="{parent}/endpoints/{endpoint_id}"
+    ),
+    "postgres_projects": Kind(state_only=(), address=f"{_PG}/{{id}}", id="projects/{project_id}"),
+    "postgres_roles": Kind(state_only=(), address=f"{_PG}/{{id}}", id="{parent}/roles/{role_id}"),
+    "postgres_synced_tables": Kind(
+        state_only=(), address=f"{_PG}/{{id}}", id="synced_tables/{synced_table_id}"
+    ),
+    "quality_monitors": Kind(
+        state_only=(),
+        model="QualityMonitor",
+        address=f"{_UC}/tables/{{id}}/monitor",
+        id="{table_name}",
+    ),
+    "registered_models": Kind(
+        state_only=(),
+        model="RegisteredModel",
+        address=f"{_UC}/models/{{id}}",
+        id="{catalog_name}.{schema_name}.{name}",
+    ),
+    "schemas": Kind(
+        state_only=(), model="Schema", address=f"{_UC}/schemas/{{id}}", id="{catalog_name}.{name}"
+    ),
+    "secret_scopes": Kind(
+        state_only=(),
+        renamed=(("scope", "name"),),
+        model="SecretScope",  # pragma: allowlist secret
+    ),
+    "sql_warehouses": Kind(holds_data=False, model="SqlWarehouse"),
+    "synced_database_tables": Kind(
+        state_only=(), model="SyncedDatabaseTable", address=f"{_DB}/synced_tables/{{id}}"
+    ),
+    "vector_search_endpoints": Kind(
+        state_only=(),
+        model="VectorSearchEndpoint",
+        address="/api/2.0/vector-search/endpoints/{id}",
+    ),
+    "vector_search_indexes": Kind(
+        state_only=("endpoint_uuid",),
+        model="VectorSearchIndex",
+        address="/api/2.0/vector-search/indexes/{id}",
+    ),
+    "volumes": Kind(
+        state_only=(),
+        model="Volume",
+        address=f"{_UC}/volumes/{{id}}",
+        id="{catalog_name}.{schema_name}.{name}",
+    ),
+}
+
+
+def kind_of(key: str) -> str:
+    """The kind of a key such as `jobs.flights_daily` or `schemas.flights_gold.grants`."""
+    last = key.rpartition(".")[2]
+    return last if last in ("permissions", "grants") else key.partition(".")[0]
+
+
+def about(key: str) -> Kind:
+    """The row of a key's kind; of a kind that is not listed, the most careful one."""
+    return KINDS.get(kind_of(key), Kind())
