@@ -50,6 +50,7 @@ resources:
       schema: ${resources.schemas.extra_raw.name}
       serverless: true
       tags: {project: "${bundle.name}", domain: extra}
+      run_as: ${var.run_as}
       permissions: ${var.job_permissions}
       libraries: [{file: {path: ../../src/lakehouse/entry.py}}]
   dashboards:
@@ -62,6 +63,7 @@ resources:
     extra_job:
       name: extra_job
       tags: {project: "${bundle.name}", domain: extra}
+      run_as: ${var.run_as}
       permissions: ${var.job_permissions}
       email_notifications: {on_failure: ["${var.owner}"]}
       tasks: [{task_key: a, notebook_task: {notebook_path: /Shared/x}}]
@@ -342,6 +344,7 @@ def _job(key: str, domain: str) -> dict[str, Any]:
     return {
         "name": key,
         "tags": {"project": "${bundle.name}", "domain": domain},
+        "run_as": "${var.run_as}",
         "permissions": "${var.job_permissions}",
         "email_notifications": {"on_failure": ["${var.owner}"]},
         "tasks": [{"task_key": name, **copy.deepcopy(task)} for name in ("one", "two")],

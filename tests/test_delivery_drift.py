@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 import yaml
 from conftest import Source
 from delivering import MORE, Lake
@@ -28,6 +29,47 @@ def test_what_hands_changed_is_found_and_nothing_else(delivered: Lake) -> None:
     one = found["jobs.flights_daily", "timeout_seconds"]
     assert (one["delivered"], one["found"]) == (3600, 77)
     assert "timeout_seconds: 77" in one["adopt"]
+
+
+def _rights(lake: Lake) -> list[dict[str, str]]:
+    """The rights on the job that was delivered."""
+    identity = lake.state("staging")["resources.jobs.flights_daily"]["__id__"]
+    return lake.workspace.permissions[f"/jobs/{identity}"]
+
+
+@pytest.mark.parametrize("who", ["planner", "deployer"])
+def test_rights_that_hands_gave_to_the_planner_are_seen_by_all(delivered: Lake, who: str) -> None:
+    planner = delivered.workspace.identity("planner").principal
+    for right in _rights(delivered):
+        if right.get("service_principal_name") == planner:
+            right["permission_level"] = "CAN_MANAGE"
+    said = delivered.run("drift", "staging", "--output", "json", who=who)
+    (one,) = said.json
+    assert (said.code, one["key"]) == (2, "jobs.flights_daily.permissions")
+    assert (one["delivered"], one["found"]) == ("CAN_VIEW", "CAN_MANAGE")
+    assert "service_principal_name: ${var.planner}" in one["adopt"]
+
+
+def test_an_owner_that_hands_put_there_is_not_proposed(delivered: Lake) -> None:
+    deployer = delivered.workspace.identity("deployer").principal
+    rights = _rights(delivered)
+    rights[:] = [one for one in rights if one.get("service_principal_name") != deployer]
+    rights.append({"user_name": "mallory@example.com", "permission_level": "IS_OWNER"})
+    found = delivered.run("drift", "staging", "--output", "json", who="planner").json
+    assert {one["what"].partition("]")[0] for one in found} == {
+        f"[service_principal_name='{deployer}'",
+        "[user_name='mallory@example.com'",
+    }
+    assert {one["adopt"] for one in found} == {""}
+    assert all("the deployer owns what it delivers" in one["note"] for one in found)
+
+
+def test_whom_hands_let_a_job_run_as_is_not_proposed(delivered: Lake) -> None:
+    delivered.job("staging", "flights_daily")["run_as"] = {"user_name": "mallory@example.com"}
+    found = delivered.run("drift", "staging", "--output", "json", who="planner").json
+    assert found
+    assert all(one["what"].startswith("run_as") for one in found)
+    assert all("everything runs as the runner" in one["note"] for one in found), found
 
 
 def test_a_job_deleted_by_hand_is_drift(delivered: Lake) -> None:

@@ -142,7 +142,7 @@ HARM = {
     ),
     "a secret": (
         "    variables:\n",
-        "    resources: {{secrets: {{x: {{scope: a, key: b, string_value: c}}}}}}\n    variables:\n",
+        "    resources: {{secrets: {{x: {{scope: a, key: b, value: c}}}}}}\n    variables:\n",
     ),
     "files from elsewhere": ("    variables:\n", "    sync: {{paths: [..]}}\n    variables:\n"),
     "another state": (

@@ -30,7 +30,7 @@ def _prepared(root: Path, key: str, path: str, change: Any, remote: Any) -> Prep
         Prepared,
         SimpleNamespace(
             raw=raw,
-            plan=SimpleNamespace(changes=normalised(raw, frozenset())),
+            plan=SimpleNamespace(changes=normalised(raw, frozenset()), retained=[], release="r1"),
             state=SimpleNamespace(entries={"jobs.known": {}}),
             target=read_target(root, "staging", {"release": "r1"}),
             archive=SimpleNamespace(manifest=SimpleNamespace(wheel="app-1-py3-none-any.whl")),
@@ -130,9 +130,54 @@ def test_of_what_was_removed_the_line_to_delete_is_told(
 
 def test_of_what_no_line_declares_that_is_told(project: Path) -> None:
     told = _drift(project, "tags['environment']", {"old": "a", "new": "a"}).note
-    assert "no line of its own declares it" in told
+    assert told == (
+        "no line of jobs.shop_daily declares tags['environment'], see presets and variables; "
+        "put it back: delivery rollback staging r1 --reason …"
+    )
     gone = _drift(project, "[principal='x']", {"old": 1, "new": 1}, {}, "schemas.shop_gold.grants")
-    assert (gone.adopt, "to adopt it, delete [principal='x']" in gone.note) == ("", True)
+    assert gone.adopt == ""
+    assert gone.note.startswith("no line of schemas.shop_gold declares grants, see")
+
+
+OWNER = {"level": "IS_OWNER", "user_name": "mallory@example.com"}
+VIEWER = {"level": "CAN_VIEW", "group_name": "viewers"}
+
+
+@pytest.mark.parametrize("beside", [[], [VIEWER]])
+@pytest.mark.parametrize(
+    ("path", "remote"),
+    [
+        ("[user_name='mallory@example.com']", [OWNER]),
+        ("[user_name='mallory@example.com'].level", [OWNER]),
+        ("[service_principal_name='deployer-of-staging']", [OWNER]),
+    ],
+)
+def test_who_owns_what_was_delivered_is_never_adopted(
+    project: Path, path: str, remote: list[Any], beside: list[Any]
+) -> None:
+    rights = {"__embed__": [*remote, *beside]}
+    found = _drift(project, path, {"remote": OWNER}, rights, f"{JOB}.permissions")
+    assert found.adopt == ""
+    assert found.note == (
+        "the deployer owns what it delivers; put it back: delivery rollback staging r1 --reason …"
+    )
+
+
+@pytest.mark.parametrize("path", ["run_as", "run_as.service_principal_name", "run_as.user_name"])
+def test_whom_hands_let_a_job_run_as_is_never_adopted(project: Path, path: str) -> None:
+    found = _drift(project, path, {"old": "runner-of-staging", "new": "runner-of-staging",
+                                   "remote": "mallory"})  # fmt: skip
+    assert found.adopt == ""
+    assert found.note.startswith("everything runs as the runner; put it back: ")
+
+
+@pytest.mark.parametrize("key", ["volumes.kept", "volumes.kept.grants"])
+def test_what_no_yaml_declares_has_nothing_to_adopt(project: Path, key: str) -> None:
+    prepared = _prepared(project, key, "comment", {"remote": "by hand"}, {})
+    prepared.plan.retained.append("volumes.kept")
+    (found,) = of_resources(prepared, [])
+    assert found.adopt == ""
+    assert found.note.startswith("it is retained and in no YAML of this release; put it back: ")
 
 
 @pytest.mark.parametrize(("path", "found"), [
@@ -155,7 +200,7 @@ def test_only_what_hands_changed_is_drift(project: Path) -> None:
     rights = [{"principal": "users", "privileges": ["SELECT"]}]
     lost = {"old": {"full_name": "a.b", "__embed__": rights}, "new": rights}
     found = _drift(project, "", lost, {"full_name": "a.b"}, "schemas.shop_gold.grants")
-    assert (found.what, "delete grants" in found.note) == ("all of them", True)
+    assert (found.what, "declares grants" in found.note) == ("all of them", True)
     edited = {"old": "1", "remote": "2"}  # a dashboard's etag is in no YAML
     note = _drift(project, "etag", edited, key="dashboards.d").note
     assert "databricks bundle generate dashboard --resource d" in note
@@ -167,7 +212,7 @@ def test_only_what_the_state_knows_was_deleted(project: Path) -> None:
         created = {"plan": {f"resources.{key}": {"action": "create"}}}
         changes = normalised(created, frozenset())
         one = cast(Prepared, SimpleNamespace(**{**vars(prepared), "plan": SimpleNamespace(
-            changes=changes)}))  # fmt: skip
+            changes=changes, release="r1")}))  # fmt: skip
         assert [drift.what for drift in of_resources(one, [])] == expected
 
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from delivery.errors import DeliveryError
 from delivery.plan import Field, shown
 from delivery.prepare import Preparation, Prepared, Wishes
-from delivery.proposal import propose, where
+from delivery.proposal import propose, to_delete
 from delivery.release import read_archive
 from delivery.release.manifest import sha256
 from delivery.site import Site
@@ -70,12 +70,12 @@ def of_resources(prepared: Prepared, ignored: Sequence[str]) -> Iterator[Drift]:
     """
     for change in prepared.plan.changes:
         if change.action == "create" and change.key in prepared.state.entries:
-            note = f"to adopt it, delete it: {where(prepared.target.tree, change.key)}"
+            note = to_delete(prepared, change.key)
             yield Drift(key=change.key, what="deleted by hand", note=note)
         for field in filter(_is_by_hand, change.fields):
             name = f"{change.key}: {field.path}"
             if not any(_matches(name, pattern) for pattern in ignored):
-                yield _drift(prepared, change.key, field.path)
+                yield _drift(prepared, change.key, field)
 
 
 def _is_by_hand(field: Field) -> bool:
@@ -94,8 +94,9 @@ def _matches(name: str, pattern: str) -> bool:
     return fnmatch.fnmatchcase(name, pattern.replace("[", "[[]"))
 
 
-def _drift(prepared: Prepared, key: str, path: str) -> Drift:
-    change = prepared.raw["plan"][f"resources.{key}"]["changes"][path]
+def _drift(prepared: Prepared, key: str, field: Field) -> Drift:
+    path, told = field.path, prepared.raw["plan"][f"resources.{key}"].get("changes", {})
+    change = told.get(path) or field.model_dump()
     new, remote = (shown(path, change.get(name), whole=True) for name in ("new", "remote"))
     adopt, note = propose(prepared, key, path)
     return Drift(

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Set
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -10,7 +10,6 @@ from typing import Annotated, Any, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 from pydantic import Field as Fact
 
-from delivery.bundle import Section
 from delivery.errors import DeliveryError, Exit
 from delivery.release.manifest import ID, sha256
 from delivery.rules.secrets import is_secret, name_of
@@ -212,46 +211,10 @@ def normalised(raw: Mapping[str, Any], hidden: Set[str]) -> list[Change]:
     """The changes of the CLI's plan, the same whoever made it.
 
     Args:
-        hidden: principals whose entries in permissions are left out: the CLI writes whoever runs
-            it into permissions as owner.
+        hidden: principals whose entries in permissions are left out, for `with_rights` tells them.
     """
     changes = (_change(key, node, hidden) for key, node in sorted(raw["plan"].items()))
     return [change for change in changes if change is not None]
-
-
-def with_rights(
-    changes: Sequence[Change], tree: Section, state: Mapping[str, Mapping[str, Any]], planner: str
-) -> list[Change]:
-    """The changes, and how the planner's own rights change.
-
-    The CLI writes whoever plans into permissions as owner, so these are compared here: as they are
-    declared, and as they were deployed last.
-    """
-    known = {change.key: change for change in changes}
-    for kind, key, resource in _resources(tree):
-        name = f"{kind}.{key}.permissions"
-        given = state.get(name, {}).get("state", {})
-        new = _level(resource.items_of("permissions"), planner)
-        old = _level(given.get("__embed__", given.get("acls")) or (), planner)
-        if new and new != old:
-            change = known.get(name, Change(key=name, action="update"))
-            told = Field(path=f"[service_principal_name='{planner}']", old=old, new=new)
-            known[name] = change.model_copy(update={"fields": [*change.fields, told]})
-    return [known[name] for name in sorted(known)]
-
-
-def _resources(tree: Section) -> Iterator[tuple[str, str, Section]]:
-    for kind in tree.section("resources"):
-        resources = tree.section("resources").section(kind)
-        yield from ((kind, key, resources.section(key)) for key in resources)
-
-
-def _level(entries: Iterable[Any], principal: str) -> str | None:
-    """A principal's level among permissions, as YAML has them or as a secret scope has them."""
-    for entry in entries:
-        if isinstance(entry, Mapping) and principal in _texts(entry):
-            return str(entry.get("level", entry.get("permission")))
-    return None
 
 
 def expiry(made: datetime, hours: int) -> datetime:

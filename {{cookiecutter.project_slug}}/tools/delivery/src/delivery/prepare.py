@@ -18,7 +18,8 @@ from delivery.errors import DeliveryError, Exit
 from delivery.existing import existing
 from delivery.forbidden import refuse_forbidden
 from delivery.ledger import Event, Ledger, Name, Standing
-from delivery.plan import Change, Plan, Verdict, expiry, normalised, with_rights
+from delivery.own_rights import with_rights
+from delivery.plan import Change, Plan, Verdict, expiry, normalised
 from delivery.policy import Policy, Verify, load_policy
 from delivery.release import Archive, Opened, open_archive
 from delivery.site import UNKNOWN, Site
@@ -250,9 +251,9 @@ class Preparation:
         cli_version = proven_version(self.policy.cli_versions)
         raw = cli.plan()
         self._refuse_other_state(raw)
-        hidden = {target.deployer, target.planner, self.site.workspace.me}
-        known = normalised(raw, hidden)
-        changes = with_rights(known, target.tree, self.state.entries, target.planner)
+        me, known = self.site.workspace.me, target.identities
+        told = normalised(raw, {known.deployer, known.planner, me})
+        changes = with_rights(told, raw, target.tree, self.state.entries, known, me)
         situation = replace(self._situation, active=self._active([c.key for c in changes]))
         verdicts = [
             *self._gates(),

@@ -13,6 +13,7 @@ from delivery.bundle import Items, Section
 from delivery.plan import HIDDEN, shown
 from delivery.prepare import Prepared
 from delivery.retain import permission
+from delivery.run_as import KEY
 
 _STEP = re.compile(
     r"\.?(?P<field>[^.\[\]']+)|\[(?P<index>\d+)\]|\['(?P<free>(?:[^']|'')*)'\]"
@@ -20,6 +21,7 @@ _STEP = re.compile(
 )
 _MERGED = ("environments", "job_clusters", "parameters", "tasks")  # lists that YAML merges by key
 _RIGHTS = ("permissions", "grants")
+_PRINCIPAL = re.compile(r"\[\w+='([^']*)'\]")
 
 # What YAML takes for the end of a line, or for nothing, is written by its number.
 _BREAKS = re.compile(r"[\x7f-\x9f\u2028\u2029\ufeff]")
@@ -52,23 +54,59 @@ def propose(prepared: Prepared, key: str, path: str) -> tuple[str, str]:
     if path == "etag":
         name = resource.partition(".")[2]
         return "", f"to adopt it: databricks bundle generate dashboard --resource {name} --force"
+    note = _not_adopted(prepared, key, path)
+    if note:
+        return "", note
     way, value = _rights(prepared, key) if rights else _found(prepared, key, path)
     if not value and (rights or value is None):
-        place = where(prepared.target.tree, resource, way)
-        return "", f"to adopt it, delete {path or last}: {place}"
+        return "", to_delete(prepared, resource, way, last if rights else path)
     if HIDDEN in str(value):
         return "", "it holds a secret: no YAML is proposed, name a secret scope instead"
     return _yaml(resource, way, _named(prepared, value)), ""
 
 
+def _not_adopted(prepared: Prepared, key: str, path: str) -> str:
+    """Why a change by hand cannot become the project's own; empty when it can."""
+    if key.rpartition(".")[0] in prepared.plan.retained or key in prepared.plan.retained:
+        return f"it is retained and in no YAML of this release; {_back(prepared)}"
+    if path.partition(".")[0] == KEY:
+        return f"everything runs as the runner; {_back(prepared)}"
+    principal = _PRINCIPAL.match(path)
+    if not (key.endswith(".permissions") and principal):
+        return ""
+    remote = prepared.raw["plan"][f"resources.{key}"].get("remote_state") or {}
+    entries = [e for e in remote.get("__embed__") or () if principal[1] in e.values()]
+    owns = any(entry.get("level") == "IS_OWNER" for entry in entries)
+    if owns or principal[1] == prepared.target.deployer:
+        return f"the deployer owns what it delivers; {_back(prepared)}"
+    return ""
+
+
+def _back(prepared: Prepared) -> str:
+    """The command that undoes what hands did."""
+    target, release = prepared.target.name, prepared.plan.release
+    return f"put it back: delivery rollback {target} {release} --reason …"
+
+
+def to_delete(prepared: Prepared, key: str, way: Sequence[_Step] = (), what: str = "it") -> str:
+    """How to adopt that something is gone: which line to delete, where a line declares it."""
+    owner, _, last = key.rpartition(".")
+    if last in _RIGHTS:
+        key, way, what = owner, [_Step(last, "", 0)], last
+    place = where(prepared.target.tree, key, way)
+    if place:
+        return f"to adopt it, delete {what}: {place}"
+    return f"no line of {key} declares {what}, see presets and variables; {_back(prepared)}"
+
+
 def where(tree: Section, key: str, way: Sequence[_Step] = ()) -> str:
-    """File and line of what a release declares."""
+    """File and line of what a release declares; empty when no line of its own does."""
     node: Any = tree
     mark = None
     for step in (*(_Step(name, "", 0) for name in ("resources", *key.split(".")[:2])), *way):
         declared = dict(_declared(node, step.by))
         if step.name not in declared:
-            return "no line of its own declares it, see presets and variables"
+            return ""
         node, mark = declared[step.name]
     return f"{mark.file}:{mark.line}" if mark else ""
 
