@@ -295,8 +295,9 @@ def furnish(workspace: Workspace, name: str) -> None:
 
 # What a workspace holds, apart from who is known there and what goes wrong.
 _HOLDINGS = (
-    "catalogs", "dashboards", "grants", "jobs", "models", "permissions", "pipelines", "published",
-    "runs", "schemas", "secret_scopes", "tree", "volumes",
+    "catalogs", "dashboards", "experiments", "external_locations", "grants", "jobs", "models",
+    "permissions", "pipelines", "published", "runs", "schemas", "secret_scopes", "services", "tree",
+    "volumes",
 )  # fmt: skip
 
 

@@ -11,14 +11,23 @@ if TYPE_CHECKING:
 
 METASTORE = "120efa64-9b68-46ba-be38-f319458430d2"
 HIDDEN = ("data",)  # a test's own, never on the wire
-KINDS = {"catalogs": "catalog", "schemas": "schema", "volumes": "volume", "models": "function"}
+KINDS = {
+    "catalogs": "catalog",
+    "external_locations": "external_location",
+    "models": "function",
+    "schemas": "schema",
+    "volumes": "volume",
+}
 # Any of these privileges lets one see an object.
 TO_READ = {
     "catalogs": {"USE_CATALOG", "BROWSE"},
+    "external_locations": {"READ_FILES", "BROWSE"},
     "schemas": {"USE_SCHEMA", "BROWSE"},
     "volumes": {"READ_VOLUME", "WRITE_VOLUME", "BROWSE"},
     "models": {"EXECUTE", "APPLY_TAG", "BROWSE"},
 }
+# What stands above all: rights on it are kept under the kind `metastore`.
+TO_CREATE_ABOVE = {"catalogs": "CREATE_CATALOG", "external_locations": "CREATE_EXTERNAL_LOCATION"}
 TO_CREATE = {"schemas": "CREATE_SCHEMA", "volumes": "CREATE_VOLUME", "models": "CREATE_MODEL"}
 ALL = {"ALL_PRIVILEGES", "MANAGE"}
 
@@ -47,7 +56,7 @@ def _above(kind: str, full_name: str) -> list[tuple[str, str]]:
     """The object and what contains it."""
     full_name = full_name.lower()
     parts = full_name.split(".")
-    containers = [("catalogs", parts[0])]
+    containers = [] if kind == "external_locations" else [("catalogs", parts[0])]
     if len(parts) > 1 and kind != "schemas":
         containers.append(("schemas", ".".join(parts[:2])))
     return [(kind, full_name)] + [one for one in containers[::-1] if one[0] != kind]
@@ -116,6 +125,30 @@ def _create(workspace: "Workspace", request: Request, kind: str, body: Json) -> 
     return created
 
 
+def _create_above(workspace: "Workspace", request: Request, kind: str, body: Json) -> Json:
+    lines = workspace.grants.get(("metastore", METASTORE), {})
+    given = {right for who in request.caller.principals for right in lines.get(who, [])}
+    if not request.caller.admin and TO_CREATE_ABOVE[kind] not in given:
+        raise denied(f"{request.caller.principal} does not have {TO_CREATE_ABOVE[kind]}.")
+    name = body["name"] = body["name"].lower()
+    if name in store(workspace, kind):
+        raise ApiError(400, f"{kind[:-1].upper()}_ALREADY_EXISTS", f"'{name}' already exists.")
+    made = {**body, "full_name": name, **_stamps(request.caller.principal)}
+    store(workspace, kind)[name] = made
+    workspace.grants.setdefault((KINDS[kind], name), {})
+    return made
+
+
+@call("POST", "/api/2.1/unity-catalog/catalogs")
+def _create_catalog(workspace: "Workspace", request: Request) -> Json:
+    return _create_above(workspace, request, "catalogs", request.json)
+
+
+@call("POST", "/api/2.1/unity-catalog/external-locations")
+def _create_location(workspace: "Workspace", request: Request) -> Json:
+    return _create_above(workspace, request, "external_locations", request.json)
+
+
 @call("POST", "/api/2.1/unity-catalog/schemas")
 def _create_schema(workspace: "Workspace", request: Request) -> Json:
     body = request.json
@@ -170,13 +203,13 @@ def _listed(workspace: "Workspace", request: Request, kind: str, container: str)
 
 @call("GET", "/api/2.1/unity-catalog/{kind}/{name}")
 def _get(workspace: "Workspace", request: Request, kind: str, name: str) -> Json:
-    _check_kind(kind)
+    kind = _checked(kind)
     return _shown(_find(workspace, request.caller, kind, name))
 
 
 @call("PATCH", "/api/2.1/unity-catalog/{kind}/{name}")
 def _patch(workspace: "Workspace", request: Request, kind: str, name: str) -> Json:
-    _check_kind(kind)
+    kind = _checked(kind)
     found, changes = _own(workspace, request.caller, kind, name), request.json
     new_name = changes.pop("new_name", None)
     found |= changes
@@ -197,7 +230,7 @@ def _rename(workspace: "Workspace", kind: str, found: Json, new_name: str) -> No
 
 @call("DELETE", "/api/2.1/unity-catalog/{kind}/{name}")
 def _delete(workspace: "Workspace", request: Request, kind: str, name: str) -> None:
-    _check_kind(kind)
+    kind = _checked(kind)
     name = _own(workspace, request.caller, kind, name)["full_name"]
     inside = [
         (one, full_name)
@@ -212,9 +245,12 @@ def _delete(workspace: "Workspace", request: Request, kind: str, name: str) -> N
         workspace.grants.pop((KINDS[one], full_name), None)
 
 
-def _check_kind(kind: str) -> None:
-    if kind not in KINDS:
+def _checked(kind: str) -> str:
+    """The kind that a path means."""
+    known = kind.replace("-", "_")
+    if known not in KINDS:
         raise missing(f"No API found for unity-catalog/{kind}")
+    return known
 
 
 @call("GET", "/api/2.1/unity-catalog/permissions/{kind}/{name}")

@@ -5,7 +5,7 @@ import secrets
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from . import permissions
+from . import permissions, services
 from .files import Node, full
 from .identities import Identity
 from .wire import Json, Request, call, denied, exists, missing, next_id
@@ -276,7 +276,8 @@ def default_lookups() -> dict[str, list[Json]]:
 
 @call("GET", "/api/2.0/sql/warehouses")
 def _warehouses(workspace: "Workspace", request: Request) -> Json:
-    return {"warehouses": workspace.lookups["warehouses"]}
+    made = services.kept(workspace, "sql_warehouses").values()
+    return {"warehouses": [*workspace.lookups["warehouses"], *map(services.shown, made)]}
 
 
 @call("GET", "/api/2.0/sql/warehouses/{key}")
@@ -284,7 +285,7 @@ def _warehouse(workspace: "Workspace", request: Request, key: str) -> Json:
     for one in workspace.lookups["warehouses"]:
         if one["id"] == key:
             return one
-    raise missing(f"SQL warehouse {key} not found")
+    return services.shown(services.find(workspace, request, services.WAREHOUSES, key, "CAN_VIEW"))
 
 
 @call("GET", "/api/2.0/policies/clusters/list")
@@ -294,12 +295,14 @@ def _policies(workspace: "Workspace", request: Request) -> Json:
 
 @call("GET", r"/api/2\.[01]/clusters/list")
 def _clusters(workspace: "Workspace", request: Request) -> Json:
-    return {"clusters": workspace.lookups["clusters"]}
+    made = services.kept(workspace, "clusters").values()
+    return {"clusters": [*workspace.lookups["clusters"], *map(services.shown, made)]}
 
 
 @call("GET", "/api/2.0/instance-pools/list")
 def _pools(workspace: "Workspace", request: Request) -> Json:
-    return {"instance_pools": workspace.lookups["instance_pools"]}
+    made = services.kept(workspace, "instance_pools").values()
+    return {"instance_pools": [*workspace.lookups["instance_pools"], *map(services.shown, made)]}
 
 
 @call("POST", "/telemetry-ext", public=True)

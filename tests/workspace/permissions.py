@@ -16,6 +16,8 @@ TYPES = {
     "cluster-policies": "cluster-policy",
     "clusters": "cluster",
     "dashboards": "dashboard",
+    "database-instances": "database-instances",
+    "database-projects": "database-projects",
     "directories": "directory",
     "experiments": "mlflowExperiment",
     "files": "file",
@@ -27,9 +29,10 @@ TYPES = {
     "registered-models": "registered-model",
     "serving-endpoints": "serving-endpoint",
     "sql/warehouses": "warehouses",
+    "vector-search-endpoints": "vector-search-endpoints",
 }
 NODES = ("directories", "files", "notebooks")
-OWNED = {"jobs": "job", "pipelines": "pipeline"}
+OWNED = {"jobs": "job", "pipelines": "pipeline", "sql/warehouses": "warehouse"}
 RANKS = {
     "CAN_MANAGE_RUN": 2,
     "CAN_RUN": 2,

@@ -12,7 +12,15 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from . import catalog, jobs, objects, permissions, pipelines, runs  # noqa: F401 (calls)
+from . import (  # noqa: F401 (calls)
+    catalog,
+    jobs,
+    objects,
+    permissions,
+    pipelines,
+    runs,
+    services,
+)
 from .faults import Cut, Fault, Faults, Kind
 from .files import Tree
 from .identities import NOBODY, Identities, Identity, service_principal
@@ -48,6 +56,7 @@ class Workspace:
         id_tokens: The tokens that are exchanged, by application id; None: any.
         level_to_read_permissions: What one needs on a job to read who may use it.
         keeps_permissions: Permissions outlive what they are of, as the CLI's authors say of jobs.
+        services: What is kept as it was given, by kind and id.
         lookups: Warehouses, policies, clusters and pools, which variables look up by name.
         requests: All calls so far.
         unknown: Calls that nothing here answers, and those it could not make sense of.
@@ -72,6 +81,8 @@ class Workspace:
         self.dashboards: dict[str, Json] = {}
         self.published: dict[str, Json] = {}
         self.experiments: dict[str, Json] = {}
+        self.external_locations: dict[str, Json] = {}
+        self.services: dict[str, dict[str, Json]] = {}
         self.lookups: dict[str, list[Json]] = objects.default_lookups()
         self.outcomes: dict[str, runs.Outcome] = {}
         self.run_seconds = 0.0

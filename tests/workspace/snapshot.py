@@ -26,14 +26,26 @@ def snapshot(workspace: "Workspace", *, files: bool = True) -> dict[str, Any]:
         "published": {names[key]: one for key, one in workspace.published.items()},
         "experiments": {names[key]: one for key, one in workspace.experiments.items()},
     }
-    for kind in ("catalogs", "schemas", "volumes", "models", "secret_scopes"):
+    for kind in ("catalogs", "external_locations", "schemas", "volumes", "models", "secret_scopes"):
         kinds[kind] = getattr(workspace, kind)
     result: dict[str, Any] = {kind: _cleaned(found, names) for kind, found in kinds.items()}
+    services = {
+        kind: {_called(one): one for one in found.values()}
+        for kind, found in workspace.services.items()
+        if kind != "operations"
+    }
+    result |= {kind: _cleaned(found, names) for kind, found in services.items()}
     result["grants"] = {
         ".".join(key): dict(lines) for key, lines in workspace.grants.items() if lines
     }
     result["permissions"] = _permissions(workspace, names)
     return result | ({"files": _files(workspace), "folders": _folders(workspace)} if files else {})
+
+
+def _called(one: Json) -> str:
+    """What a thing of the services is called: names are unique in a test."""
+    names = ("name", "display_name", "title", "cluster_name", "instance_pool_name", "table_name")
+    return str(next(one[name] for name in names if name in one))
 
 
 def _names(workspace: "Workspace") -> dict[str, str]:
