@@ -14,8 +14,8 @@ class Sample:
 
     Attributes:
         yaml: what a release declares.
-        hand: a field that hands change in the workspace, with the value that they put there; empty
-            for kinds of which the CLI compares no field that can be changed there.
+        hand: a field that hands change in the workspace, with the value that they put there, or
+            what makes it of the old one; empty for kinds of which the CLI compares no field.
         stored: where the workspace keeps it, if not among its services: the attribute's name.
     """
 
@@ -246,7 +246,9 @@ SAMPLES: dict[str, Sample] = {
     ),
     "secret_scopes": Sample(
         # Whoever plans a scope must manage it: the CLI reads who else may use it.
-        _may("MANAGE", name="kinds_scope"), ("acls", {}), "secret_scopes"
+        _may("MANAGE", name="kinds_scope"),
+        ("acls", lambda acls: {**acls, "users": "READ"}),
+        "secret_scopes",
     ),
     "sql_warehouses": Sample(
         _may("CAN_USE", name="kinds_warehouse", cluster_size="Small", auto_stop_mins=10),
@@ -262,7 +264,7 @@ SAMPLES: dict[str, Sample] = {
         ("spec", {"source_table_full_name": "by.hand.c", "scheduling_policy": "SNAPSHOT"}),
     ),
     "vector_search_endpoints": Sample(
-        _may("CAN_USE", name="kinds_search", endpoint_type="STANDARD"), 
+        _may("CAN_USE", name="kinds_search", endpoint_type="STANDARD"),
     ),
     "vector_search_indexes": Sample(
         {

@@ -26,7 +26,11 @@ DATA_LOSS = (
     "Deleting data assets such as schemas, pipelines, or volumes may cause permanent data loss "
     "and should be carefully reviewed."
 )
-_ASKED = ("schemas", "pipelines", "volumes", "dashboards")
+_ASKED = (
+    *("schemas", "pipelines", "volumes", "dashboards", "database_instances", "database_catalogs"),
+    *("synced_database_tables", "postgres_projects", "postgres_branches", "genie_spaces"),
+    "vector_search_indexes",
+)
 _FOLDER_LEVELS = {"CAN_MANAGE": "CAN_MANAGE", "CAN_VIEW": "CAN_READ", "CAN_RUN": "CAN_RUN"}
 
 

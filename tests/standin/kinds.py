@@ -10,7 +10,13 @@ UC = "/api/2.1/unity-catalog"
 Changed = tuple[str, Json | None]
 
 # The name in the API of grants.
-GRANTED = {"schemas": "schema", "volumes": "volume", "registered_models": "function"}
+GRANTED = {
+    "catalogs": "catalog",
+    "external_locations": "external_location",
+    "registered_models": "function",
+    "schemas": "schema",
+    "volumes": "volume",
+}
 
 
 @dataclass(frozen=True)
@@ -23,6 +29,7 @@ class Rules:
     ignore_remote: dict[str, str] = field(default_factory=dict)
     backend: dict[str, tuple[Any, ...]] = field(default_factory=dict)  # () allows any value
     not_returned: tuple[str, ...] = ()
+    ignore_local: tuple[str, ...] = ()  # no difference matters
 
 
 class Kind:
@@ -489,8 +496,15 @@ KINDS: dict[str, Kind] = {
 }
 
 
+def known() -> dict[str, Kind]:
+    """All kinds by name."""
+    from standin.services import SERVICES  # it needs the classes of this module
+
+    return {**KINDS, **SERVICES}
+
+
 def kind_of(key: str) -> Kind:
     """The kind of a node: `resources.secret_scopes.x.permissions` has one of its own."""
     _, kind, _, *sub = key.split(".")
     name = sub[0] if sub else kind
-    return KINDS["acls" if sub == ["permissions"] and kind == "secret_scopes" else name]
+    return known()["acls" if sub == ["permissions"] and kind == "secret_scopes" else name]

@@ -14,7 +14,7 @@ from standin.api import ApiError, Client, Json, persistent
 from standin.diff import at, covered, differences, put
 from standin.errors import CommandError, say
 from standin.kinds import Kind, Rules, kind_of
-from standin.resources import REFERENCE, Node
+from standin.resources import OBJECT_IDS, REFERENCE, Node
 from standin.state import State
 
 PLAN_VERSION = 2
@@ -178,7 +178,8 @@ class Planner:
         value = at(target.state, path)
         if value is not None and not (isinstance(value, str) and "${" in value):
             return value
-        return at(self.remotes.get(key), path) if action == "skip" else None
+        settled = action == "skip" or (action == "update" and path in OBJECT_IDS)
+        return at(self.remotes.get(key), path) if settled else None
 
     def _changes(self, kind: Kind, old: Json, new: Json, remote: Json | None) -> Json:
         seen = None if remote is None else kind.comparable(remote)
@@ -200,6 +201,8 @@ def _judged(kind: Kind, path: str, change: Json) -> Json:
 
 
 def _verdict(rules: Rules, path: str, old: Any, new: Any, remote: Any) -> tuple[str, str]:
+    if any(covered(path, rule) for rule in rules.ignore_local):
+        return "skip", "ignored"
     local, missing = old != new, any(covered(path, rule) for rule in rules.not_returned)
     ignored = _reason(rules.ignore_remote, path)
     if remote == new and not ignored and not missing:

@@ -12,7 +12,8 @@ from delivery.bundle import Items, Mark, Section
 
 from standin.api import Json
 from standin.config import User
-from standin.kinds import GRANTED, KINDS
+from standin.errors import CommandError
+from standin.kinds import GRANTED, known
 
 REFERENCE = re.compile(r"\$\{(resources\.\w+\.[\w-]+)\.([^}]+)\}")
 
@@ -24,7 +25,36 @@ _LEVELS = {
     "pipelines": {"CAN_MANAGE": "CAN_MANAGE", "CAN_VIEW": "CAN_VIEW", "CAN_RUN": "CAN_RUN"},
     "dashboards": {"CAN_MANAGE": "CAN_MANAGE", "CAN_VIEW": "CAN_READ"},
     "secret_scopes": {"CAN_MANAGE": "MANAGE", "CAN_VIEW": "READ"},
+    "apps": {"CAN_MANAGE": "CAN_MANAGE", "CAN_VIEW": "CAN_USE"},
+    "database_instances": {"CAN_MANAGE": "CAN_MANAGE", "CAN_VIEW": "CAN_USE"},
+    "postgres_projects": {"CAN_MANAGE": "CAN_MANAGE", "CAN_VIEW": "CAN_USE"},
+    "vector_search_endpoints": {"CAN_MANAGE": "CAN_MANAGE"},
+    "model_serving_endpoints": {"CAN_MANAGE": "CAN_MANAGE", "CAN_VIEW": "CAN_VIEW"},
+    "sql_warehouses": {"CAN_MANAGE": "CAN_MANAGE", "CAN_VIEW": "CAN_VIEW"},
+    **{
+        kind: {"CAN_MANAGE": "CAN_MANAGE", "CAN_VIEW": "CAN_READ"}
+        for kind in ("alerts", "experiments", "genie_spaces", "models")
+    },
+    **{
+        kind: {"CAN_MANAGE": "CAN_MANAGE", "CAN_VIEW": "CAN_ATTACH_TO"}
+        for kind in ("clusters", "instance_pools")
+    },
 }
+_OWNED = ("jobs", "pipelines", "sql_warehouses")
+# What the calls about permissions call a kind, and the field that is the id there.
+_OBJECTS = {
+    "alerts": ("alertsv2", "id"),
+    "database_instances": ("database-instances", "id"),
+    "genie_spaces": ("genie", "id"),
+    "instance_pools": ("instance-pools", "id"),
+    "model_serving_endpoints": ("serving-endpoints", "endpoint_id"),
+    "models": ("registered-models", "model_id"),
+    "postgres_projects": ("database-projects", "project_id"),
+    "sql_warehouses": ("sql/warehouses", "id"),
+    "vector_search_endpoints": ("vector-search-endpoints", "endpoint_uuid"),
+}
+OBJECT_IDS = {name for _, name in _OBJECTS.values()}
+_NO_RUN_AS = ("model_serving_endpoints", "quality_monitors", "apps")
 _RANKS = (
     *("READ", "WRITE", "MANAGE", "CAN_VIEW", "CAN_READ", "CAN_RUN", "CAN_MANAGE_RUN"),
     *("CAN_MANAGE", "IS_OWNER"),
@@ -53,6 +83,7 @@ def prepared(tree: Section, user: User, root: Path) -> Json:
     """The `resources` of the tree, with all that the CLI adds to them."""
     translated = _translated(tree.section("resources"), tree["workspace"]["file_path"])
     resources: Json = {kind: copy.deepcopy(dict(found)) for kind, found in translated.items()}
+    _refuse_run_as(resources, tree.get("run_as"), user)
     for kind, found in resources.items():
         for resource in found.values():
             _run_as(kind, resource, tree.get("run_as"))
@@ -80,7 +111,7 @@ def nodes(resources: Json) -> dict[str, Node]:
 
 def _nodes_of(kind: str, key: str, resource: Json) -> Iterator[Node]:
     fields = {name: value for name, value in resource.items() if name not in _NO_STATE}
-    yield Node(key, kind, KINDS[kind].state(fields))
+    yield Node(key, kind, known()[kind].state(fields))
     permissions, grants = resource.get("permissions"), resource.get("grants")
     if permissions and kind == "secret_scopes":
         acls = [{"permission": p["level"], "principal": _principal(p)[1]} for p in permissions]
@@ -88,7 +119,8 @@ def _nodes_of(kind: str, key: str, resource: Json) -> Iterator[Node]:
         yield Node(f"{key}.permissions", "acls", state, {"scope_name": f"${{{key}.name}}"})
     elif permissions:
         ordered = [{"level": p["level"], **p} for p in permissions]
-        template = {"object_id": f"/{kind}/${{{key}.id}}"}
+        noun, name = _OBJECTS.get(kind, (kind, "id"))
+        template = {"object_id": f"/{noun}/${{{key}.{name}}}"}
         state = {"object_id": "", "__embed__": ordered}
         yield Node(f"{key}.permissions", "permissions", state, template)
     if grants is not None and kind in GRANTED:
@@ -143,8 +175,26 @@ def _path(text: str, mark: Mark, file_path: str, place: tuple[str, ...]) -> str:
     return text
 
 
+def _refuse_run_as(resources: Json, run_as: Json | None, user: User) -> None:
+    """Kinds that cannot run as another than whoever deploys them.
+
+    Raises:
+        CommandError: there are such, and the target names another.
+    """
+    if not run_as or user.name in run_as.values():
+        return
+    refused = [kind for kind in _NO_RUN_AS if resources.get(kind)]
+    if any(one.get("embed_credentials") for one in resources.get("dashboards", {}).values()):
+        refused.append("dashboards with embed_credentials set to true")
+    for kind in refused:
+        raise CommandError(
+            f"{kind} do not support a setting a run_as user that is different from the owner.\n"
+            f"Current identity: {user.name}. Run as identity: {next(iter(run_as.values()))}."
+        )
+
+
 def _run_as(kind: str, resource: Json, run_as: Json | None) -> None:
-    if run_as and kind in ("jobs", "pipelines"):
+    if run_as and kind in ("alerts", "jobs", "pipelines"):
         resource.setdefault("run_as", dict(run_as))
 
 
@@ -167,11 +217,22 @@ def _presets(kind: str, resource: Json, presets: Json) -> None:
         "dashboards": ("display_name", prefix),
         "schemas": ("name", _normalised(prefix)),
         "registered_models": ("name", _normalised(prefix)),
+        "model_serving_endpoints": ("name", _normalised(prefix)),
+        "alerts": ("display_name", prefix),
+        "clusters": ("cluster_name", prefix),
+        "genie_spaces": ("title", prefix),
+        "instance_pools": ("instance_pool_name", prefix),
+        "models": ("name", prefix),
+        "sql_warehouses": ("name", prefix),
     }.get(kind, ("", ""))
     if text:
         resource[field_] = text + resource.get(field_, "")
     if kind in ("jobs", "pipelines") and presets.get("tags"):
         resource["tags"] = {**presets["tags"], **resource.get("tags", {})}
+    if kind in ("clusters", "instance_pools") and presets.get("tags"):
+        resource["custom_tags"] = {**presets["tags"], **resource.get("custom_tags", {})}
+    if kind == "alerts" and "trigger_pause_status" in presets and "schedule" in resource:
+        resource["schedule"].setdefault("pause_status", presets["trigger_pause_status"])
     if kind == "pipelines" and presets.get("pipelines_development"):
         resource["development"] = True
     for trigger in ("schedule", "continuous", "trigger") if kind == "jobs" else ():
@@ -200,9 +261,9 @@ def _defaults(kind: str, resource: Json, workspace: Json) -> None:
         for trigger in ("schedule", "continuous", "trigger"):
             if trigger in resource:
                 resource[trigger].setdefault("pause_status", "UNPAUSED")
-    for name, value in KINDS[kind].defaults.items():
+    for name, value in known()[kind].defaults.items():
         resource.setdefault(name, copy.deepcopy(value))
-    if kind == "dashboards":
+    if kind in ("alerts", "dashboards", "genie_spaces"):
         resource.setdefault("parent_path", workspace["resource_path"])
 
 
@@ -219,7 +280,7 @@ def _permissions(kind: str, resource: Json, common: list[Json], user: User) -> N
     if not (own or kind == "secret_scopes"):
         return
     owned = any(entry["level"] == "IS_OWNER" for entry in own)
-    level = "IS_OWNER" if kind in ("jobs", "pipelines") and not owned else levels.get("CAN_MANAGE")
+    level = "IS_OWNER" if kind in _OWNED and not owned else levels.get("CAN_MANAGE")
     if level:
         own.append({"level": level, user.key: user.name})
     best = _strongest(own)
