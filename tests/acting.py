@@ -95,6 +95,7 @@ class GitHub:
         """Trust each environment's jobs with its own identity, and with no other."""
         workspace, name = self.lake.workspace, self.lake.name
         workspace.add_identity(service_principal("previewer"))
+        workspace.allow_run_as("previewer", "previewer")
         workspace.add_catalog(f"{name.replace('-', '_')}_preview", creators=["previewer"])
         previews = f"/Workspace/Deployments/{name}/previews"
         workspace.grant_folder(previews, "previewer", "CAN_MANAGE")

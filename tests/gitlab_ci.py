@@ -424,6 +424,7 @@ def host(lake: Lake, forge: Forge) -> GitLab:
     git(folder, "clone", "--quiet", "--bare", str(project), str(origin))
     git(project, "remote", "add", "origin", str(origin))
     workspace.add_identity(service_principal("previewer"))
+    workspace.allow_run_as("previewer", "previewer")
     principals = {**identities(), "previewer": service_principal("previewer").principal}
     workspace.id_tokens = {
         principals[who]: {f"id-token-of-{name}" for name, one in ENVIRONMENTS.items() if one == who}

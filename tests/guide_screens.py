@@ -234,6 +234,7 @@ def open_stage(path: Path, workspace: Workspace, forge: Forge, folder: Path) -> 
     built = "mkdir -p dist && touch dist/lakehouse-0.1.0-py3-none-any.whl requirements.txt"
     _program(programs / "make", f'[ "$1" = wheel ] || exec {shutil.which("make")} "$@"\n{built}')
     workspace.add_identity(service_principal("previewer"))
+    workspace.allow_run_as("previewer", "previewer")
     workspace.add_catalog(f"{path.name}_preview", creators=["previewer"])
     previews = f"/Workspace/Deployments/{path.name}/previews"
     workspace.grant_folder(previews, "previewer", "CAN_MANAGE")

@@ -257,3 +257,27 @@ def test_every_kind_has_a_sample_and_a_line_on_the_page() -> None:
     assert {*SAMPLES} == {*KINDS} - rights
     rows = re.findall(r"^\| `(\w+)` \| (\w+) \|", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
     assert rows == [(kind, KINDS[kind].fate) for kind in sorted(SAMPLES)]
+
+
+# --- why targets name nobody ---
+
+
+APP = """
+resources:
+  apps:
+    kinds_app: {name: kinds-app, source_code_path: ../../src}
+"""
+
+
+def test_with_run_as_on_the_target_apps_cannot_be_delivered(delivered: Lake) -> None:
+    delivered.write("resources/kinds/app.yml", APP)
+    assert _changes(_planned(delivered, delivered.release("an app")), "apps.kinds_app") == [
+        "create"
+    ]
+    run_as = "    run_as: {service_principal_name: '${var.runner}'}\n    variables:\n"
+    delivered.edit("targets/staging.yml", "    variables:\n", run_as)
+    found = delivered.run("check", "--only", "run_as")
+    assert (found.code, "run_as: expected none here" in found.out + found.err) == (1, True)
+    said = delivered.run("plan", "staging", "--archive", delivered.release("as it was"))
+    assert said.code == 1
+    assert "apps do not support a setting a run_as user" in said.err

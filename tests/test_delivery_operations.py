@@ -13,6 +13,7 @@ import pytest
 from baking import git
 from conftest import Source
 from delivering import Lake, add_jobs, write_history
+from workspace.identities import service_principal
 
 
 def run_of(archive: Path) -> str:
@@ -294,10 +295,12 @@ def test_prune_keeps_what_runs_and_what_one_may_go_back_to(delivered: Lake, sour
 @pytest.fixture
 def previewing(lake: Lake) -> Lake:
     """A project whose previews need no build."""
+    lake.workspace.add_identity(service_principal("previewer"))
+    lake.workspace.allow_run_as("previewer", "previewer")
     catalog = f"{lake.name.replace('-', '_')}_preview"
-    lake.workspace.add_catalog(catalog, creators=["person"])
+    lake.workspace.add_catalog(catalog, creators=["previewer"])
     lake.workspace.grant_folder(
-        f"/Workspace/Deployments/{lake.name}/previews", "person", "CAN_MANAGE"
+        f"/Workspace/Deployments/{lake.name}/previews", "previewer", "CAN_MANAGE"
     )
     text = (lake.path / "targets/preview.yml").read_text("utf-8")
     host = re.sub(r'host: ".*"', f'host: "{lake.workspace.url}"', text)
@@ -316,23 +319,23 @@ def _jobs(lake: Lake) -> dict[str, Any]:
 
 def test_a_preview_is_of_its_own_and_goes_when_it_is_told_to(previewing: Lake) -> None:
     before = previewing.workspace.snapshot(files=False)
-    previewing.done("preview", "up", "pr42", who="person")
+    previewing.done("preview", "up", "pr42", who="previewer")
     ((name, job),) = _jobs(previewing).items()
     assert "pr42" in name
     assert job["schedule"]["pause_status"] == "PAUSED"
-    previewing.done("preview", "down", "pr42", who="person")
+    previewing.done("preview", "down", "pr42", who="previewer")
     assert previewing.workspace.snapshot(files=False) == before
 
 
 def test_a_preview_is_built_without_credentials_and_runs_nothing_else(previewing: Lake) -> None:
-    previewing.done("preview", "up", "pr42", who="person")
+    previewing.done("preview", "up", "pr42", who="previewer")
     seen = previewing.text("seen.txt")
     assert "PATH=" in seen
     assert "DATABRICKS" not in seen
     token = "      name_prefix:"
     spy = "    artifacts: {x: {type: whl, build: env > spied.txt, path: ..}}\n    presets:"
     previewing.edit("targets/preview.yml", "    presets:", spy)
-    said = previewing.run("preview", "up", "pr42", who="person")
+    said = previewing.run("preview", "up", "pr42", who="previewer")
     assert (said.code, token in said.err) == (3, False)
     assert "artifacts is refused for preview" in said.err
     assert not (previewing.path / "spied.txt").exists()
@@ -345,9 +348,9 @@ def test_no_preview_is_made_by_who_may_change_staging_or_prod(previewing: Lake) 
 
 def test_a_preview_that_cannot_go_keeps_no_other(previewing: Lake) -> None:
     for request in ("pr41", "pr42"):
-        previewing.done("preview", "up", request, who="person")
+        previewing.done("preview", "up", request, who="previewer")
     previewing.workspace.fault("POST", "/jobs/delete", 400)
-    said = previewing.run("preview", "sweep", "--days", "0", "--output", "json", who="person")
+    said = previewing.run("preview", "sweep", "--days", "0", "--output", "json", who="previewer")
     assert said.code == 1
     assert (said.json["removed"], [t[:5] for t in said.json["stay"]]) == (["pr42"], ["pr41:"])
     lock = f"/Workspace/Deployments/{previewing.name}/previews/pr41/state/deploy.lock"
@@ -355,33 +358,33 @@ def test_a_preview_that_cannot_go_keeps_no_other(previewing: Lake) -> None:
     previewing.workspace.files[lock] = json.dumps(
         {**held, "AcquisitionTime": "2026-01-01T00:00:00Z"}
     ).encode()
-    assert previewing.run("preview", "down", "pr41", who="person").code == 1
-    previewing.done("preview", "down", "pr41", "--break-lock", who="person")
+    assert previewing.run("preview", "down", "pr41", who="previewer").code == 1
+    previewing.done("preview", "down", "pr41", "--break-lock", who="previewer")
 
 
 def test_old_previews_are_swept_and_young_ones_stay(previewing: Lake) -> None:
     for request in ("pr42", "pr43"):  # from one checkout: neither takes the other's place
-        previewing.done("preview", "up", request, who="person")
+        previewing.done("preview", "up", request, who="previewer")
     assert len(_jobs(previewing)) == 2
     previewing.workspace.grant_folder(
-        f"/Workspace/Deployments/{previewing.name}/previews/PR-7", "person", "CAN_MANAGE"
+        f"/Workspace/Deployments/{previewing.name}/previews/PR-7", "previewer", "CAN_MANAGE"
     )
     told = ("preview", "sweep", "--output", "json", "--days")
-    assert previewing.done(*told, "1", who="person").json == {"removed": [], "stay": []}
+    assert previewing.done(*told, "1", who="previewer").json == {"removed": [], "stay": []}
     time.sleep(0.1)
-    assert previewing.done(*told, "0", who="person").json["removed"] == ["pr42", "pr43"]
+    assert previewing.done(*told, "0", who="previewer").json["removed"] == ["pr42", "pr43"]
     assert _jobs(previewing) == {}
 
 
 @pytest.mark.parametrize("name", ["PR-42", "../prod", "", "42", "x" * 30])
 def test_a_preview_s_name_is_no_path(previewing: Lake, name: str) -> None:
-    said = previewing.refused("preview", "up", name, who="person", code=4)
+    said = previewing.refused("preview", "up", name, who="previewer", code=4)
     assert "request: given" in said
 
 
 def test_a_preview_never_touches_a_released_target(previewing: Lake) -> None:
     previewing.edit("targets/preview.yml", '_preview"', '_prod"')
-    said = previewing.refused("preview", "up", "pr42", who="person")
+    said = previewing.refused("preview", "up", "pr42", who="previewer")
     assert "it has the catalog of prod" in said
 
 
@@ -390,7 +393,7 @@ def test_a_preview_stays_in_its_own_folder(previewing: Lake, name: str) -> None:
     root = "      root_path:"
     stolen = f"      {name}: {previewing.root('staging')}/state\n{root}"
     previewing.edit("targets/preview.yml", root, stolen)
-    said = previewing.refused("preview", "up", "pr42", who="person")
+    said = previewing.refused("preview", "up", "pr42", who="previewer")
     assert f"its {name} must be below its root_path" in said
 
 

@@ -7,6 +7,7 @@ from mutants.faults import FAULTS as OTHER_FAULTS
 from mutants.github import GITHUB_FAULTS
 from mutants.gitlab import GITLAB_FAULTS
 from mutants.guide import GUIDE_FAULTS
+from mutants.kinds import KINDS_FAULTS
 from mutants.observe import OBSERVE_FAULTS
 
 FAULTS = [
@@ -16,4 +17,5 @@ FAULTS = [
     *GITHUB_FAULTS,
     *GITLAB_FAULTS,
     *GUIDE_FAULTS,
+    *KINDS_FAULTS,
 ]

@@ -18,7 +18,7 @@ from standin.kinds import GRANTED, known
 REFERENCE = re.compile(r"\$\{(resources\.\w+\.[\w-]+)\.([^}]+)\}")
 
 # What stands in YAML beside the fields of the resource itself.
-_NO_STATE = {"permissions", "grants", "lifecycle", "volume_path", "file_path", "id", "url"}
+_NO_STATE = {"permissions", "grants", "lifecycle", "volume_path", "file_path", "id"}
 _NOTEBOOKS = {".py", ".ipynb", ".sql", ".r", ".scala"}
 _LEVELS = {
     "jobs": {"CAN_MANAGE": "CAN_MANAGE", "CAN_VIEW": "CAN_VIEW", "CAN_RUN": "CAN_MANAGE_RUN"},
@@ -110,7 +110,8 @@ def nodes(resources: Json) -> dict[str, Node]:
 
 
 def _nodes_of(kind: str, key: str, resource: Json) -> Iterator[Node]:
-    fields = {name: value for name, value in resource.items() if name not in _NO_STATE}
+    left_out = _NO_STATE | ({"url"} if kind != "external_locations" else set())
+    fields = {name: value for name, value in resource.items() if name not in left_out}
     yield Node(key, kind, known()[kind].state(fields))
     permissions, grants = resource.get("permissions"), resource.get("grants")
     if permissions and kind == "secret_scopes":

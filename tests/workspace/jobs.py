@@ -59,7 +59,8 @@ def find(workspace: "Workspace", caller: Identity, key: object, least: str) -> J
 def _check_run_as(caller: Identity, settings: Json) -> str:
     run_as = settings.get("run_as") or {}
     name = str(run_as.get("service_principal_name") or run_as.get("user_name") or "")
-    if not name or name == caller.principal or caller.admin or name in caller.roles_on:
+    myself = name == caller.principal and not caller.application_id  # a service principal may not
+    if not name or myself or caller.admin or name in caller.roles_on:
         return name
     raise denied(
         f"{caller.principal} is missing the required role (servicePrincipal/user) on {name}."
