@@ -41,6 +41,7 @@ def plan(
     kind: str = "jobs",
     given: list[tuple[str, str]] = GIVEN,
     declared: list[tuple[str, str]] = DECLARED,
+    retained: bool = False,
 ) -> list[Change]:
     """The changes of the plan that the CLI makes as `me`."""
     owned = "IS_OWNER" if kind == "jobs" else "CAN_MANAGE"
@@ -61,7 +62,8 @@ def plan(
     raw = {"plan": {f"resources.{kind}.x.permissions": node}}
     state = {f"{kind}.x.permissions": {"state": {"__embed__": [entry(*one) for one in given]}}}
     told = normalised(raw, {*KNOWN[::2], me})
-    return with_rights(told, raw, tree(kind, declared), state, KNOWN, me)
+    known = Section() if retained else tree(kind, declared)
+    return with_rights(told, raw, known, state, KNOWN, me)
 
 
 @pytest.mark.parametrize("hand", [
@@ -112,3 +114,16 @@ def test_who_else_plans_sees_its_own_rights_too() -> None:
 def test_of_kinds_without_an_owner_the_deployer_manages(kind: str) -> None:
     given = [("planner", "CAN_VIEW"), ("viewers", "CAN_VIEW"), ("deployer", "CAN_MANAGE")]
     assert plan("deployer", given, kind, given) == plan("planner", given, kind, given) == []
+
+
+@pytest.mark.parametrize("kind", ["pipelines", "dashboards"])
+def test_what_is_retained_keeps_the_rights_that_it_has(kind: str) -> None:
+    own = "IS_OWNER" if kind == "pipelines" else "CAN_MANAGE"
+    given = [("planner", "CAN_VIEW"), ("viewers", "CAN_VIEW"), ("deployer", own)]
+    known = {"kind": kind, "given": given, "declared": given, "retained": True}
+    assert plan("deployer", given, **known) == []
+    hand = [("planner", "CAN_MANAGE"), *given[1:]]
+    (change,) = plan("deployer", hand, **known)
+    assert [(f.old, f.new, f.remote) for f in change.fields] == [
+        ("CAN_VIEW", "CAN_VIEW", "CAN_MANAGE")
+    ]

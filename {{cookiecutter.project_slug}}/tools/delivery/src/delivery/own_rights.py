@@ -31,8 +31,11 @@ def with_rights(
         kind, _, name = key.removesuffix(".permissions").partition(".")
         if not key.endswith(".permissions") or entry["action"] in ("delete", "recreate"):
             continue
-        declared = tree.section("resources").section(kind).section(name).items_of("permissions")
-        rights = _OwnRights(kind, declared, state.get(key, {}).get("state", {}), entry)
+        given, resources = state.get(key, {}).get("state", {}), tree.section("resources")
+        declared: Sequence[Any] = resources.section(kind).section(name).items_of("permissions")
+        if name not in resources.section(kind):
+            declared = _entries(given)  # it is retained as it was deployed
+        rights = _OwnRights(kind, declared, given, entry)
         for principal in dict.fromkeys((identities.deployer, identities.planner, me)):
             told = rights.of(principal, owns=principal == identities.deployer)
             if told:
