@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import re
 import shutil
 import sys
-import zipfile
 from pathlib import Path
 
 import pytest
@@ -232,37 +230,6 @@ def test_what_is_installed_is_what_the_project_pins(own: Baked) -> None:
     assert len(pinned) >= 6
     for package, version in pinned:
         assert f"{package}=={version}" in versions.splitlines()
-
-
-@pytest.mark.slow
-def test_make_cli_installs_the_one_version_and_the_tool_finds_it(
-    own: Baked, tmp_path: Path
-) -> None:
-    (pinned,) = re.findall(
-        r"^databricks==([\d.]+)$", own.text("tools/delivery/cli.txt"), re.MULTILINE
-    )
-    package_of_the_cli(tmp_path, pinned)
-    settings = {"UV_FIND_LINKS": str(tmp_path), "UV_OFFLINE": "1"}
-    expect_success("make", "cli", cwd=own.path, **settings)
-    said = run(own.path / ".venv/bin/delivery", "doctor", "--output", "json", cwd=own.path)
-    (cli,) = [look for look in json.loads(said.stdout) if look["name"] == "CLI"]
-    assert (cli["well"], cli["told"]) == (True, f"version {pinned}")
-    assert "Nothing to be done" in expect_success("make", "cli", cwd=own.path)
-
-
-def package_of_the_cli(folder: Path, version: str) -> None:
-    """What stands in for the package of the CLI where an index does not have it yet."""
-    about = f"databricks-{version}.dist-info"
-    files = {
-        "standin.py": f'def main():\n    print("Databricks CLI v{version}")\n',
-        f"{about}/METADATA": f"Metadata-Version: 2.1\nName: databricks\nVersion: {version}\n",
-        f"{about}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-        f"{about}/entry_points.txt": "[console_scripts]\ndatabricks = standin:main\n",
-        f"{about}/RECORD": "",
-    }
-    with zipfile.ZipFile(folder / f"databricks-{version}-py3-none-any.whl", "w") as wheel:
-        for name, content in files.items():
-            wheel.writestr(name, content)
 
 
 @pytest.mark.slow

@@ -12,6 +12,7 @@ RULES = "tests/test_project.py::test_a_project_passes_its_own_rules"
 OWN = "tests/test_project.py::test_the_default_project_passes_its_own_tests"
 UNIT, PIPELINE = f"{OWN}[tests/unit]", f"{OWN}[tests/pipeline]"
 ENVIRONMENTS = "tests/test_environments.py::test"
+ARRIVAL = "tests/test_cli_arrival.py::test"
 DELIVERY = f"{OWN}[tools/delivery/tests]"
 
 
@@ -476,8 +477,13 @@ TEMPLATE_FAULTS = [
              "tests/test_project.py::test_a_failing_test_fails_make"),
     _project("checks that do not fail", "Makefile", "\t@$(BIN)/mypy\n", "\t-@$(BIN)/mypy\n",
              "tests/test_project.py::test_a_failing_check_fails_make"),
-    _project("the CLI beside the tool", "Makefile", "--python .venv-cli/bin/python -r", "--python $(BIN)/python -r",
-             "tests/test_project.py::test_make_cli_installs_the_one_version_and_the_tool_finds_it"),
+    _project("any CLI of the index", "tools/install_cli.py", '"--require-hashes", ', "", f"{ARRIVAL}_an_index_that_lies_about_its_file_is_refused"),
+    _project("another CLI, and a release instead", "tools/install_cli.py", 'if "hash mismatch" in', 'if "never said" in', f"{ARRIVAL}_another_file_on_the_index_is_refused"),
+    _project("any archive of the CLI", "tools/install_cli.py", "if given not in hashes:", "if not given:", f"{ARRIVAL}_another_archive_is_refused"),
+    _project("a pipeline records hashes", "tools/install_cli.py", 'if os.environ.get("CI"):', "if False:", f"{ARRIVAL}_pipelines_install_nothing_without_a_hash"),
+    _project("hashes of this machine alone", "tools/install_cli.py", "databricks_cli_[\\w.]+\\.zip", "databricks_cli_[\\w.]+linux_amd64\\.zip", f"{ARRIVAL}_the_first_set_up_records_every_file_and_says_so"),
+    _project("no release where the index has none", "tools/install_cli.py", "        if missing:\n", "        if False:\n", f"{ARRIVAL}_a_release_is_taken_where_the_index_has_no_such_package"),
+    _project("a CLI over plain HTTP", "tools/install_cli.py", '"http://127.0.0.1:"', '"http://"', f"{ARRIVAL}_an_address_without_a_lock_on_the_door_is_refused"),
     _project("hashes in requirements", "Makefile", "--no-hashes ", "",
              "tests/test_project.py::test_the_wheel_and_its_requirements_are_what_jobs_install"),
     _project("requirements are ignored anywhere", ".gitignore", "/requirements.txt", "requirements.txt",
