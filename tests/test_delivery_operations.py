@@ -158,17 +158,80 @@ def test_nobody_goes_back_across_data_that_was_changed_for_good(delivered: Lake)
     assert "the column is gone" in said
 
 
-def test_a_cli_that_was_not_proven_is_refused(
-    delivered: Lake, source: Source, tmp_path: Path
-) -> None:
-    fake = tmp_path / "programs/databricks"
-    fake.parent.mkdir()
-    fake.write_text("#!/bin/sh\necho 'Databricks CLI v9.9.9'\n", encoding="utf-8")
+def instead(lake: Lake, folder: Path, arguments: str, answer: str) -> None:
+    """Let the CLI answer in another way when it is asked for something."""
+    real, fake = lake.programs / "databricks", folder / "databricks"
+    folder.mkdir()
+    lines = ('case "$*" in', f"{arguments}) {answer} ;;", f'*) exec "{real}" "$@" ;;', "esac")
+    fake.write_text("\n".join(["#!/bin/sh", *lines, ""]).replace("REAL", f'"{real}"'), "utf-8")
     fake.chmod(0o755)
-    real, delivered.programs = delivered.programs, fake.parent
-    said = delivered.run("doctor").out
-    delivered.programs = real
-    assert "given version 9.9.9, expected one of 1.13, 1.27" in said
+    lake.programs = folder
+
+
+def test_a_cli_that_was_never_tried_deploys_and_every_plan_names_it(
+    delivered: Lake, tmp_path: Path
+) -> None:
+    instead(delivered, tmp_path / "other", "version", "echo Databricks CLI v9.9.9")
+    assert "✓ CLI: version 9.9.9, which this tool was not tried with" in (
+        delivered.run("doctor").out
+    )
+    archive = delivered.code("more")
+    planned = delivered.done("plan", "staging", "--archive", archive, who="planner").out
+    assert "the Databricks CLI is 9.9.9, this tool was tried with 1.13" in planned
+    delivered.done("deploy", "staging", "--archive", archive)
+    assert delivered.events("staging")[-1]["cli_version"] == "9.9.9"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "answer", "expected"),
+    [
+        ("'bundle deploy --help'", 'REAL "$@" | sed s/--plan//', "bundle deploy has no --plan"),
+        ("version", "echo something else", "something else"),
+        (
+            "'bundle plan '*",
+            'REAL "$@" | sed \'s/"plan_version": *2/"plan_version": 3/\'',
+            "given plan_version 3, expected 2",
+        ),
+    ],
+    ids=["an option", "no version", "another form of plan"],
+)
+def test_a_cli_without_what_the_tool_depends_on_is_refused(
+    arguments: str, answer: str, expected: str, delivered: Lake, tmp_path: Path
+) -> None:
+    archive = delivered.code("more")
+    before = delivered.workspace.snapshot()
+    instead(delivered, tmp_path / "other", arguments, answer)
+    said = delivered.run("deploy", "staging", "--archive", archive)
+    assert said.code in (1, 4)
+    assert said.out == ""
+    assert expected in said.err
+    assert "given version" in said.err or "make cli" in said.err or said.code == 1
+    assert "Traceback" not in said.err
+    assert delivered.workspace.snapshot() == before
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"state_version": 4}, "given state_version 4, features []"),
+        ({"state_version": 3, "features": {"history": {}}}, "features ['history']"),
+        ({"state_version": None}, "given state_version None"),
+        ({"state_version": 3}, ""),
+    ],
+    ids=str,
+)
+def test_a_state_of_another_form_is_refused(
+    changes: dict[str, object], expected: str, delivered: Lake
+) -> None:
+    name = f"{delivered.root('staging')}/state/resources.json"
+    state = {**json.loads(delivered.workspace.files[name]), **changes}
+    delivered.workspace.files[name] = json.dumps(state).encode()
+    said = delivered.run("doctor", "staging")
+    if expected:
+        assert expected in said.out
+        assert "expected 2 or 3 without features" in said.out
+    else:
+        assert "state_version" not in said.out
 
 
 # --- adopting ---

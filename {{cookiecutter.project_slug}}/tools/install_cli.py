@@ -1,8 +1,8 @@
 """Install the Databricks CLI into .venv-cli: one version, and only a file whose hash is recorded.
 
 Version and hashes stand in tools/cli-requirements.txt. The first `make cli` records the hashes, and
-the file is yours to commit; pipelines refuse to go without. What is installed comes from the package
-index, or from the vendor's release archives where an index does not have the package.
+the file is yours to commit; pipelines refuse to go without. What is installed comes from the
+package index, or from the vendor's release archives where an index does not have the package.
 """
 
 import hashlib

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from delivery.check import Project, check
 from delivery.errors import DeliveryError
 from delivery.policy import Allow, Freeze, Policy, load_policy, schema
 
@@ -41,6 +42,18 @@ def test_a_slip_is_answered_with_its_place_and_the_nearest_key(
     edit("delivery.yml", old, new)
     with pytest.raises(DeliveryError, match=message):
         load_policy(project)
+
+
+def test_a_field_of_an_earlier_version_stops_nothing_and_is_named_by_check(
+    project: Path, edit: Edit
+) -> None:
+    edit("delivery.yml", "verify:", 'cli_versions: ["1.27"]\nverify:')
+    assert load_policy(project) == Policy.model_validate(
+        {**load_policy(project).model_dump(by_alias=True), "cli_versions": ["1.27"]}
+    )
+    (found,) = [f for f in check(Project(project), ["policy"]) if "cli_versions" in f.message]
+    assert (found.file, found.line, found.severity) == ("delivery.yml", 11, "warning")
+    assert "tools/cli-requirements.txt" in found.message
 
 
 def policy(project: Path, edit: Edit, text: str) -> Policy:

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,9 +19,16 @@ from delivery.workspace import Workspace, http_timeout
 
 PROGRAM = "databricks"
 
-# Versions that the whole suite of contracts has passed on; `cli_versions` of the policy adds more.
-PROVEN = ("1.13",)
+# Versions that the contracts of this tool have seen; another one gets a warning.
+CONTRACTS = ("1.13",)
+# What the tool depends on instead: the form of the CLI's plan, and these options of a deploy.
+PLAN_VERSION = 2
+_OPTIONS = ("--auto-approve", "--force-lock", "--plan")
 
+_OTHER_CLI = (
+    "Install the version that tools/cli-requirements.txt names: make cli. If it is that one, the "
+    "delivery tool does not know it yet: update the template, or name an earlier version there."
+)
 _KEPT = ("PATH", "LANG", "SSL_CERT_FILE", "SSL_CERT_DIR", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY")
 _OFFLINE = " auth: "  # what every complaint about missing credentials has in it
 _HOST = re.compile(r"^(\s+host:\s*).*$", re.MULTILINE)
@@ -68,7 +75,14 @@ class BundleCli:
     def plan(self) -> dict[str, Any]:
         """What a deploy would do; this only reads."""
         result = self._run("bundle", "plan", *self._target, "--output", "json")
-        return self._parsed("bundle plan", result)
+        document = self._parsed("bundle plan", result)
+        given = document.get("plan_version")
+        if given != PLAN_VERSION:
+            raise DeliveryError(
+                f"databricks bundle plan: given plan_version {given}, expected {PLAN_VERSION}\n"
+                f"    {_OTHER_CLI}"
+            )
+        return document
 
     def deploy(self, plan: Mapping[str, Any], force_lock: bool = False) -> None:
         """Carry out a plan that was made a moment ago; our guard has decided before."""
@@ -190,38 +204,46 @@ def program() -> str:
     found = _found()
     if found is None:
         raise DeliveryError(
-            f"{PROGRAM}: not on the PATH, expected the Databricks CLI {PROVEN[0]} or newer\n"
+            f"{PROGRAM}: not on the PATH, expected the Databricks CLI {CONTRACTS[0]} or newer\n"
             "    Install it: make cli"
         )
     return found
 
 
-def version() -> str:
-    """The CLI's version, such as `1.13.0`."""
-    result = subprocess.run(
-        [program(), "version"], capture_output=True, text=True, check=False, timeout=60
-    )
-    found = re.search(r"v(\d+\.\d+\.\d+\S*)", result.stdout)
+def usable_version() -> str:
+    """The CLI's version, such as `1.13.0`, if it has what the tool depends on.
+
+    Raises:
+        DeliveryError: it does not say its version, or an option of a deploy is missing.
+    """
+    told = _asked("version")
+    found = re.search(r"v(\d+\.\d+\.\d+\S*)", told)
     if found is None:
-        raise CliError("version", _reason(result))
+        raise CliError("version", told.strip() or "it says nothing")
+    known = _asked("bundle", "deploy", "--help")
+    missing = [option for option in _OPTIONS if not re.search(rf"{option}\b", known)]
+    if missing:
+        raise DeliveryError(
+            f"databricks {found[1]}: bundle deploy has no {', '.join(missing)}\n    {_OTHER_CLI}"
+        )
     return found[1]
 
 
-def proven_version(also: Sequence[str]) -> str:
-    """The CLI's version, if it may deploy.
+def is_in_contracts(version: str) -> bool:
+    """Whether the contracts of this tool have seen a version of the CLI."""
+    return ".".join(version.split(".")[:2]) in CONTRACTS
 
-    Raises:
-        DeliveryError: neither the tool nor the policy knows this version.
-    """
-    found, known = version(), (*PROVEN, *also)
-    if ".".join(found.split(".")[:2]) not in known:
-        raise DeliveryError(
-            f"databricks: given version {found}, expected one of {', '.join(known)}\n"
-            f'    To use it all the same, add "{".".join(found.split(".")[:2])}" to cli_versions '
-            "in delivery.yml.",
-            Exit.REFUSED,
-        )
-    return found
+
+def _asked(*arguments: str) -> str:
+    """What the CLI says of itself, without any identity and away from every bundle."""
+    with tempfile.TemporaryDirectory() as home:
+        kept = {name: value for name, value in os.environ.items() if name in _KEPT}
+        settings = {"HOME": home, **kept, "DATABRICKS_CLI_DISABLE_TELEMETRY": "1"}
+        done = subprocess.run(
+            [program(), *arguments], cwd=home, env=settings, stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, timeout=60,
+        )  # fmt: skip
+    return done.stdout
 
 
 def _finished(

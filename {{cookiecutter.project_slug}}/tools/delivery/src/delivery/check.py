@@ -10,7 +10,7 @@ from delivery.bundle.load import ROOT_FILE
 from delivery.bundle_cli import cli_complaints
 from delivery.errors import DeliveryError, Finding, InvalidFileError
 from delivery.forbidden import forbidden, outside
-from delivery.policy import FILE, Policy, line_of, load_policy
+from delivery.policy import FILE, Policy, line_of, load_policy, removed_fields
 from delivery.rules import branches, conventions
 from delivery.rules.identity import check_home, check_identity
 from delivery.rules.model import check_model
@@ -146,6 +146,7 @@ def _in_targets(found: Mapping[str, Iterable[Finding]]) -> Iterator[Finding]:
 
 def _policy(project: Project) -> Iterator[Finding]:
     """Targets that the policy names are there; all else about its form is told when it is read."""
+    yield from removed_fields(project.root)
     known = ", ".join(project.bundle.targets) or "nothing"
     for name in project.policy.released:
         if name not in project.released:

@@ -32,7 +32,7 @@ class Symptom:
 def examine(root: Path, target: str | None) -> Iterator[Symptom]:
     """Look at the project, and at one target's workspace when it is named."""
     policy = load_policy(root)
-    yield _tried("CLI", lambda: f"version {bundle_cli.proven_version(policy.cli_versions)}")
+    yield _tried("CLI", _cli)
     lock = (root / "uv.lock").is_file()
     yield Symptom("lock", lock, "uv.lock is there" if lock else "no uv.lock: type make setup")
     for name in [target] if target else policy.released:
@@ -40,6 +40,12 @@ def examine(root: Path, target: str | None) -> Iterator[Symptom]:
     yield from _forge(policy)
     if target:
         yield from _workspace(root, target)
+
+
+def _cli() -> str:
+    version = bundle_cli.usable_version()
+    tried = "" if bundle_cli.is_in_contracts(version) else ", which this tool was not tried with"
+    return f"version {version}{tried}"
 
 
 def _declared(root: Path, name: str) -> Iterator[Symptom]:

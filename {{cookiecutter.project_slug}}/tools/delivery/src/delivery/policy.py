@@ -2,6 +2,7 @@
 
 import difflib
 import re
+from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
@@ -21,6 +22,11 @@ from delivery.errors import DeliveryError, Finding, InvalidFileError
 
 FILE = "delivery.yml"
 RULE = "policy"
+# What earlier versions of the policy had, and what holds instead.
+REMOVED = {
+    "cli_versions": "a CLI may deploy if it has what the tool depends on; "
+    "tools/cli-requirements.txt says which one pipelines install",
+}
 
 _OTHER_MINUTES = 10  # what a delivery takes beside its runs, at most
 
@@ -178,10 +184,16 @@ class Policy(_Strict):
     drift: Drift = Drift()
     preview_days: Annotated[int, Field(ge=1)] = 7
     """The age at which `delivery preview sweep` removes a preview."""
-    cli_versions: list[str] = []
-    """Versions of the Databricks CLI, such as "1.27", that may deploy beside the proven ones."""
     notify: Notify | None = None
     data: Data = Data()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_removed(cls, given: Any) -> Any:
+        """Fields of earlier versions mean nothing, and stop nothing."""
+        if isinstance(given, dict) and not REMOVED.keys().isdisjoint(given):
+            return {name: value for name, value in given.items() if name not in REMOVED}
+        return given
 
     @model_validator(mode="after")
     def _known_targets(self) -> Self:
@@ -279,6 +291,13 @@ def _finding(document: Section, place: tuple[int | str, ...], kind: str, said: s
         message = f"unknown key, expected {near or 'one of ' + ', '.join(fields)}"
         mend = f"Rename it to {near}." if near else "Remove it."
     return Finding(FILE, line, RULE, ": ".join(filter(None, [".".join(path), message])), mend)
+
+
+def removed_fields(root: Path) -> Iterator[Finding]:
+    """Fields of `delivery.yml` that an earlier version had; they mean nothing any more."""
+    for name in read_yaml(root, FILE).keys() & REMOVED.keys():
+        message = f"{name}: means nothing any more: {REMOVED[name]}"
+        yield Finding(FILE, 0, RULE, message, f"Remove {name}.", "warning")
 
 
 def line_of(root: Path, path: str) -> int:

@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from delivery import guard, retain
-from delivery.bundle_cli import BundleCli, proven_version
+from delivery.bundle_cli import CONTRACTS, BundleCli, is_in_contracts, usable_version
 from delivery.errors import DeliveryError, Exit
 from delivery.existing import existing
 from delivery.forbidden import refuse_forbidden
@@ -248,7 +248,7 @@ class Preparation:
         target, retained = self.target, self.retained
         retain.lay_over(self.opened.folder, self.state.entries, retained)
         cli = BundleCli(self.opened.folder, target.name, self.site.workspace)
-        cli_version = proven_version(self.policy.cli_versions)
+        cli_version = usable_version()
         raw = cli.plan()
         self._refuse_other_state(raw)
         me, known = self.site.workspace.me, target.identities
@@ -256,6 +256,7 @@ class Preparation:
         changes = with_rights(told, raw, target.tree, self.state.entries, known, me)
         situation = replace(self._situation, active=self._active([c.key for c in changes]))
         verdicts = [
+            *_of_cli(cli_version),
             *self._gates(),
             *self._in_the_way(changes),
             *guard.judge(changes, situation),
@@ -503,6 +504,13 @@ def _refuse_elsewhere(target: Target, release: str) -> None:
                 f"{release}: workspace.{name} of {target.name}: given {given}, expected {expected}",
                 Exit.REFUSED,
             )
+
+
+def _of_cli(version: str) -> Iterator[Verdict]:
+    """A CLI that this tool was never tried with is named in every plan."""
+    if not is_in_contracts(version):
+        reason = f"the Databricks CLI is {version}, this tool was tried with {', '.join(CONTRACTS)}"
+        yield Verdict(key=GATE, verdict="mark", reason=reason)
 
 
 def _refusal(reason: str) -> Verdict:

@@ -12,6 +12,8 @@ from delivery.target import Target
 from delivery.workspace import Job, Workspace
 
 MARKER = "TARGET.json"
+# Versions of the CLI's state that are one form; 3 may add features, which change what it means.
+STATE_VERSIONS = (2, 3)
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,23 @@ class Store:
             raise DeliveryError(
                 f"state of {self.target.name}: state/resources.json cannot be read for what it is"
             ) from None
+        self._refuse_unknown_state(document)
         return State(document.get("lineage", ""), document.get("serial", 0), entries, content)
+
+    def _refuse_unknown_state(self, document: Mapping[str, Any]) -> None:
+        """A state of another form is not read as if it were one of ours.
+
+        Raises:
+            DeliveryError: the CLI that wrote it keeps its state in another form.
+        """
+        version, features = document.get("state_version"), [*(document.get("features") or ())]
+        if version not in STATE_VERSIONS or features:
+            known = " or ".join(map(str, STATE_VERSIONS))
+            raise DeliveryError(
+                f"state of {self.target.name}: given state_version {version}, features "
+                f"{features}, expected {known} without features\n    Databricks CLI "
+                f"{document.get('cli_version')} wrote it: update the delivery tool (the template)."
+            )
 
     def doubles(self, state: State, since: float) -> list[Job]:
         """Orphans of the same name as a job of the state: the CLI sent a request twice.
