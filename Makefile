@@ -1,16 +1,28 @@
 # Every command of the template. `make` alone lists them.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup demo tour test bad-days check mutants benchmark clean
+.PHONY: help setup demo tour test bad-days check mutants benchmark pins clean
 
 # An interpreter is asked for its version: a name on the PATH may be a shim that answers nothing.
 CANDIDATES := python3 python3.12 python3.11 python3.13 python
 SUITS := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
+PYTHON = $(or $(shell for p in $(CANDIDATES); do if $$p -c '$(SUITS)' >/dev/null 2>&1; then \
+	echo $$p; break; fi; done),$(error setup: found no Python 3.11 or newer with venv; install one, such as python3.11))
 BIN := .venv/bin
 UV := $(BIN)/uv
 STAMP := .venv/stamp
+DEMO := .venv-demo/stamp
 PROJECT := {{cookiecutter.project_slug}}
+# The versions that everything is tested with; `make pins` renews them.
+PINS := tests/constraints.txt
+GROUPS := --group dev --group '$(PROJECT)/pyproject.toml:dev' --group '$(PROJECT)/pyproject.toml:local'
+NEEDED := '$(PROJECT)/pyproject.toml' '$(PROJECT)/tools/delivery/pyproject.toml'
 TESTS ?= tests
+# One set-up at a time in this folder: the system takes the lock away with whoever holds it.
+ALONE := import fcntl, os, sys; \
+	fcntl.flock(os.dup2(os.open(".", os.O_RDONLY), 9), fcntl.LOCK_EX); os.execvp(sys.argv[1], sys.argv[1:])
+# A test that needs a tool which is not there is skipped on a laptop; in a pipeline that is a failure.
+MISSING = { echo "setup: could not install $(1); tests that need it will be skipped" >&2; test -z "$(CI)" || exit 4; }
 export UV_PYTHON_DOWNLOADS := never
 unexport VIRTUAL_ENV PYTHONHOME CONDA_PREFIX
 
@@ -19,11 +31,11 @@ help: ## this list
 
 setup: $(STAMP) ## the environment of the other commands, into .venv (they call it themselves)
 
-demo: $(STAMP) ## generate a sample project in the temporary folder and run its pipeline
+demo: $(DEMO) ## generate a sample project in the temporary folder and run its pipeline
 	@folder=$$(mktemp -d "$${TMPDIR:-/tmp}/lakehouse-demo.XXXXXX") && \
 	mkdir "$$folder/template" && \
 	git ls-files -z | xargs -0 tar cf - | tar xf - -C "$$folder/template" && \
-	$(BIN)/cookiecutter "$$folder/template" --no-input --output-dir "$$folder" && \
+	.venv-demo/bin/cookiecutter "$$folder/template" --no-input --output-dir "$$folder" && \
 	$(MAKE) --no-print-directory -C "$$folder/acme-lakehouse" run && \
 	echo "The project is in $$folder/acme-lakehouse"
 
@@ -48,27 +60,40 @@ mutants: $(STAMP) ## break the product on purpose: each fault must turn its test
 benchmark: $(STAMP) ## ratios, side by side in one run: engines, bake, first green
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m benchmarks
 
+pins: $(STAMP) ## newer versions for the tests of the template, within what each pyproject.toml allows
+	@$(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --no-header --no-annotate \
+		--no-emit-index-url $(GROUPS) $(NEEDED) --output-file $(PINS)
+
 clean: ## forget what was built; the environment stays
 	@rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-$(STAMP): pyproject.toml $(PROJECT)/pyproject.toml $(PROJECT)/tools/delivery/pyproject.toml
-	@python=; for p in $(CANDIDATES); do \
-		if $$p -c '$(SUITS)' >/dev/null 2>&1; then python=$$p; break; fi; done; \
-	if [ -z "$$python" ]; then \
-		echo "setup: found no Python 3.11 or newer with venv; install one, such as python3.11" >&2; \
-		exit 4; fi; \
-	if ! $(UV) --version >/dev/null 2>&1; then \
-		echo "setup: making .venv"; \
-		$$python -m venv --clear .venv && \
-		$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes \
-			-r '$(PROJECT)/tools/uv-requirements.txt'; fi
-	@$(UV) pip install --quiet --python $(BIN)/python --group dev \
-		--group '$(PROJECT)/pyproject.toml:dev' --group '$(PROJECT)/pyproject.toml:local' \
-		-r '$(PROJECT)/pyproject.toml' -r '$(PROJECT)/tools/delivery/pyproject.toml'
-	@for tool in github.com/rhysd/actionlint/cmd/actionlint@v1.7.12 github.com/nektos/act@v0.2.89; do \
-		GOBIN="$(CURDIR)/$(BIN)" go install $$tool >/dev/null 2>&1 || \
-		echo "setup: no $$tool without Go; its tests will be skipped"; done
-	@npm install --silent --no-audit --no-fund --prefix .venv/npm gitlab-ci-local@4.73.0 >/dev/null 2>&1 && \
-		ln -sf ../npm/node_modules/.bin/gitlab-ci-local $(BIN)/gitlab-ci-local || \
-		echo "setup: no gitlab-ci-local without npm; its tests will be skipped"
+# --- environments: each is whole, or has no stamp and is begun again ---
+
+$(STAMP): pyproject.toml $(PROJECT)/pyproject.toml $(PROJECT)/tools/delivery/pyproject.toml $(PINS)
+$(DEMO): $(PINS)
+
+ifndef HELD
+$(STAMP) $(DEMO):
+	@$(PYTHON) -c '$(ALONE)' $(MAKE) --no-print-directory HELD=1 $@
+else
+$(DEMO):
+	@echo "demo: making .venv-demo"
+	@$(PYTHON) -m venv --clear .venv-demo
+	@.venv-demo/bin/python -m pip install --quiet --disable-pip-version-check --constraint $(PINS) cookiecutter
 	@touch $@
+
+$(STAMP):
+	@echo "setup: making .venv"
+	@test -f $@ || $(PYTHON) -m venv --clear .venv
+	@rm -f $@
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+		-r '$(PROJECT)/tools/uv-requirements.txt'
+	@$(UV) pip install --quiet --python $(BIN)/python --constraint $(PINS) $(GROUPS) \
+		$(foreach file,$(NEEDED),-r $(file))
+	@for tool in github.com/rhysd/actionlint/cmd/actionlint@v1.7.12 github.com/nektos/act@v0.2.89; do \
+		GOBIN="$(CURDIR)/$(BIN)" go install $$tool >/dev/null 2>&1 || $(call MISSING,$$tool with Go); done
+	@{ npm install --silent --no-audit --no-fund --prefix .venv/npm gitlab-ci-local@4.73.0 >/dev/null 2>&1 && \
+		ln -sf ../npm/node_modules/.bin/gitlab-ci-local $(BIN)/gitlab-ci-local; } || \
+		$(call MISSING,gitlab-ci-local with npm)
+	@touch $@
+endif

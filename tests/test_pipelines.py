@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
-from baking import ROOT, TEMPLATE, Baked, commit, expect_success, export, git, run
+from baking import ROOT, TEMPLATE, Baked, commit, expect_success, export, git, run, template_files
 from conftest import Bake
 
 BIN = Path(sys.executable).parent
@@ -472,12 +473,68 @@ def test_going_back_is_held_to_the_plan_that_was_approved(delivering: Baked) -> 
 
 
 def test_the_template_is_tested_as_its_readme_says() -> None:
-    commands = [step["run"] for step in steps(ROOT) if "run" in step]
-    assert commands == ["make check", "make test"]
-    script = (ROOT / ".ci/run").read_text(encoding="utf-8").splitlines()
-    assert script[-1] == "exec make test"
+    commands = {step["run"] for step in steps(ROOT) if "run" in step}
+    assert commands == {"make check", "make test", "make demo"}
     assert run("sh", "-n", ".ci/run", cwd=ROOT).returncode == 0
     expect_success(BIN / "shellcheck", ".ci/run", cwd=ROOT)
+
+
+@pytest.mark.parametrize(("check", "test"), [(0, 0), (2, 0), (0, 2), (2, 2)])
+def test_the_pipeline_fails_when_its_checks_or_its_tests_do(
+    check: int, test: int, tmp_path: Path
+) -> None:
+    lines = f'check) echo checked; exit {check};; test) echo "1 passed in 1s"; exit {test};;'
+    result = ci_run(tmp_path, make=f'case "$1" in {lines} esac', rsync="true")
+    assert (result.returncode != 0) == bool(check or test)
+    assert result.stdout.splitlines() == ["checked", "1 passed in 1s"]
+
+
+@pytest.mark.parametrize("ci", ["", "true"], ids=["laptop", "pipeline"])
+def test_a_pipeline_without_rsync_fails(ci: str, tmp_path: Path) -> None:
+    settings = {"CI": ci} if ci else {}
+    result = ci_run(tmp_path, make="echo done", **{"apt-get": "exit 1"}, settings=settings)
+    assert "no rsync" in result.stderr
+    assert result.returncode == (4 if ci else 0)
+
+
+def ci_run(
+    folder: Path, settings: dict[str, str] | None = None, **programs: str
+) -> subprocess.CompletedProcess[str]:
+    """The template's pipeline, on a machine that has these programs alone."""
+    for name in ("sh", "dirname"):
+        (folder / name).symlink_to(str(shutil.which(name)))
+    for name, text in programs.items():
+        (folder / name).write_text(f"#!/bin/sh\n{text}\n", encoding="utf-8")
+        (folder / name).chmod(0o755)
+    return run("sh", ".ci/run", cwd=ROOT, PATH=str(folder), **(settings or {}))
+
+
+def test_of_two_merges_each_has_its_result_and_the_nights_are_tested() -> None:
+    workflow = workflows(ROOT)["test.yml"]
+    assert {*workflow[True]} == {"merge_group", "pull_request", "push", "schedule"}
+    assert workflow["concurrency"] == {
+        "group": "test-${{ github.event.pull_request.number || github.run_id }}",
+        "cancel-in-progress": "${{ github.event_name == 'pull_request' }}",
+    }
+
+
+def test_the_bot_finds_what_it_keeps_up_to_date() -> None:
+    """No folder is named with braces, which stand for alternatives in these patterns."""
+    found: dict[str, set[str]] = {}
+    for update in yaml.safe_load((ROOT / ".github/dependabot.yml").read_text("utf-8"))["updates"]:
+        for pattern in update["directories"]:
+            assert "{" not in pattern
+            inside = ".github/workflows" if update["package-ecosystem"] == "github-actions" else ""
+            place = f"{pattern.strip('/')}/{inside if pattern == '/' else ''}".strip("/")
+            folders = [*ROOT.glob(place)] if place else [ROOT]
+            files = {f.relative_to(ROOT).as_posix() for one in folders for f in one.glob("*.*")}
+            found.setdefault(update["package-ecosystem"], set()).update(files)
+            assert files, pattern
+    files = set(template_files())
+    wanted = {f for f in files if ".github/" in f and f.endswith(".yml") and "dependabot" not in f}
+    assert wanted - {f for f in wanted if f.endswith("zizmor.yml")} <= found["github-actions"]
+    pinned = {f for f in files if f.endswith(("pyproject.toml", "requirements.txt"))}
+    assert pinned | {"tests/constraints.txt"} <= found["pip"]
 
 
 def test_the_hook_shim_is_sound_shell() -> None:

@@ -19,7 +19,6 @@ from baking import (
     cookiecutter,
     environment,
     expect_success,
-    export,
     git,
     name_of,
     run,
@@ -335,24 +334,6 @@ def test_the_workspace_environment_excludes_the_embedded_engine(own: Baked) -> N
     both = run(uv, "export", "--group", "connect", "--group", "local", cwd=own.path)
     assert both.returncode != 0
     assert "incompatible" in both.stderr
-
-
-@pytest.mark.slow
-def test_make_demo_shows_gold_and_leaves_the_checkout_alone(tmp_path: Path) -> None:
-    checkout = export(tmp_path / "checkout")
-    git(checkout, "init", "--quiet", "--template=")
-    git(checkout, "add", "--all")
-    (checkout / ".venv").symlink_to(sys.prefix)
-    (tmp_path / "tmp").mkdir()
-    before = sorted(checkout.rglob("*"))
-    output = expect_success(
-        "make", "demo", "--old-file=.venv/stamp", cwd=checkout, TMPDIR=str(tmp_path / "tmp")
-    )
-    assert "Airlines by punctuality" in output
-    said = re.search(r"The project is in (.*)$", output, re.MULTILINE)
-    assert said
-    assert (Path(said[1]) / ".git").is_dir()
-    assert sorted(checkout.rglob("*")) == before
 
 
 def test_option_sets_have_readable_names() -> None:

@@ -12,6 +12,7 @@ RULES = "tests/test_project.py::test_a_project_passes_its_own_rules"
 OWN = "tests/test_project.py::test_the_default_project_passes_its_own_tests"
 UNIT, PIPELINE = f"{OWN}[tests/unit]", f"{OWN}[tests/pipeline]"
 ENVIRONMENTS = "tests/test_environments.py::test"
+SETUP = "tests/test_template_setup.py::test"
 ARRIVAL = "tests/test_cli_arrival.py::test"
 DELIVERY = f"{OWN}[tools/delivery/tests]"
 
@@ -505,8 +506,18 @@ TEMPLATE_FAULTS = [
              "tests/test_conventions.py::test_before_set_up_a_commit_is_refused_and_says_what_to_type"),
     _project("an answer without quotes", "delivery.yml", 'compute: "{{ cookiecutter.compute }}"', "compute: {{ cookiecutter.compute }}",
              "tests/test_bake.py::test_answers_stand_between_double_quotes_in_yaml"),
-    Fault("the pipeline swallows failures", ".ci/run", "exec make test", "make test || true",
+    Fault("the pipeline swallows failures", ".ci/run", "make test || failed=$?", "make test || true",
           "tests/test_pipelines.py::test_a_failing_test_fails_the_pipeline"),
+    Fault("the pipeline swallows checks", ".ci/run", "make check || failed=$?", "make check || true",
+          "tests/test_pipelines.py::test_the_pipeline_fails_when_its_checks_or_its_tests_do"),
+    Fault("a pipeline that skips", "Makefile", 'test -z "$(CI)" || exit 4; }', "true; }", f"{SETUP}_a_tool_that_is_missing_is_a_skip_on_a_laptop_and_a_failure_in_a_pipeline"),
+    Fault("the demo brings everything", "Makefile", "$(DEMO): $(PINS)\n", "$(DEMO): $(PINS) $(STAMP)\n", f"{SETUP}_two_demos_at_once_show_gold_and_bring_what_they_need_alone"),
+    Fault("half a demo", "Makefile", "$(PYTHON) -m venv --clear .venv-demo", "test -d .venv-demo || $(PYTHON) -m venv .venv-demo", f"{SETUP}_a_demo_that_was_cut_off_is_begun_again"),
+    Fault("tests with whatever is new", "tests/constraints.txt", "cookiecutter==2.7.1\n", "", f"{SETUP}_the_tests_have_exact_versions_that_fit_what_is_declared"),
+    Fault("merges cancel each other", ".github/workflows/test.yml", "github.event.pull_request.number || github.run_id", "github.ref",
+          "tests/test_pipelines.py::test_of_two_merges_each_has_its_result_and_the_nights_are_tested"),
+    Fault("a bot that finds nothing", ".github/dependabot.yml", "/*/.github/workflows", "/{{cookiecutter.project_slug}}/.github/workflows",
+          "tests/test_pipelines.py::test_the_bot_finds_what_it_keeps_up_to_date"),
 ]
 
 # fmt: on
