@@ -2,11 +2,12 @@
 
 import argparse
 import json
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from standin import VERSION, deploy, show
+from standin import VERSION, deploy, programs, show
 from standin.api import Json
 from standin.config import Settings, read
 from standin.errors import CommandError, say
@@ -86,7 +87,9 @@ def _settings(options: argparse.Namespace) -> Settings:
 
 def _session(options: argparse.Namespace, always: bool = True) -> Session:
     """Connect, read the bundle, and pull the state."""
-    session = connect(_settings(options))
+    settings = _settings(options)
+    session = connect(settings)
+    programs.start(Path.cwd(), settings.tree)
     _ = session.nodes  # what is wrong with the bundle ends the command before the state is read
     session.state.pull(session.files, session.state_path, always)
     return session
@@ -95,6 +98,7 @@ def _session(options: argparse.Namespace, always: bool = True) -> Session:
 def _validate(options: argparse.Namespace) -> None:
     settings = _settings(options)
     try:
+        _refuse_rate()
         session = connect(settings)
         tree: Json = show.configuration(session)
     except CommandError:
@@ -106,6 +110,16 @@ def _validate(options: argparse.Namespace) -> None:
         _print(tree)
     else:
         print(f"Name: {tree['bundle']['name']}\nTarget: {settings.target}\n\nValidation OK!")
+
+
+def _refuse_rate() -> None:
+    """What the environment sets is read before any call; this stops there when it is no number."""
+    rate = os.environ.get("DATABRICKS_RATE_LIMIT", "1")
+    if not rate.isdecimal():
+        raise CommandError(
+            "cannot resolve bundle auth configuration: resolve: strconv.Atoi: parsing "
+            f'"{rate}": invalid syntax'
+        )
 
 
 def _writable(session: Session) -> None:

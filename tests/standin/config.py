@@ -1,5 +1,6 @@
-"""The bundle for one target, read by the project's own loader."""
+"""The bundle for one target; the project's own loader merges it, which files it is stands here."""
 
+import json
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -7,10 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from delivery.bundle import Bundle, Items, Mark, Section, load, resolve
+from delivery.bundle import Bundle, Items, Mark, Section, read_yaml, resolve
+from delivery.bundle.load import of_files
 from delivery.errors import DeliveryError
 
 from standin.errors import CommandError
+from standin.includes import included
 
 # References to resources are for the plan: the resolver must not see them.
 _LATER, _HIDDEN = "${resources.", "$@{resources."
@@ -60,15 +63,14 @@ class Settings:
 
     @property
     def tree(self) -> Section:
-        """The tree of the target, with its own presets, variables and mode laid on it."""
+        """The tree of the target, with its own variables and mode laid on it."""
         tree: Section = _mapped(self.bundle.with_target(self.target), str)
         own = self.bundle.target(self.target)
-        for key in ("presets", "variables"):
-            section = tree.section(key)
-            for name, value in own.section(key).items():
-                section.put(name, _redefined(section.get(name), value), own.marks[key])
-            if section:
-                tree.put(key, section, _NOWHERE)
+        variables = tree.section("variables")
+        for name, value in own.section("variables").items():
+            variables.put(name, _redefined(variables.get(name), value), _NOWHERE)
+        if variables:
+            tree.put("variables", variables, _NOWHERE)
         about = tree.section("bundle")
         about.put("target", self.target, _NOWHERE)
         about.put("environment", self.target, _NOWHERE)
@@ -127,9 +129,12 @@ def read(root: Path, target: str | None, given: Mapping[str, str]) -> Settings:
         CommandError: it cannot be read, or there is no such target.
     """
     try:
-        bundle = load(root)
+        patterns = read_yaml(root, "databricks.yml").items_of("include")
+        bundle = of_files(root, included(root, map(str, patterns)))
     except DeliveryError as error:
         raise CommandError(f"failed to load: {error}") from None
+    if bundle.broken:
+        raise CommandError("failed to load: " + "; ".join(map(str, bundle.broken)))
     name = target or os.environ.get("DATABRICKS_BUNDLE_TARGET") or _default(bundle)
     if name not in bundle.targets:
         known = ", ".join(bundle.targets)
@@ -143,7 +148,13 @@ def read(root: Path, target: str | None, given: Mapping[str, str]) -> Settings:
     for variable in given:
         if variable not in declared:
             raise CommandError(f"variable {variable} has not been defined")
-    return Settings(bundle, name, {**from_environment, **given})
+    return Settings(bundle, name, {**_overrides(root, name), **from_environment, **given})
+
+
+def _overrides(root: Path, target: str) -> dict[str, str]:
+    """What the folder itself says of variables."""
+    file = root / ".databricks/bundle" / target / "variable-overrides.json"
+    return dict(json.loads(file.read_bytes())) if file.exists() else {}
 
 
 def _default(bundle: Bundle) -> str:
@@ -155,12 +166,15 @@ def _default(bundle: Bundle) -> str:
 
 
 def _redefined(definition: Any, value: Any) -> Any:
-    """A variable's definition with the target's value as its default."""
-    if isinstance(definition, Section) and not isinstance(value, Section):
-        result = _laid(definition, Section())
-        result.put("default", value, _NOWHERE)
-        return result
-    return value
+    """A variable's definition with what the target gives in place of default or lookup."""
+    whole = isinstance(value, Section) and {*value} <= {"default", "lookup", "type", "description"}
+    given = value if whole and {"default", "lookup"} & {*value} else {"default": value}
+    result = _laid(definition if isinstance(definition, Section) else Section(), Section())
+    for key, other in (("default", "lookup"), ("lookup", "default")):
+        if key in given:
+            result.put(key, given[key], _NOWHERE)
+            result.pop(other, None)
+    return result
 
 
 def _laid(base: Section, over: Section) -> Section:

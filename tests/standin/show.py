@@ -21,7 +21,6 @@ def offline(settings: Settings) -> Json:
     """What is known without a workspace: all files merged, nothing resolved."""
     tree: Json = dict(settings.tree)
     tree["include"] = list(settings.bundle.files[1:])
-    tree["sync"] = {**tree.get("sync", {}), "paths": ["."]}
     return dict(sorted(tree.items()))
 
 

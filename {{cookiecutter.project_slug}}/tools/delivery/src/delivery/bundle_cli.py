@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,10 @@ _OTHER_CLI = (
     "delivery tool does not know it yet: update the template, or name an earlier version there."
 )
 _KEPT = ("PATH", "LANG", "SSL_CERT_FILE", "SSL_CERT_DIR", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY")
-_OFFLINE = " auth: "  # what every complaint about missing credentials has in it
+# What every complaint about missing credentials has in it.
+_OFFLINE = (" auth: ", "cannot resolve bundle auth configuration")
+# A setting that the CLI cannot read: it stops after merging, before it calls any host.
+_STOPPED = {"DATABRICKS_RATE_LIMIT": "offline"}
 _HOST = re.compile(r"^(\s+host:\s*).*$", re.MULTILINE)
 _PLACE = re.compile(r"(?:in |^)([\w./-]+\.ya?ml):(\d+)", re.MULTILINE)
 _PLAN_SECONDS = 15 * 60
@@ -51,6 +54,7 @@ class BundleCli:
     Attributes:
         workspace: None for what works offline.
         released: the target takes releases only, so `destroy` is refused.
+        settings: variables of the environment, beside those that every call gets.
     """
 
     folder: Path
@@ -58,10 +62,23 @@ class BundleCli:
     workspace: Workspace | None = None
     variables: Mapping[str, str] = field(default_factory=dict)
     released: bool = True
+    settings: Mapping[str, str] = field(default_factory=dict)
 
     def merged(self) -> dict[str, Any]:
-        """The configuration as the CLI merges it, offline; its one complaint is that it is."""
-        result = self._run("bundle", "validate", *self._target, "--output", "json", check=False)
+        """The configuration as the CLI merges it, without credentials and without any call.
+
+        Raises:
+            DeliveryError: the CLI cannot read it.
+        """
+        offline = replace(self, workspace=None, settings=_STOPPED)
+        arguments = ("bundle", "validate", "--target", self.target, "--output", "json")
+        result = offline._run(*arguments, check=False)
+        errors = [told for told in _told(result.stderr) if told.startswith("Error")]
+        if errors or result.returncode == 0:
+            reason = (
+                " ".join(" ".join(errors).split()) or "it was not stopped before its first call"
+            )
+            raise DeliveryError(f"refused for {self.target}: the CLI says: {reason}", Exit.REFUSED)
         return self._parsed("bundle validate", result)
 
     def complaints(self) -> list[str]:
@@ -69,8 +86,7 @@ class BundleCli:
         said = self._run(
             "bundle", "validate", *self._target, "--output", "json", check=False
         ).stderr
-        told = re.split(r"^(?=Warning: |Error: )", said, flags=re.MULTILINE)
-        return [t for t in told if t.startswith(("Warning", "Error")) and _OFFLINE not in t]
+        return _told(said)
 
     def plan(self) -> dict[str, Any]:
         """What a deploy would do; this only reads."""
@@ -154,6 +170,7 @@ class BundleCli:
             "DATABRICKS_BUNDLE_HTTP_TIMEOUT_SECONDS": str(http_timeout()),
             "DATABRICKS_RATE_LIMIT": os.environ.get("DATABRICKS_RATE_LIMIT", "100"),
             "DATABRICKS_BUNDLE_RESTRICTED_CODE_EXECUTION": "1",
+            **self.settings,
         }
 
     def _parsed(self, what: str, result: subprocess.CompletedProcess[str]) -> dict[str, Any]:
@@ -162,6 +179,13 @@ class BundleCli:
         except ValueError:
             raise CliError(what, self._without_token(_reason(result))) from None
         return document
+
+
+def _told(said: str) -> list[str]:
+    """The CLI's warnings and errors, apart from that it has no credentials."""
+    told = re.split(r"^(?=Warning: |Error: )", said, flags=re.MULTILINE)
+    offline = [t for t in told if not any(part in t for part in _OFFLINE)]
+    return [t for t in offline if t.startswith(("Warning", "Error"))]
 
 
 def cli_complaints(bundle: Bundle) -> Iterator[Finding]:

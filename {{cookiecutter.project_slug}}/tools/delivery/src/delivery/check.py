@@ -6,11 +6,13 @@ from functools import cached_property
 from pathlib import Path
 
 from delivery.bundle import Bundle, Resolved, resolve, survey
+from delivery.bundle.includes import refused_includes
 from delivery.bundle.load import ROOT_FILE
 from delivery.bundle_cli import cli_complaints
 from delivery.errors import DeliveryError, Finding, InvalidFileError
-from delivery.forbidden import forbidden, outside
+from delivery.forbidden import forbidden
 from delivery.policy import FILE, Policy, line_of, load_policy, removed_fields
+from delivery.preview import TARGET
 from delivery.rules import branches, conventions
 from delivery.rules.identity import check_home, check_identity
 from delivery.rules.model import check_model
@@ -60,9 +62,12 @@ def _include(project: Project) -> Iterator[Finding]:
             if name not in project.bundle.files:
                 mend = "Move it to targets/NAME.yml or resources/DOMAIN/NAME.yml."
                 yield Finding(name, 0, "include", "no include of databricks.yml reaches it", mend)
-    for message in outside(project.bundle.tree):
-        line = project.bundle.tree.marks["include"].line
-        yield Finding(ROOT_FILE, line, "include", message, "Keep the file inside of the project.")
+    yield from _refused_includes(project)
+
+
+def _refused_includes(project: Project) -> Iterator[Finding]:
+    bundle = project.bundle
+    return refused_includes(bundle.root, bundle.files[1:], bundle.tree)
 
 
 def _reference(project: Project) -> Iterator[Finding]:
@@ -95,9 +100,10 @@ def _conventions(project: Project) -> Iterator[Finding]:
 
 def _released(project: Project) -> Iterator[Finding]:
     last = project.policy.released[-1:]
+    for name in {*project.released, TARGET} & {*project.bundle.targets}:
+        yield from forbidden(project.bundle, name)
     for name in project.released:
         tree = project.targets[name].tree
-        yield from forbidden(project.bundle, name)
         yield from check_released(project.bundle, name, tree, (name,) == last)
 
 
@@ -129,7 +135,7 @@ def _identity(project: Project) -> Iterator[Finding]:
 
 
 def _cli(project: Project) -> Iterator[Finding]:
-    if project.with_cli and not outside(project.bundle.tree):
+    if project.with_cli and not [*_refused_includes(project)]:
         yield from cli_complaints(project.bundle)
 
 

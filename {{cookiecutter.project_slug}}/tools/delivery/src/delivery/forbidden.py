@@ -1,54 +1,148 @@
 """What nothing that is delivered may contain: it would run, or send credentials, when opened."""
 
-from collections.abc import Iterator, Mapping
-from pathlib import Path, PurePosixPath
+import os
+import posixpath
+import re
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
-from delivery.bundle import Bundle, Section, load
+from delivery.bundle import Bundle, Mark, Section, load, resolve
+from delivery.bundle.includes import refused_includes
 from delivery.bundle_cli import BundleCli
 from delivery.errors import DeliveryError, Exit, Finding
+from delivery.one_view import ANCHORS, differences
 
 RULE = "forbidden"
 
-# Scripts and builds run during a plan, with the token at hand; a secret's value lands in the plan
-# in plain text; files from elsewhere would be uploaded.
-_KEYS = ("artifacts", "experimental", "python", "scripts")
-_WORKSPACE = ("host", "root_path", "file_path", "artifact_path", "state_path", "resource_path")
+# What a delivered bundle may say; each key that is not here is refused, whatever the CLI does with
+# it. Scripts, builds and engines run programs during a plan, with the token at hand; a lock that is
+# off lets two deploys in. docs/design-decisions.md of the template lists what each would do.
+_ALLOWED: Mapping[str, Collection[str]] = {
+    "": (
+        "bundle",
+        "git",  # of a target, which the CLI puts below `bundle`
+        "include",
+        "permissions",
+        "presets",
+        "resources",
+        "run_as",
+        "sync",
+        "targets",
+        "variables",
+        "workspace",
+    ),
+    "bundle": ("databricks_cli_version", "environment", "git", "mode", "name", "target", "uuid"),
+    "presets": (
+        "jobs_max_concurrent_runs",
+        "name_prefix",
+        "pipelines_development",
+        "tags",
+        "trigger_pause_status",
+    ),
+    "sync": ("exclude", "include"),
+    "workspace": (
+        "artifact_path",
+        "file_path",
+        "host",
+        "resource_path",
+        "root_path",
+        "state_path",
+    ),
+}
+_LOCAL = ("code_source_path", "file_path")  # the CLI opens these on this machine, absolute or not
+_OPTION = re.compile(r"^-[re] +")  # of pip, before a path
 
 
 def forbidden(bundle: Bundle, target: str) -> Iterator[Finding]:
-    """Every key of a released target that is refused, with its place."""
+    """Everything in a target that is refused, with its place; nobody but us is asked."""
+    yield from refused_includes(bundle.root, bundle.files[1:], bundle.tree)
+    yield from _beside(bundle.root)
     tree = bundle.with_target(target)
     for path in _found(tree):
         section, key = _place(tree, path)
-        mark = section.marks.get(key)
-        file, line = (mark.file, mark.line) if mark else ("databricks.yml", 0)
-        message = f"{'.'.join(path)} is refused for {target}: it would run with its identity"
-        yield Finding(file, line, RULE, message, "Keep it to targets such as dev, in targets/.")
+        yield _finding(section.marks.get(key), ".".join(path), target)
+    for mark, message, mend in _reaching(tree, resolve(bundle, target).tree):
+        yield Finding(mark.file, mark.line, RULE, f"{message} is refused for {target}", mend)
 
 
 def refuse_forbidden(folder: Path, target: str) -> None:
-    """Refuse an opened release before anything of it can run; both loaders are asked.
+    """Refuse a bundle before anything of it can run, and before any credential is near it.
+
+    Both readers are asked: what the CLI reads is what is judged here, or nothing starts.
 
     Raises:
-        DeliveryError: it has what a released target must not have.
+        DeliveryError: it has what a delivered target must not have, or the two disagree.
     """
     bundle = load(folder)
-    found = [str(f) for f in forbidden(bundle, target)] or outside(bundle.tree)
+    found = list(map(str, forbidden(bundle, target)))
     if not found:
         merged = BundleCli(folder, target).merged()
         found = [f"{'.'.join(path)}, as the CLI reads it" for path in _found(merged)]
+        found = found or list(map(str, differences(bundle, target, merged)))
     if found:
         raise DeliveryError(f"refused for {target}:\n" + "\n".join(found), Exit.REFUSED)
 
 
 def _found(tree: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
-    yield from ((key,) for key in _KEYS if tree.get(key))
+    """The keys of a merged tree that are not allowed; what is empty does nothing."""
+    for name, allowed in _ALLOWED.items():
+        section = _below(tree, name) if name else tree
+        for key, value in section.items():
+            anchors = not name and key.startswith(ANCHORS)
+            unset = value in (None, {}, []) or (name, key, value) == ("sync", "paths", ["."])
+            if key not in allowed and not anchors and not unset:
+                yield (name, key) if name else (key,)
     if _below(tree, "resources").get("secrets"):
         yield ("resources", "secrets")
-    if _below(tree, "sync").get("paths") not in (None, ["."]):
-        yield ("sync", "paths")
-    yield from (("workspace", key) for key in _below(tree, "workspace") if key not in _WORKSPACE)
+    if "${" in str(_below(tree, "workspace").get("host", "")):
+        yield ("workspace", "host")  # the CLI takes it as it stands
+
+
+def _beside(root: Path) -> Iterator[Finding]:
+    """Files that the CLI finds by itself: it builds a wheel of whatever `setup.py` says."""
+    if os.path.lexists(root / "setup.py"):
+        message = "setup.py is refused: the CLI runs it, with the identity of the deploy"
+        yield Finding(
+            "setup.py", 0, RULE, message, "Say it in pyproject.toml, or move it below src/."
+        )
+
+
+def _reaching(tree: Section, resolved: Section) -> Iterator[tuple[Mark, str, str]]:
+    """Paths that leave the release, and code that comes from elsewhere."""
+    jobs = tree.section("resources").section("jobs")
+    for key in jobs:
+        if jobs.section(key).get("git_source"):
+            mark = jobs.section(key).marks["git_source"]
+            yield mark, f"jobs.{key}.git_source", "Put the code below src/: releases carry it."
+    raw = {id(mark): text for _, text, mark in _texts(tree.get("resources"))}
+    for key, text, mark in _texts(resolved.get("resources")):
+        if _leaves(key, text, mark, "${" in raw.get(id(mark), "")):
+            yield mark, f"{key}: {text}", "Name a file of the project, such as ../../src/NAME.py."
+
+
+def _leaves(key: str, text: str, mark: Mark, made: bool) -> bool:
+    """Whether a value is a path out of the release; where references are in it, any step up is."""
+    path = _OPTION.sub("", text).strip("\"' ").replace("\\", "/")
+    if key in _LOCAL and (path.startswith("/") or ":" in path):
+        return True
+    if ".." not in path.split("/") or "://" in path:
+        return False
+    inside = posixpath.normpath(posixpath.join(posixpath.dirname(mark.file), path))
+    return made or path.startswith("/") or inside.startswith("..")
+
+
+def _texts(value: Any, key: str = "", mark: Mark | None = None) -> Iterator[tuple[str, str, Mark]]:
+    """Every text with the key that it stands below, and its place."""
+    if isinstance(value, Section):
+        for name, entry in value.items():
+            yield from _texts(entry, name, value.marks[name])
+    elif isinstance(value, list):
+        marks = getattr(value, "marks", [mark] * len(value))
+        for entry, place in zip(value, marks, strict=True):
+            yield from _texts(entry, key, place)
+    elif isinstance(value, str) and mark:
+        yield key, value, mark
 
 
 def _below(tree: Mapping[str, Any], key: str) -> Mapping[str, Any]:
@@ -57,18 +151,13 @@ def _below(tree: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
-def outside(tree: Section) -> list[str]:
-    """Includes that reach out of the release."""
-    patterns = [str(pattern) for pattern in tree.items_of("include")]
-    paths = {pattern: PurePosixPath(pattern) for pattern in patterns}
-    return [
-        f"include {pattern} reaches out of the release"
-        for pattern, path in paths.items()
-        if path.is_absolute() or ".." in path.parts
-    ]
-
-
 def _place(tree: Section, path: tuple[str, ...]) -> tuple[Section, str]:
     for step in path[:-1]:
         tree = tree.section(step)
     return tree, path[-1]
+
+
+def _finding(mark: Mark | None, path: str, target: str) -> Finding:
+    file, line = mark or ("databricks.yml", 0)
+    message = f"{path} is refused for {target}: it would run with its identity"
+    return Finding(file, line, RULE, message, "Keep it to targets such as dev, in targets/.")

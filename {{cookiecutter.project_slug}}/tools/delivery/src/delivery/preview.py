@@ -1,18 +1,24 @@
 """An environment for one request: up, down, and swept away when nobody needs it any more."""
 
-import os
+import contextlib
 import re
 import shutil
 import subprocess
+import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
+from delivery.bundle import load
+from delivery.bundle.includes import reached
 from delivery.bundle_cli import BundleCli
 from delivery.errors import DeliveryError, Exit
 from delivery.forbidden import refuse_forbidden
-from delivery.forge import FORGE_TOKEN
 from delivery.policy import Policy, load_policy
+from delivery.release.archive import is_local_state
+from delivery.release.build import surroundings
+from delivery.site import work_folder
 from delivery.target import Target, own_host, read_target
 from delivery.workspace import Entry, Workspace, connect
 
@@ -20,7 +26,6 @@ TARGET = "preview"
 _REQUEST = re.compile(r"[a-z][a-z0-9]{0,19}")
 _DAY = 24 * 3600
 _BUILD = ("make", "wheel")
-_CREDENTIALS = ("DATABRICKS_", "ACTIONS_", "GITHUB_TOKEN", "CI_JOB_TOKEN", FORGE_TOKEN)
 
 
 @dataclass(frozen=True)
@@ -28,22 +33,17 @@ class Preview:
     """The preview of one request.
 
     Attributes:
+        folder: a copy of the working tree in which nothing is left of the CLI's earlier work.
         request: what it is called after, such as `pr42`.
     """
 
-    root: Path
+    folder: Path
     request: str
     workspace: Workspace
     target: Target
 
     def up(self) -> str:
-        """Deploy what stands in the working tree; the address of where it is.
-
-        Raises:
-            DeliveryError: it has what would run with this identity, or it cannot be built.
-        """
-        refuse_forbidden(self.root, TARGET)
-        _build(self.root)
+        """Deploy what stands in the working tree; the address of where it is."""
         self._cli.deploy_working_tree()
         return f"{self.target.host}/#workspace{self.target.root}"
 
@@ -54,27 +54,57 @@ class Preview:
     @property
     def _cli(self) -> BundleCli:
         variables = {"request": self.request}
-        # What this machine remembers is of whatever request was here last.
-        shutil.rmtree(self.root / ".databricks/bundle" / TARGET, ignore_errors=True)
-        return BundleCli(self.root, TARGET, self.workspace, variables, released=False)
+        # What the CLI remembers is of whatever request was here last.
+        shutil.rmtree(self.folder / ".databricks", ignore_errors=True)
+        return BundleCli(self.folder, TARGET, self.workspace, variables, released=False)
 
 
-def open_preview(root: Path, request: str, workspace: Workspace | None = None) -> Preview:
+@contextlib.contextmanager
+def open_preview(
+    root: Path, request: str, workspace: Workspace | None = None, build: bool = False
+) -> Iterator[Preview]:
     """The preview of a request, whether it is up or not.
 
+    The project's code is built, and all files are judged, before any credential is used.
+
     Raises:
-        DeliveryError: the name is none, or the preview would touch a released target.
+        DeliveryError: the name is none, it cannot be built, it has what would run with this
+            identity, or it would touch a released target.
     """
     if not _REQUEST.fullmatch(request):
         raise DeliveryError(
             f"request: given {request!r}, expected a letter and up to 19 letters and digits, "
             "such as pr42"
         )
-    target, policy = own_host(read_target(root, TARGET, {"request": request})), load_policy(root)
-    _refuse_released(root, policy, target, request)
-    here = workspace or connect(target.host)
-    _refuse_identity(root, policy, here.me)
-    return Preview(root, request, here, target)
+    if build:
+        _build(root)
+    with tempfile.TemporaryDirectory(dir=work_folder()) as name:
+        folder = Path(name)
+        _copy(root, folder)
+        target = own_host(read_target(folder, TARGET, {"request": request}))
+        policy = load_policy(folder)
+        _refuse_released(folder, policy, target, request)
+        refuse_forbidden(folder, TARGET)
+        here = workspace or connect(target.host)
+        _refuse_identity(folder, policy, here.me)
+        yield Preview(folder, request, here, target)
+
+
+def _copy(root: Path, folder: Path) -> None:
+    """The working tree as git sees it, with what was built; nothing that the CLI or git left."""
+    listed = ("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+    found = subprocess.run(listed, cwd=root, capture_output=True, text=True, check=False)
+    if found.returncode:
+        raise DeliveryError(f"preview: git ls-files: {found.stderr.strip()}")
+    patterns = load(root).tree.section("sync").items_of("include")
+    built = [file for pattern in patterns for file in reached(root, str(pattern))]
+    for file in dict.fromkeys([*filter(None, found.stdout.split("\0")), *built]):
+        source, copy = root / file, folder / file
+        if source.is_symlink() or not source.resolve().is_relative_to(root.resolve()):
+            raise _refused(f"given the link {file}, expected a file: links do not travel")
+        if source.is_file() and not is_local_state(PurePosixPath(file)):
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(source, copy)
 
 
 def sweep(root: Path, days: int) -> tuple[list[str], list[str]]:
@@ -82,16 +112,17 @@ def sweep(root: Path, days: int) -> tuple[list[str], list[str]]:
 
     One that cannot go keeps none of the others; nobody works on so old a one, so locks are broken.
     """
-    any_preview = open_preview(root, "x")
-    folder = any_preview.target.root.rpartition("/")[0]
-    limit = time.time() - days * _DAY
-    workspace = any_preview.workspace
-    known = [entry for entry in workspace.entries(folder) if _REQUEST.fullmatch(entry.name)]
-    old = [entry.name for entry in known if 0 < _last_change(workspace, entry) < limit]
+    with open_preview(root, "x") as any_preview:
+        folder = any_preview.target.root.rpartition("/")[0]
+        limit = time.time() - days * _DAY
+        workspace = any_preview.workspace
+        known = [entry for entry in workspace.entries(folder) if _REQUEST.fullmatch(entry.name)]
+        old = [entry.name for entry in known if 0 < _last_change(workspace, entry) < limit]
     stay: dict[str, str] = {}
     for request in old:
         try:
-            open_preview(root, request, workspace).down(break_lock=True)
+            with open_preview(root, request, workspace) as preview:
+                preview.down(break_lock=True)
         except DeliveryError as error:
             stay[request] = f"{request}: {error}"
     return [request for request in old if request not in stay], [*stay.values()]
@@ -133,8 +164,8 @@ def _refuse_identity(root: Path, policy: Policy, me: str) -> None:
 
 def _build(root: Path) -> None:
     """Build the wheel as the project does: its code sees no credentials of ours."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(_CREDENTIALS)}
-    built = subprocess.run(_BUILD, cwd=root, env=kept, capture_output=True, text=True, check=False)
+    given = surroundings()
+    built = subprocess.run(_BUILD, cwd=root, env=given, capture_output=True, text=True, check=False)
     if built.returncode:
         raise DeliveryError(f"{' '.join(_BUILD)}: {built.stderr.strip()}", Exit.FAILED)
 
@@ -147,4 +178,4 @@ def _catalogs(target: Target) -> set[str]:
 
 
 def _refused(reason: str) -> DeliveryError:
-    return DeliveryError(f"preview: {reason}, see targets/preview.yml", Exit.REFUSED)
+    return DeliveryError(f"preview: {reason}, see targets/{TARGET}.yml", Exit.REFUSED)

@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from delivery.errors import DeliveryError, Exit
+from delivery.forbidden import refuse_forbidden
 from delivery.ledger import Event, Ledger, Standing
 from delivery.policy import Policy, load_policy
+from delivery.release.archive import Archive, open_archive
 from delivery.store import Store
 from delivery.target import Target, own_host, read_target
 from delivery.workspace import Workspace, connect
@@ -50,7 +52,7 @@ class Site:
 
     @property
     def _works(self) -> Path:
-        return _work_folder() / self.target.project / self.target.name
+        return work_folder() / self.target.project / self.target.name
 
     def abandoned(self) -> list[Path]:
         """Work folders of processes that are gone: what they knew of their work is still there."""
@@ -62,11 +64,15 @@ class Site:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def open_site(root: Path, target: str) -> Site:
+def open_site(root: Path, target: str, archive: Archive | None = None) -> Site:
     """Connect to a released target.
 
+    Args:
+        archive: the release that is to be delivered: it is judged before any credential is used.
+
     Raises:
-        DeliveryError: it is none, it cannot be reached, or it belongs to another project.
+        DeliveryError: it is none, it cannot be reached, it belongs to another project, or the
+            release has what would run with this identity.
     """
     policy = load_policy(root)
     if target not in policy.released:
@@ -75,10 +81,14 @@ def open_site(root: Path, target: str) -> Site:
             f"{', '.join(policy.released)}"
         )
     address = own_host(read_target(root, target, UNKNOWN))
+    if archive:
+        with tempfile.TemporaryDirectory() as name:
+            opened = open_archive(archive.content, Path(name), archive.name)
+            refuse_forbidden(opened.folder, target)
     return Site(root, address, policy, connect(address.host))
 
 
-def _work_folder() -> Path:
+def work_folder() -> Path:
     """A folder of this user's, outside of every repository: the CLI obeys ignore files above it.
 
     Raises:

@@ -1,7 +1,8 @@
 """YAML with the place of every key, read by the rules of the Databricks CLI.
 
 The CLI reads YAML 1.2: `yes` and `12:30` are texts. A key twice in one mapping is an error, and
-what is merged with `<<` must be an alias or a list.
+what is merged with `<<` must be an alias or a list. What the two could read differently, such as
+`017` (15 here, 17 there) or a tag, is an error, too: then nobody depends on who is right.
 """
 
 import re
@@ -14,6 +15,13 @@ import yaml
 from delivery.errors import Finding, InvalidFileError
 
 RULE = "yaml"
+
+# Plain scalars that the CLI's YAML takes for a number of another value, or for a number at all.
+_AMBIGUOUS = re.compile(
+    r"[-+]?(?:0[0-9_]+|0b[01_]+|(?=[^_]*_)[0-9][0-9_]*(?:\.[0-9_]*)?(?:[eE][-+]?[0-9_]+)?"
+    r"|0x[0-9a-fA-F]*_[0-9a-fA-F_]*|0o[0-7]*_[0-7_]*|\.(?:inf|Inf|INF))"
+    r"|[-+]0[xo][0-9a-fA-F_]+|\.(?:nan|NaN|NAN)"
+)
 
 
 class Mark(NamedTuple):
@@ -111,6 +119,9 @@ def kind_of(value: Any) -> str:
     return next(name for kind, name in {**names, **numbers}.items() if isinstance(value, kind))
 
 
+_KEY_TAGS = ("tag:yaml.org,2002:str", "tag:yaml.org,2002:null")  # `null:` is the text
+
+
 class _Document:
     def __init__(self, file: str, text: str) -> None:
         self._file = file
@@ -124,14 +135,28 @@ class _Document:
             self._loader.dispose()
 
     def _value(self, node: yaml.Node) -> Any:
-        if isinstance(node, yaml.MappingNode):
-            return self._section(node)
-        if isinstance(node, yaml.SequenceNode):
-            return self._items(node)
+        if isinstance(node, yaml.ScalarNode):
+            return self._scalar(node)
+        self._refuse_tag(node)
+        return self._section(node) if isinstance(node, yaml.MappingNode) else self._items(node)
+
+    def _scalar(self, node: yaml.ScalarNode) -> Any:
         try:
-            return self._loader.construct_object(node)
+            value = self._loader.construct_object(node)
         except (ValueError, KeyError, AttributeError):  # such as `08` or `!!int x`
             self._fail(node, f"given {node.value}, which is no number", f"Quote it: '{node.value}'")
+        self._refuse_tag(node)
+        if not node.style and _AMBIGUOUS.fullmatch(node.value):
+            mend = f"Quote it: '{node.value}', or write the number without zeros, _ or base."
+            self._fail(node, f"given {node.value}, which the CLI reads as another value", mend)
+        return value
+
+    def _refuse_tag(self, node: yaml.Node) -> None:
+        """A tag such as `!!bool` means one thing here, and another or nothing to the CLI."""
+        plain = _is_plain(node)
+        usual = self._loader.resolve(type(node), node.value, (plain, not plain))
+        if node.tag != usual:
+            self._fail(node, f"given the tag {node.tag}, expected a value without", "Remove it.")
 
     def _items(self, node: yaml.SequenceNode) -> Items:
         items = Items()
@@ -140,12 +165,15 @@ class _Document:
         return items
 
     def _section(self, node: yaml.MappingNode) -> Section:
-        section, merged = Section(), Section()
+        section, merged, merges = Section(), Section(), 0
         for key, value in node.value:
-            if key.tag.endswith(":merge"):
-                merged = self._merged(key, value)
+            alias = key.start_mark.index < node.start_mark.index
+            if key.tag.endswith(":merge") and not alias:
+                merged, merges = self._merged(key, value), merges + 1
+                if merges > 1:
+                    self._fail(key, "<< stands twice", "Merge a list: <<: [*one, *other]")
                 continue
-            if not isinstance(key, yaml.ScalarNode):
+            if alias or key.tag not in _KEY_TAGS:
                 self._fail(key, "given a key that is no text", "Quote it, as in '{{secrets/s/k}}'.")
             if key.value in section:
                 first = section.marks[key.value].line
@@ -162,7 +190,7 @@ class _Document:
         inline = value.start_mark.index > key.start_mark.index
         sources = value.value if isinstance(value, yaml.SequenceNode) else [value]
         mappings = all(isinstance(source, yaml.MappingNode) for source in sources)
-        if not mappings or (inline and not isinstance(value, yaml.SequenceNode)):
+        if not mappings or inline is not isinstance(value, yaml.SequenceNode):
             mend = "Name what is merged: <<: *defaults"
             self._fail(key, "<< takes an alias or a list of mappings", mend)
         merged = Section()
@@ -177,6 +205,11 @@ class _Document:
 
     def _fail(self, node: yaml.Node, message: str, mend: str) -> NoReturn:
         raise InvalidFileError(Finding(self._file, node.start_mark.line + 1, RULE, message, mend))
+
+
+def _is_plain(node: yaml.Node) -> bool:
+    """Whether it is a scalar without quotes."""
+    return isinstance(node, yaml.ScalarNode) and not node.style
 
 
 def _text(root: Path, file: str) -> str:

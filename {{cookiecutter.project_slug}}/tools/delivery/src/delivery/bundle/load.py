@@ -1,15 +1,16 @@
 """From files to one tree for each target: includes, merging, overrides."""
 
-import glob
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from delivery.bundle.document import Items, Section, kind_of, read_yaml
+from delivery.bundle.document import Items, Mark, Section, kind_of, read_yaml
+from delivery.bundle.includes import ROOT_FILES, is_refused, reached
 from delivery.errors import DeliveryError, Finding, InvalidFileError
 
-ROOT_FILE = "databricks.yml"
+ROOT_FILE = ROOT_FILES[0]
+
 TARGET_ONLY = {"default", "mode", "variables"}
 
 # What is read when `databricks.yml` cannot say it.
@@ -76,6 +77,8 @@ class Bundle:
             if key not in TARGET_ONLY:
                 overrides.put(key, value, target.marks[key])
         tree = merged(tree, overrides)
+        if "run_as" in target:  # one identity takes the place of another
+            tree.put("run_as", target["run_as"], target.marks["run_as"])
         if "mode" in target:
             tree.section("bundle").put("mode", target["mode"], target.marks["mode"])
         return tree
@@ -96,16 +99,22 @@ def load(root: Path) -> Bundle:
 
 def survey(root: Path) -> Bundle:
     """Read what can be read, and tell what cannot."""
-    tree, broken = _with_file(root, ROOT_FILE, Section())
+    tree, _ = _with_file(root, ROOT_FILE, Section())
     patterns = [str(pattern) for pattern in tree.items_of("include")] if tree else _USUAL
-    found = {p: sorted(glob.glob(p.replace("**", "*"), root_dir=root)) for p in patterns}
-    broken += _missing(tree, found)
-    files = dict.fromkeys(Path(file).as_posix() for names in found.values() for file in names)
-    files.pop(ROOT_FILE, None)
-    for file in files:
+    found = {p: reached(root, p) for p in patterns if not is_refused(p)}
+    every = dict.fromkeys(file for names in found.values() for file in names)
+    bundle = of_files(root, [file for file in every if file not in ROOT_FILES])
+    return replace(bundle, broken=(*bundle.broken, *_missing(tree, found)))
+
+
+def of_files(root: Path, files: Iterable[str]) -> Bundle:
+    """The bundle of `databricks.yml` and these files, in their order."""
+    tree, broken = Section(), []
+    read = (ROOT_FILE, *files)
+    for file in read:
         tree, more = _with_file(root, file, tree)
         broken += more
-    return Bundle(root, (ROOT_FILE, *files), tree, tuple(broken))
+    return Bundle(root, read, tree, tuple(broken))
 
 
 def _with_file(root: Path, file: str, tree: Section) -> tuple[Section, list[Finding]]:
@@ -122,7 +131,7 @@ def _missing(tree: Section, found: Mapping[str, list[str]]) -> Iterator[Finding]
     """Files that are named, without a star, and are not there."""
     patterns = tree.items_of("include")
     for pattern, mark in zip(map(str, patterns), patterns.marks, strict=True):
-        if not found[pattern] and not glob.has_magic(pattern):
+        if not found.get(pattern, True) and not {*"*?"} & {*pattern}:
             message = f"include: given {pattern}, expected a file that exists"
             mend = "Add the file, or write a pattern, which may find nothing: release*.yml"
             yield Finding(mark.file, mark.line, "include", message, mend)
@@ -184,6 +193,21 @@ def _merged_items(base: Items, over: Items, entry_key: str | None) -> Items:
         else:
             result[same] = merged(result[same], value)
     return result
+
+
+def folded(value: Any, key: str = "") -> Any:
+    """A tree from elsewhere as one of ours, with entries of the same name merged."""
+    if isinstance(value, Mapping):
+        section = Section()
+        for name, entry in value.items():
+            section.put(name, folded(entry, name), Mark(ROOT_FILE, 0))
+        return section
+    if isinstance(value, list):
+        items = Items()
+        for entry in value:
+            items.put(folded(entry), Mark(ROOT_FILE, 0))
+        return _merged_items(Items(), items, _ENTRY_KEYS.get(key))
+    return value
 
 
 def _position(entries: Items, value: Any, entry_key: str | None) -> int | None:

@@ -105,9 +105,9 @@ def here() -> Path:
     return find_root(Path.cwd())
 
 
-def site(target: str) -> Site:
-    """The target, seen from the project that the command is called in."""
-    return open_site(here(), target)
+def site(target: str, archive: Archive | None = None) -> Site:
+    """The target, seen from the project that the command is called in, for a release or none."""
+    return open_site(here(), target, archive)
 
 
 def find_archive(given: Path | None) -> Archive:

@@ -145,7 +145,8 @@ def plan_command(
 
     Exit codes: 0 done, 4 the target cannot be seen.
     """
-    place, release = site(target), find_archive(archive)
+    release = find_archive(archive)
+    place = site(target, release)
     wishes = Wishes(
         named_keys(allow_destroy or [], reason),
         read_receipt(receipt),
@@ -194,7 +195,8 @@ def deploy_command(
 
     Exit codes: 0 done or nothing to do, 1 failed, 3 refused, 4 bad input or set-up.
     """
-    place, release = site(target), find_archive(archive)
+    release = find_archive(archive)
+    place = site(target, release)
     approved = read_plan(plan, datetime.now(UTC)) if plan else None
     wishes = Wishes(
         named_keys(allow_destroy or [], reason),

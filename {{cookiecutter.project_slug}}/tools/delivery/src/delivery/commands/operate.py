@@ -29,6 +29,7 @@ from delivery.ledger import NO_RELEASE, Event
 from delivery.operate import Operation
 from delivery.policy import load_policy
 from delivery.preview import open_preview, sweep
+from delivery.release import Archive
 
 previews = typer.Typer(help="An environment for one pull or merge request.", no_args_is_help=True)
 RequestArgument = Annotated[str, typer.Argument(help="What it is called after, such as pr42.")]
@@ -125,8 +126,9 @@ def adopt_command(
     """
     if bool(resource_id) == bool(instead_of):
         raise DeliveryError("adopt: expected either --id 123 or --from jobs.old_key")
-    operation = _operation(target, reason, wait, break_lock)
-    event = operation.adopt(find_archive(archive), key, resource_id, instead_of)
+    release = find_archive(archive)
+    operation = _operation(target, reason, wait, break_lock, release)
+    event = operation.adopt(release, key, resource_id, instead_of)
     _show(event, output)
 
 
@@ -139,7 +141,8 @@ def preview_up(
     Example: `delivery preview up pr42`
     """
     say(f"deploying preview {request}")
-    address = open_preview(here(), request).up()
+    with open_preview(here(), request, build=True) as preview:
+        address = preview.up()
     if report:
         write_whole(report, f"### Preview\n\n`{request}` is up: {address}\n".encode())
     emit(
@@ -158,7 +161,8 @@ def preview_down(
     Example: `delivery preview down pr42`
     """
     say(f"removing preview {request}")
-    open_preview(here(), request).down(break_lock)
+    with open_preview(here(), request) as preview:
+        preview.down(break_lock)
     emit(output, {"request": request, "removed": True}, f"[bold]{request}[/] is gone")
 
 
@@ -177,10 +181,12 @@ def preview_sweep(
     raise typer.Exit(Exit.FAILED if stay else Exit.DONE)
 
 
-def _operation(target: str, reason: str, wait: str, break_lock: bool) -> Operation:
+def _operation(
+    target: str, reason: str, wait: str, break_lock: bool, release: Archive | None = None
+) -> Operation:
     if not reason.strip():
         raise DeliveryError("--reason: given nothing, expected why, for the ledger")
-    place = site(target)
+    place = site(target, release)
     approved = approvers(place.policy, target)
     return Operation(place, reason, approved, seconds(wait), break_lock, say)
 

@@ -45,6 +45,14 @@ class Opened:
     folder: Path
 
 
+def is_local_state(path: PurePosixPath) -> bool:
+    """Whether it is what the CLI or git reads by itself: state, overrides, programs, branches."""
+    return any(part.rstrip(". ").lower() in _BY_ITSELF for part in path.parts)
+
+
+_BY_ITSELF = (".databricks", ".git")
+
+
 def pack(manifest: Manifest, files: Mapping[str, bytes]) -> Archive:
     """Put files into an archive.
 
@@ -121,6 +129,8 @@ def _entries(content: bytes, name: str) -> Iterator[tuple[str, bytes]]:
         for entry in tar:
             if entry.name in seen or not _is_plain(entry):
                 raise _refused(name, f"given {entry.name!r}, expected plain files, each once")
+            if is_local_state(PurePosixPath(entry.name)):
+                raise _refused(name, f"given {entry.name!r}, which the CLI would obey")
             seen.add(entry.name)
             file = tar.extractfile(entry)
             yield entry.name, file.read() if file else b""

@@ -13,17 +13,23 @@ import time
 import tomllib
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path, PurePath
+from pathlib import Path, PurePath, PurePosixPath
 
 from delivery.errors import DeliveryError, Exit
 from delivery.policy import Policy, load_policy
-from delivery.release.archive import Archive, pack
+from delivery.release.archive import Archive, is_local_state, pack
 from delivery.release.manifest import LIMIT, FileEntry, Manifest, sha256
 from delivery.rules.branches import current_branch
 from delivery.target import read_target
 
 _LOCK = "uv.lock"
 _AHEAD = 3600  # seconds that a clock may be ahead
+# What the project's own build gets of the environment: programs, caches, indexes, no credential.
+_BUILT_WITH = re.compile(
+    r"PATH|HOME|LANG|LC_\w+|TMPDIR|SYSTEMROOT|XDG_\w+|SSL_CERT_\w+|PIP_\w+|UV_(?!PUBLISH)\w+"
+    r"|(?:HTTPS?|NO|ALL)_PROXY",
+    re.IGNORECASE,
+)
 _VERSION = re.compile(r'^version = "([^"]+)"$', re.MULTILINE)
 
 
@@ -161,6 +167,12 @@ def _tracked(source: Path, policy: Policy) -> dict[str, bytes]:
                 f"release.include: given {pattern}, expected a tracked file or folder, {example}"
             )
         for file in chosen:
+            if is_local_state(PurePosixPath(file.relative_to(source).as_posix())):
+                raise DeliveryError(
+                    f"release.include: given {pattern}, which brings {file.relative_to(source)}: "
+                    "the CLI obeys it, no release has it\n    git rm -r --cached .databricks",
+                    Exit.REFUSED,
+                )
             if file.is_file():
                 files[file.relative_to(source).as_posix()] = file.read_bytes()
     return files
@@ -236,6 +248,11 @@ def _git(root: Path, *arguments: str) -> str:
     return result.stdout
 
 
+def surroundings() -> dict[str, str]:
+    """The environment of the project's build, whose code must see no credential."""
+    return {name: value for name, value in os.environ.items() if _BUILT_WITH.fullmatch(name)}
+
+
 def _uv(folder: Path, *arguments: str, **environment: object) -> str:
     """Run the project's own uv."""
     own = Path(sys.prefix).with_name(".venv-uv") / "bin"
@@ -245,7 +262,7 @@ def _uv(folder: Path, *arguments: str, **environment: object) -> str:
     result = subprocess.run(
         [program, *arguments],
         cwd=folder,
-        env={**os.environ, **{name: str(value) for name, value in environment.items()}},
+        env={**surroundings(), **{name: str(value) for name, value in environment.items()}},
         capture_output=True,
         text=True,
         check=False,
