@@ -9,6 +9,7 @@ from mutants.gitlab import GITLAB_FAULTS
 from mutants.guide import GUIDE_FAULTS
 from mutants.kinds import KINDS_FAULTS
 from mutants.observe import OBSERVE_FAULTS
+from mutants.one_view import ONE_VIEW_FAULTS
 
 FAULTS = [
     *OTHER_FAULTS,
@@ -18,4 +19,5 @@ FAULTS = [
     *GITLAB_FAULTS,
     *GUIDE_FAULTS,
     *KINDS_FAULTS,
+    *ONE_VIEW_FAULTS,
 ]

@@ -111,3 +111,41 @@ def test_missing_sections_are_empty(tmp_path: Path) -> None:
     document = read(tmp_path, "a: 1\n")
     assert document.section("a") == {}
     assert document.items_of("a") == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["017", "1_000", "0b101", "-0x1F", "0x1_F", "+.inf", ".NaN", "0o1_7", "1_0.5", "00"],
+)
+def test_a_number_that_the_cli_reads_otherwise_is_refused(tmp_path: Path, text: str) -> None:
+    line, message = failure(tmp_path, f"a: 1\nx: {text}\n")
+    assert line == 2
+    assert text in message
+    assert read(tmp_path, f"x: '{text}'\n") == {"x": text}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x: !!bool yes",
+        "x: !!str 5",
+        "x: !foo {a: 1}",
+        "x: !!set {a}",
+        "true: x",
+        "1: x",
+        "2013-01-01: x",
+        "1_000: x",
+        "x: &k b\n? *k\n: c",
+        "x: &k b\ny:\n  *k : c",
+        "a: &a {x: 1}\nb:\n  <<: *a\n  <<: *a",
+        "a: &a [{x: 1}]\nb: {<<: *a}",
+        "a: 1\n---\nb: 2",
+    ],
+)
+def test_what_two_readers_could_read_differently_is_refused(tmp_path: Path, text: str) -> None:
+    failure(tmp_path, f"{text}\n")
+
+
+def test_a_key_may_look_like_nothing(tmp_path: Path) -> None:
+    document = read(tmp_path, "null: 1\n'2013-01-01': 2\nx: &k b\ny: {z: *k, b: *k}\n")
+    assert document == {"null": 1, "2013-01-01": 2, "x": "b", "y": {"z": "b", "b": "b"}}

@@ -87,3 +87,41 @@ def test_other_lists_grow(project: Path, edit: Edit) -> None:
     edit("targets/prod.yml", "    mode: production\n", "    sync: {include: [b]}\n")
     edit("databricks.yml", "include:", "sync: {include: [a]}\ninclude:")
     assert load(project).with_target("prod")["sync"]["include"] == ["a", "b"]
+
+
+def reached_in(project: Path, *files: str) -> list[str]:
+    for name in files:
+        (project / name).parent.mkdir(parents=True, exist_ok=True)
+        (project / name).write_text("{}\n", encoding="utf-8")
+    return [file for file in load(project).files if file in files]
+
+
+def test_stars_reach_hidden_files_and_folders(project: Path) -> None:
+    files = ["targets/.x.yml", "resources/.x/y.yml", "resources/shop/.y.yml"]
+    assert reached_in(project, *files) == files
+
+
+@pytest.mark.parametrize("pattern", ["x/[^a].yml", "x/[!a].yml", "x/\\b.yml", "x/[b].yml", ""])
+def test_patterns_of_two_meanings_are_followed_by_nobody(
+    project: Path, edit: Edit, pattern: str
+) -> None:
+    edit("databricks.yml", "  - targets/*.yml", f"  - targets/*.yml\n  - '{pattern}'")
+    assert reached_in(project, "x/b.yml") == []
+
+
+@pytest.mark.parametrize("pattern", ["./x/b.yml", "x//?.yml", "x/{b}.yml", "*/b.yml", "x/***.yml"])
+def test_patterns_are_go_s(project: Path, edit: Edit, pattern: str) -> None:
+    edit("databricks.yml", "  - targets/*.yml", f"  - targets/*.yml\n  - '{pattern}'")
+    name = "x/{b}.yml" if "{" in pattern else "x/b.yml"
+    assert reached_in(project, name) == [name]
+
+
+def test_other_root_files_are_no_includes(project: Path, edit: Edit) -> None:
+    edit("databricks.yml", "  - targets/*.yml", "  - targets/*.yml\n  - '*.yml'")
+    assert reached_in(project, "bundle.yml", "more.yml") == ["more.yml"]
+
+
+def test_one_identity_takes_the_place_of_another(project: Path, edit: Edit) -> None:
+    edit("databricks.yml", "include:", "run_as: {user_name: ana}\ninclude:")
+    prod = load(project).with_target("prod")
+    assert prod["run_as"] == {"service_principal_name": "${var.runner}"}

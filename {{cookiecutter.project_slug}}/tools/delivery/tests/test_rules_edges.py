@@ -259,3 +259,41 @@ def test_without_git_nothing_is_a_fork(
     edit(POLICY, "team/demo", "team/lake")
     monkeypatch.setenv("PATH", "")
     assert found(project, "identity") == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "file_path: ../../src/sales.lvdash.json",
+        "source_code_path: ../../src/portal",
+        "notebook_path: flow",
+        "project_directory: ../../src/dbt",
+        "libraries: [{jar: ../../src/*.jar}]",
+        "libraries: [{requirements: ../../src/more.txt}]",
+        "dependencies: ['-r ../../src/more.txt']",
+        "dependencies: [./more-1.0-py3-none-any.whl]",
+        "libraries: [{glob: {include: ../../src/flow/**}}]",
+    ],
+)
+def test_every_path_that_the_cli_opens_is_there(project: Path, edit: Edit, text: str) -> None:
+    edit(JOB, "      tags:", f"      x: {{{text}}}\n      tags:")
+    ((_, message),) = found(project, "path")
+    assert "expected a file" in message
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "notebook_path: /Workspace/Shared/flow",
+        "dependencies: [pandas==2.2.3, 'a-b[c] >= 1']",
+        "dependencies: ['--index-url https://example.com/simple']",
+        "libraries: [{whl: /Volumes/a/b/c/x.whl}]",
+        "libraries: [{whl: ../../src/*/entry.py}, {file: {path: ../../src/app/entry.py}}]",
+        "python_file: ../../src/app/entry.py",
+    ],
+)
+def test_what_is_there_or_in_the_workspace_is_no_finding(
+    project: Path, edit: Edit, text: str
+) -> None:
+    edit(JOB, "      tags:", f"      x: {{{text}}}\n      tags:")
+    assert found(project, "path") == []

@@ -219,6 +219,11 @@ def _found() -> str | None:
     return shutil.which(PROGRAM, path=own) or shutil.which(PROGRAM)
 
 
+def is_installed() -> bool:
+    """Whether there is a CLI to ask."""
+    return _found() is not None
+
+
 def program() -> str:
     """Where the CLI is.
 

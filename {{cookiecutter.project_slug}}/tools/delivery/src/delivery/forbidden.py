@@ -66,17 +66,20 @@ def forbidden(bundle: Bundle, target: str) -> Iterator[Finding]:
         yield Finding(mark.file, mark.line, RULE, f"{message} is refused for {target}", mend)
 
 
-def refuse_forbidden(folder: Path, target: str) -> None:
+def refuse_forbidden(folder: Path, target: str, ask_cli: bool = True) -> None:
     """Refuse a bundle before anything of it can run, and before any credential is near it.
 
     Both readers are asked: what the CLI reads is what is judged here, or nothing starts.
+
+    Args:
+        ask_cli: False where there is none: nothing can run there, but what is ours can be judged.
 
     Raises:
         DeliveryError: it has what a delivered target must not have, or the two disagree.
     """
     bundle = load(folder)
     found = list(map(str, forbidden(bundle, target)))
-    if not found:
+    if not found and ask_cli:
         merged = BundleCli(folder, target).merged()
         found = [f"{'.'.join(path)}, as the CLI reads it" for path in _found(merged)]
         found = found or list(map(str, differences(bundle, target, merged)))

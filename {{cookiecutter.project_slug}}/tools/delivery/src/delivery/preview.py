@@ -54,8 +54,6 @@ class Preview:
     @property
     def _cli(self) -> BundleCli:
         variables = {"request": self.request}
-        # What the CLI remembers is of whatever request was here last.
-        shutil.rmtree(self.folder / ".databricks", ignore_errors=True)
         return BundleCli(self.folder, TARGET, self.workspace, variables, released=False)
 
 

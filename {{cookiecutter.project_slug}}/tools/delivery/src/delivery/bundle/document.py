@@ -120,6 +120,13 @@ def kind_of(value: Any) -> str:
 
 
 _KEY_TAGS = ("tag:yaml.org,2002:str", "tag:yaml.org,2002:null")  # `null:` is the text
+_TIME = re.compile(r"\d{4}-\d{1,2}-\d{1,2}(?:[Tt ].*)?")
+
+
+def _is_text(key: yaml.Node) -> bool:
+    """Whether both readers take a key for a text."""
+    odd = _is_plain(key) and (_AMBIGUOUS.fullmatch(key.value) or _TIME.fullmatch(key.value))
+    return key.tag in _KEY_TAGS and not odd
 
 
 class _Document:
@@ -166,14 +173,16 @@ class _Document:
 
     def _section(self, node: yaml.MappingNode) -> Section:
         section, merged, merges = Section(), Section(), 0
+        read = node.start_mark.index
         for key, value in node.value:
-            alias = key.start_mark.index < node.start_mark.index
+            alias = key.start_mark.index < read  # it stands somewhere before
+            read = max(read, key.end_mark.index, value.end_mark.index)
             if key.tag.endswith(":merge") and not alias:
                 merged, merges = self._merged(key, value), merges + 1
                 if merges > 1:
                     self._fail(key, "<< stands twice", "Merge a list: <<: [*one, *other]")
                 continue
-            if alias or key.tag not in _KEY_TAGS:
+            if alias or not _is_text(key):
                 self._fail(key, "given a key that is no text", "Quote it, as in '{{secrets/s/k}}'.")
             if key.value in section:
                 first = section.marks[key.value].line

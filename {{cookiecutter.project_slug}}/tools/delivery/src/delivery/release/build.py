@@ -15,9 +15,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PurePath, PurePosixPath
 
+from delivery.bundle_cli import is_installed
 from delivery.errors import DeliveryError, Exit
+from delivery.forbidden import refuse_forbidden
 from delivery.policy import Policy, load_policy
-from delivery.release.archive import Archive, is_local_state, pack
+from delivery.release.archive import Archive, is_local_state, open_archive, pack
 from delivery.release.manifest import LIMIT, FileEntry, Manifest, sha256
 from delivery.rules.branches import current_branch
 from delivery.target import read_target
@@ -58,7 +60,8 @@ def build(root: Path) -> Archive:
     The same commit on the same branch, with the same uv, gives the same bytes on any machine.
 
     Raises:
-        DeliveryError: the tree is dirty, there is no lock, or something is too large.
+        DeliveryError: the tree is dirty, there is no lock, something is too large, or it has what
+            no target would take.
     """
     commit = _commit(root)
     policy = load_policy(root)
@@ -72,7 +75,12 @@ def build(root: Path) -> Archive:
         branch = _branch(root)
         files["release.yml"] = _release_yaml(commit, branch, wheel.name, policy)
         manifest = _manifest(source, commit, branch, wheel.name, files)
-    return pack(manifest, files)
+    archive = pack(manifest, files)
+    with tempfile.TemporaryDirectory() as name:
+        folder = open_archive(archive.content, Path(name), archive.name).folder
+        for target in policy.released:
+            refuse_forbidden(folder, target, ask_cli=is_installed())
+    return archive
 
 
 def _commit(root: Path) -> Commit:
