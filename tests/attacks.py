@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 Files = dict[str, bytes]
@@ -268,9 +269,17 @@ def attacks(aim: Aim) -> Iterator[tuple[str, Callable[[Files], None]]]:
         whole = put in (HIDDEN["hidden folder"], HIDDEN["negated class"], SEEN["target file"])
         for way, words in said.items():
             if whole or way in _EVERYWHERE:
-                yield f"{place}: {way}", lambda files, p=put, w=words: p(files, w(aim))
+                yield f"{place}: {way}", partial(_at, put, words, aim)
     for name, change in {**BESIDE, **READINGS}.items():
-        yield name, lambda files, c=change: c(files, aim)
+        yield name, partial(_with, change, aim)
+
+
+def _at(put: Place, words: Callable[[Aim], dict[str, Any]], aim: Aim, files: Files) -> None:
+    put(files, words(aim))
+
+
+def _with(change: Callable[[Files, Aim], None], aim: Aim, files: Files) -> None:
+    change(files, aim)
 
 
 _EVERYWHERE = ("host", "engine", "artifacts", "run_as", "variables", "job")

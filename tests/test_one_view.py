@@ -127,7 +127,8 @@ def packed(archive: Path, files: Files) -> Archive:
 
 def contents(archive: Path) -> Files:
     """All files of an archive."""
-    return read_archive(archive.read_bytes(), archive.name)[1]
+    files: Files = read_archive(archive.read_bytes(), archive.name)[1]
+    return files
 
 
 def tracked(path: Path) -> Files:
@@ -345,8 +346,8 @@ def test_whole_commands_refuse(
         files = dict(before)
         change(files)
         write(checkout.path, files)
-        for command in (("preview", "up", "pr42"), ("preview", "down", "pr42")):
-            assert checkout.run(*command, who="person").code == 3
+        for verb in ("up", "down"):
+            assert checkout.run("preview", verb, "pr42", who="person").code == 3
         nothing_left(listener, marker)
 
 

@@ -145,7 +145,9 @@ class _Document:
         if isinstance(node, yaml.ScalarNode):
             return self._scalar(node)
         self._refuse_tag(node)
-        return self._section(node) if isinstance(node, yaml.MappingNode) else self._items(node)
+        if isinstance(node, yaml.SequenceNode):
+            return self._items(node)
+        return self._section(node)
 
     def _scalar(self, node: yaml.ScalarNode) -> Any:
         try:
@@ -171,7 +173,7 @@ class _Document:
             items.put(self._value(entry), self._mark(entry))
         return items
 
-    def _section(self, node: yaml.MappingNode) -> Section:
+    def _section(self, node: yaml.Node) -> Section:
         section, merged, merges = Section(), Section(), 0
         read = node.start_mark.index
         for key, value in node.value:
