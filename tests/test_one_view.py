@@ -249,7 +249,10 @@ def test_no_credential_is_used_before_the_judgement(
 # --- checkouts ---
 
 
-def test_a_preview_goes_up_without_what_a_folder_remembers(checkout: Lake) -> None:
+def test_a_preview_goes_up_without_what_a_folder_remembers(
+    checkout: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABRICKS_TOKEN", checkout.workspace.token("person"))
     overrides = ".databricks/bundle/preview/variable-overrides.json"
     checkout.write(overrides, '{"catalog": "acme_lakehouse_prod"}')
     subprocess.run(["git", "add", "--force", overrides], cwd=checkout.path, check=True)

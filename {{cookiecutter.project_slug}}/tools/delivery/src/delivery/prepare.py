@@ -116,7 +116,8 @@ class Preparation:
                     Exit.REFUSED,
                 )
         _refuse_elsewhere(target, self.archive.manifest.release)
-        refuse_forbidden(self.opened.folder, target.name)
+        if self.site.judged != self.archive.manifest.digest:
+            refuse_forbidden(self.opened.folder, target.name)
         return target
 
     @cached_property

@@ -28,12 +28,14 @@ class Site:
     Attributes:
         root: the checkout.
         policy: the checkout's own.
+        judged: the digest of the release that was judged before any credential was used.
     """
 
     root: Path
     target: Target
     policy: Policy
     workspace: Workspace
+    judged: str = ""
     store: Store = field(init=False)
     ledger: Ledger = field(init=False)
 
@@ -85,7 +87,8 @@ def open_site(root: Path, target: str, archive: Archive | None = None) -> Site:
         with tempfile.TemporaryDirectory() as name:
             opened = open_archive(archive.content, Path(name), archive.name)
             refuse_forbidden(opened.folder, target)
-    return Site(root, address, policy, connect(address.host))
+    judged = archive.manifest.digest if archive else ""
+    return Site(root, address, policy, connect(address.host), judged)
 
 
 def work_folder() -> Path:
