@@ -33,6 +33,7 @@ class Forge:
     Attributes:
         reviewers: who is asked, by environment.
         approvals: who agreed, by environment.
+        later: how many deployments of GitLab came after that of the job.
         locked: branches that are protected, and environments that admit those alone.
         branches: the branches that an environment admits, by environment.
         role: who may give variables to a pipeline.
@@ -43,6 +44,7 @@ class Forge:
 
     reviewers: dict[str, list[str]] = field(default_factory=dict)
     approvals: dict[str, list[str]] = field(default_factory=dict)
+    later: int = 1
     locked: set[str] = field(default_factory=set)
     branches: dict[str, list[str]] = field(default_factory=dict)
     immutable: bool | None = None
@@ -142,7 +144,7 @@ class _Connection(BaseHTTPRequestHandler):
 
 
 def _page(query: dict[str, list[str]], rows: list[Any]) -> list[Any]:
-    size, page = (int(query.get(n, ["1"])[0]) for n in ("per_page", "page"))
+    size, page = (int(query.get(n, [of])[0]) for n, of in (("per_page", "20"), ("page", "1")))
     return rows[(page - 1) * size : page * size]
 
 
@@ -187,6 +189,13 @@ def _approvals(forge: Forge, *_: Any) -> Any:
         for name, people in forge.approvals.items()
         for who in people
     ]
+
+
+def _deployments(forge: Forge) -> list[dict[str, Any]]:
+    """The newest first; that of the job itself is the last."""
+    numbers = range(forge.later + 5, 5, -1)
+    others = [{"id": number, "deployable": {"id": 90 + number}} for number in numbers]
+    return [*others, {"id": 5, "deployable": {"id": 1}}]
 
 
 def _deployment(forge: Forge, found: re.Match[str], *_: Any) -> Any:
@@ -260,7 +269,7 @@ _ROUTES: list[tuple[str, str, Handler]] = [
     ("GET", f"{_GITLAB}/protected_branches/(.+)",
      lambda forge, found, *_: {"name": found[1]} if found[1] in forge.locked else (404, {})),
     ("GET", f"{_GITLAB}/deployments",
-     lambda *_: [{"id": 6, "deployable": {"id": 99}}, {"id": 5, "deployable": {"id": 1}}]),
+     lambda forge, _, query, __: _page(query, _deployments(forge))),
     ("GET", rf"{_GITLAB}/deployments/(5)", _deployment),
     ("GET", rf"{_GITLAB}/merge_requests/\d+/notes",
      lambda forge, _, query, __: _page(query, [_comment(c) for c in forge.comments])),

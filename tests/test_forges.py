@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from delivery.approval import approvers, check_approval
+from delivery.approval import approvers, check_approval, known_approvals
+from delivery.commands.common import Output, emit
 from delivery.doctor import Symptom, _forge
 from delivery.errors import DeliveryError, Exit, harmless
 from delivery.forge import forge, forge_of
+from delivery.ledger import actor
 from delivery.plan import Plan
 from delivery.policy import Branches, Policy, Project
+from delivery.workspace import Workspace
 from forges import NAME, Forge, Text
 
 KINDS = ("github", "gitlab")
@@ -106,6 +110,79 @@ def test_who_approved_is_asked_of_the_forge(kind: str, fake: Forge, enter: Enter
     enter(kind)
     fake.reviewers["prod"], fake.approvals["prod"] = ["ana"], ["ana", "bo"]
     assert approvers(POLICY, "prod") == "ana, bo"
+
+
+def test_an_approval_is_found_however_many_deployments_came_after_it(
+    fake: Forge, enter: Enter
+) -> None:
+    enter("gitlab")
+    fake.reviewers["prod"], fake.approvals["prod"], fake.later = ["ana"], ["ana"], 250
+    assert approvers(POLICY, "prod") == "ana"
+
+
+def test_an_approval_of_an_earlier_plan_of_the_run_does_not_count(
+    fake: Forge, enter: Enter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first attempt was approved; the second was made anew and let through by an admin."""
+    enter("github")
+    fake.reviewers["prod"], fake.approvals["prod"] = ["ana", "bo"], ["ana"]
+    monkeypatch.setenv("GITHUB_RUN_ATTEMPT", "2")
+    assert known_approvals(POLICY, "prod") == ["ana"]  # as the plan of the second attempt says
+    monkeypatch.setenv("DELIVERY_APPROVED_BEFORE", "ana")
+    with pytest.raises(DeliveryError, match="names nobody who approved"):
+        approvers(POLICY, "prod")
+    for again in ("bo", "ana"):
+        fake.approvals["prod"] = ["ana", again]
+        assert approvers(POLICY, "prod") == again
+
+
+def test_a_plan_that_was_approved_once_may_be_finished(
+    fake: Forge, enter: Enter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only the job that deploys is started again: it is the plan that was approved."""
+    enter("github")
+    fake.reviewers["prod"], fake.approvals["prod"] = ["ana"], ["ana"]
+    monkeypatch.setenv("GITHUB_RUN_ATTEMPT", "2")
+    monkeypatch.setenv("DELIVERY_APPROVED_BEFORE", "")
+    assert approvers(POLICY, "prod") == "ana"
+
+
+def test_a_job_without_a_plan_is_not_started_again_on_an_old_approval(
+    fake: Forge, enter: Enter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    enter("github")
+    fake.reviewers["prod"], fake.approvals["prod"] = ["ana"], ["ana"]
+    monkeypatch.setenv("GITHUB_RUN_ATTEMPT", "2")
+    with pytest.raises(DeliveryError, match="given attempt 2 of a run, expected its first") as said:
+        approvers(POLICY, "prod")
+    assert said.value.code is Exit.REFUSED
+
+
+def test_the_ledger_names_who_began_a_run_and_who_started_it_again(
+    enter: Enter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    enter("github")
+    monkeypatch.setenv("GITHUB_ACTOR", "ana")
+    monkeypatch.setenv("GITHUB_TRIGGERING_ACTOR", "ana")
+    assert actor(Workspace("https://example.com", "")) == "ana"
+    monkeypatch.setenv("GITHUB_TRIGGERING_ACTOR", "bo")
+    assert actor(Workspace("https://example.com", "")) == "ana, started again by bo"
+
+
+def test_a_summary_is_shortened_before_github_drops_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "summary"
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(file))
+    lines = [f"~ update jobs.flügel_{number}" for number in range(60_000)]
+    emit(Output.JSON, {}, "\n".join([*lines, "digest 0123"]))
+    text = file.read_text(encoding="utf-8")
+    assert 900_000 < len(text.encode()) < 1024 * 1024
+    assert text.startswith("```text\n~ update jobs.flügel_0\n")
+    assert text.endswith("digest 0123\n```\n")
+    left_out = re.search(r"^… (\d+) lines are left out here", text, re.MULTILINE)
+    assert left_out
+    assert int(left_out[1]) + len(text.splitlines()) - 3 == len(lines) + 1
 
 
 def test_the_forge_is_not_asked_where_nobody_has_to_approve(fake: Forge, enter: Enter) -> None:

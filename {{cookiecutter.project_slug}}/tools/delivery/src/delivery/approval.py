@@ -44,6 +44,12 @@ def approvers(policy: Policy, target: str) -> str:
     return ", ".join(found)
 
 
+def known_approvals(policy: Policy, target: str) -> list[str]:
+    """Who agreed in this run before a plan was made: that was about another plan."""
+    here = forge() if policy.approval_of(target) == "environment" else None
+    return here.reviews(target) if here else []
+
+
 def _forge_asks(target: str) -> bool:
     """Whether the forge let this job start only after somebody agreed.
 

@@ -1,8 +1,10 @@
 """Bring a verified release from a target's store, with the event that says so."""
 
+from collections.abc import Sequence
+
 from delivery.errors import DeliveryError, Exit
 from delivery.ledger import Event
-from delivery.release import Archive
+from delivery.release import Archive, tree_of
 from delivery.site import Site
 
 
@@ -11,7 +13,7 @@ def fetch(site: Site, release: str = "", tree: str = "") -> tuple[Archive, Event
 
     Args:
         release: empty for the one that runs.
-        tree: the git tree that the release was built from.
+        tree: the git tree that the release was built from, or a commit that has it.
 
     Raises:
         DeliveryError: there is no such release, it is blocked, or it was never verified.
@@ -47,15 +49,23 @@ def verified(site: Site, release: str) -> tuple[Archive, Event]:
     return archive, receipts[-1]
 
 
-def _of_tree(site: Site, good: list[str], tree: str) -> str:
-    """The newest verified release of a git tree."""
-    kept = site.store.kept()
+def _of_tree(site: Site, good: Sequence[str], tree: str) -> str:
+    """The newest verified release of a git tree; git says which commit has it, no archive does."""
+    wanted, kept = tree_of(site.root, tree), site.store.kept()
     for release in reversed([release for release in good if release in kept]):
-        if site.store.get(release).manifest.tree == tree:
+        if _tree_of_release(site, release) == wanted:
             return release
     name = site.target.name
     raise DeliveryError(
-        f"tree: given {tree}, expected one of which {name} verified a release\n    The merge to "
+        f"tree: given {wanted}, expected one of which {name} verified a release\n    The merge to "
         f"the branch {site.policy.branches.targets[name]} is missing, or its delivery failed.",
         Exit.REFUSED,
     )
+
+
+def _tree_of_release(site: Site, release: str) -> str:
+    """The tree of the commit that a release is named after; empty where git does not know it."""
+    try:
+        return tree_of(site.root, release.rpartition("-g")[2])
+    except DeliveryError:
+        return ""

@@ -8,6 +8,7 @@ import json
 import os
 import urllib.error
 import urllib.request
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
@@ -18,6 +19,7 @@ from urllib.parse import quote, urlsplit
 from delivery.errors import DeliveryError, Exit
 
 FORGE_TOKEN = "DELIVERY_FORGE_TOKEN"  # noqa: S105 (the name of a variable)
+APPROVED_BEFORE = "DELIVERY_APPROVED_BEFORE"  # who approved this run before its plan was made
 _ROLE, _LEAST = "ci_pipeline_variables_minimum_override_role", "maintainer"
 _ROLES = (_LEAST, "owner")
 _LONGEST = 60_000  # characters of a text; both forges refuse a little more
@@ -40,7 +42,10 @@ class Forge(Protocol):
         """Where people are named who have to agree."""
 
     def approvers(self, environment: str) -> list[str]:
-        """Who agreed that this job starts."""
+        """Who agreed that this job starts, in this attempt and since the plan was made."""
+
+    def reviews(self, environment: str) -> list[str]:
+        """Who agreed in this run so far, where the forge keeps a run's reviews together."""
 
     def comment(self, about: str, text: str) -> str:
         """Tell the request something, in one comment that is kept up to date; its address."""
@@ -167,7 +172,26 @@ class GitHub:
         return f"Settings, Environments, {environment}, Required reviewers"
 
     def approvers(self, environment: str) -> list[str]:
-        """Who approved this run for the environment."""
+        """Who approved this run for the environment since its plan was made.
+
+        GitHub keeps the reviews of all attempts of a run in one list, without a time.
+
+        Raises:
+            DeliveryError: the run was started again, and nothing says which reviews are older.
+        """
+        before, attempt = os.environ.get(APPROVED_BEFORE), os.environ.get("GITHUB_RUN_ATTEMPT", "1")
+        if before is None and attempt != "1":
+            raise DeliveryError(
+                f"approval of {environment}: given attempt {attempt} of a run, expected its first: "
+                "the approval of an earlier attempt does not count\n    Start the workflow anew.",
+                Exit.REFUSED,
+            )
+        new = Counter(self.reviews(environment))
+        new.subtract((before or "").split(","))
+        return list((+new).elements())
+
+    def reviews(self, environment: str) -> list[str]:
+        """Who approved this run for the environment, in any attempt."""
         reviews = self.api.found(f"/actions/runs/{os.environ['GITHUB_RUN_ID']}/approvals")
         return [
             review["user"]["login"]
@@ -280,10 +304,14 @@ class GitLab:
     def approvers(self, environment: str) -> list[str]:
         """Who approved the deployment that this job is."""
         listed = f"/deployments?environment={quote(environment)}&order_by=id&sort=desc"
-        for known in self.api.call("GET", listed) if self.may_write else ():
+        for known in self.api.all(listed) if self.may_write else ():
             if str((known.get("deployable") or {}).get("id")) == os.environ.get("CI_JOB_ID"):
                 approvals = self.api.call("GET", f"/deployments/{known['id']}").get("approvals", [])
                 return [a["user"]["username"] for a in approvals if a["status"] == "approved"]
+        return []
+
+    def reviews(self, environment: str) -> list[str]:  # noqa: ARG002
+        """Nobody: each job is a deployment of its own, with approvals of its own."""
         return []
 
     def comment(self, about: str, text: str) -> str:

@@ -391,9 +391,14 @@ class Ledger:
 
 
 def actor(workspace: Workspace) -> str:
-    """Who caused this: the person that the pipeline names, else whoever we are."""
+    """Who caused this: the people that the pipeline names, else whoever we are.
+
+    On GitHub a run keeps the name of whoever started it first, whoever starts it again.
+    """
     named = (os.environ.get(v) for v in ("GITHUB_ACTOR", "GITLAB_USER_LOGIN"))
-    return next(filter(None, named), None) or workspace.me
+    first = next(filter(None, named), None) or workspace.me
+    again = os.environ.get("GITHUB_TRIGGERING_ACTOR") or first
+    return first if again == first else f"{first}, started again by {again}"
 
 
 def run_url() -> str:

@@ -98,6 +98,7 @@ class Plan(_Frozen):
         lineage, serial: the state that the plan is made for.
         retained: keys that a newer release added, and that are kept.
         named: keys that may be destroyed, because whoever planned said so.
+        proof: when the target before verified the release, for people.
     """
 
     schema_: Annotated[Literal[1], Fact(alias="schema")] = 1
@@ -115,13 +116,14 @@ class Plan(_Frozen):
     named: list[str] = []
     verdicts: list[Verdict] = []
     notes: list[str] = []
+    proof: str = ""
     made: AwareDatetime
     expires: AwareDatetime
 
     @property
     def digest(self) -> str:
         """What names this plan: all that is decided on, and nothing about when or by whom."""
-        left_out = {"made", "expires", "verdicts", "notes"}
+        left_out = {"made", "expires", "verdicts", "notes", "proof"}
         body = self.model_dump(mode="json", exclude=left_out)
         return sha256(json.dumps(body, sort_keys=True).encode())
 

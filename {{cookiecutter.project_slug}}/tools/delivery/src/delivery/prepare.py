@@ -1,6 +1,5 @@
 """From a release to a plan: open it, hold it to the policy, ask the CLI, judge the answer."""
 
-import contextlib
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
@@ -296,6 +295,7 @@ class Preparation:
             named=sorted(self.wishes.named),
             verdicts=verdicts,
             notes=self._commits(),
+            proof=self._proof(made),
             made=made,
             expires=expiry(made, self.policy.plan_hours),
         )
@@ -449,20 +449,39 @@ class Preparation:
                 f"the receipt is of {receipt.kind} on {receipt.target}, expected "
                 f"verified on {source}"
             )
-        elif receipt.digest != manifest.digest:
+        elif (receipt.release, receipt.digest) != (manifest.release, manifest.digest):
             yield _refusal(f"the receipt is for other bytes than these of {manifest.release}")
-        elif self._is_blocked_at(source):
-            yield _refusal(f"{manifest.release} was blocked on {source} after the receipt")
+        else:
+            yield from self._asked(source, receipt)
 
-    def _is_blocked_at(self, source: str) -> bool:
-        """Whether the target before has left this release; only told in the same workspace."""
+    def _asked(self, source: str, receipt: Event) -> Iterator[Verdict]:
+        """What the ledger of the target before says of a receipt, where it can be seen."""
         before = read_target(self.site.root, source, UNKNOWN)
         if before.host != self.target.host:
-            return False
-        with contextlib.suppress(DeliveryError):  # it may be out of sight
-            standing = Ledger(self.site.workspace, before).standing()
-            return self.archive.manifest.release in standing.blocked
-        return False
+            return
+        ledger = Ledger(self.site.workspace, before)
+        try:
+            names = ledger.names()
+            if not names:
+                return  # out of sight: a receipt is an event of it
+            known = [ledger.read(n) for n in names if (n.seq, n.kind) == (receipt.seq, "verified")]
+        except DeliveryError as error:
+            if error.code is Exit.REFUSED:
+                yield _refusal(str(error).partition("\n")[0])
+            return
+        if receipt not in known:
+            yield _refusal(f"the receipt is none that the ledger of {source} has; fetch it anew")
+        elif receipt.release in ledger.standing(names).blocked:
+            yield _refusal(f"{receipt.release} was blocked on {source} after the receipt")
+
+    def _proof(self, now: datetime) -> str:
+        """How old the word of the target before is, for whoever decides."""
+        receipt = self.wishes.receipt
+        if receipt is None:
+            return ""
+        at = receipt.at.astimezone(UTC)
+        hours = max(0, int((now - at).total_seconds() // 3600))
+        return f"verified on {receipt.target} {at:%Y-%m-%d %H:%M} UTC, {hours} h before this plan"
 
     def _commits(self) -> list[str]:
         """The commits between what runs and what comes, where the checkout knows them."""

@@ -38,6 +38,8 @@ def _plan_lines(plan: Plan) -> Iterator[str]:
             yield from _change_lines(change)
     yield from (f"[cyan]=[/] {escape(key)} is kept" for key in plan.retained)
     yield from (f"[bold]{v.verdict}[/] {escape(f'{v.key}: {v.reason}')}" for v in plan.verdicts)
+    if plan.proof:
+        yield escape(plan.proof)
     counts = plan.counts()
     yield (
         f"{counts['create']} to create, {counts['update']} to change, "

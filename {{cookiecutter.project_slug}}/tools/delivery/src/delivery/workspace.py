@@ -7,6 +7,7 @@ call is made.
 import io
 import os
 import socket
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ T = TypeVar("T")
 # A service that answers 500 once is asked again; everything we send may be sent twice.
 _TRIES = 4
 _RETRY_SECONDS = 120  # in which the SDK repeats a call that was cut off or turned away
+_GITHUB = "github-oidc"  # how the SDK calls the exchange of a token of GitHub
 PATIENCE = "DELIVERY_HTTP_TIMEOUT"  # seconds that one call may take
 
 
@@ -301,6 +303,8 @@ def _token(host: str) -> tuple[str, float | None]:
             f"credentials for {host}: {_reason(error)}\n"
             "    Set DATABRICKS_AUTH_TYPE and what it needs, or type: databricks auth login"
         ) from None
+    if config.auth_type == _GITHUB and os.environ.get("GITHUB_ACTIONS") == "true":
+        print(f"::add-mask::{token}", file=sys.stderr, flush=True)  # the forge masks its own alone
     return token, _expiry(config)
 
 

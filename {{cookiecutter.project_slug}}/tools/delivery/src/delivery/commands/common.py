@@ -50,6 +50,24 @@ ArchiveOption = Annotated[
     Path | None,
     typer.Option(help="The release's archive; otherwise that of the checked-out commit."),
 ]
+
+
+def _digest(text: str | None) -> str | None:
+    """A digest that is empty was lost on its way: it must not mean that any release will do."""
+    if text is not None and not re.fullmatch(r"[0-9a-f]{64}", text):
+        raise DeliveryError(
+            f"--digest: given {text[:80]!r}, expected the 64 hex digits that `delivery release` or "
+            "`delivery rebuild` printed"
+        )
+    return text
+
+
+DigestOption = Annotated[
+    str | None,
+    typer.Option(
+        help="The digest of the release that was built; another is refused.", callback=_digest
+    ),
+]
 WaitOption = Annotated[str, typer.Option(help="How long to wait for the lock, such as 30m.")]
 BreakOption = Annotated[
     bool, typer.Option("--break-lock", help="Take the lock from a run that is gone for good.")
@@ -76,7 +94,20 @@ def emit(output: Output, document: Any, text: str) -> None:
     summary = os.environ.get("GITHUB_STEP_SUMMARY")
     if summary and text:
         with Path(summary).open("a", encoding="utf-8") as file:
-            file.write(fenced(text))
+            file.write(fenced(_shortened(text)))
+
+
+def _shortened(text: str) -> str:
+    """What a job's summary takes: GitHub drops a larger one whole. Begin and end stay."""
+    if len(text.encode()) <= _LONGEST_SUMMARY:
+        return text
+    begin = text.encode()[: _LONGEST_SUMMARY - _END].decode(errors="ignore").rpartition("\n")[0]
+    end = text[-_END // 4 :].partition("\n")[2]
+    left_out = len(text.splitlines()) - len(begin.splitlines()) - len(end.splitlines())
+    return f"{begin}\n… {left_out} lines are left out here: the whole is in the job's log\n{end}"
+
+
+_LONGEST_SUMMARY, _END = 1_000_000, 16_000  # bytes; GitHub takes 1 MiB of a step
 
 
 def fenced(text: str) -> str:
@@ -110,11 +141,11 @@ def site(target: str, archive: Archive | None = None) -> Site:
     return open_site(here(), target, archive)
 
 
-def find_archive(given: Path | None) -> Archive:
+def find_archive(given: Path | None, digest: str | None = None) -> Archive:
     """The archive that is given, or that `delivery release` built last.
 
     Raises:
-        DeliveryError: there is none, or it is not whole.
+        DeliveryError: there is none, it is not whole, or it has another digest than is expected.
     """
     file = given or here() / RELEASES / f"{checked_out(here()).release}.tar.gz"
     if not file.is_file():
@@ -122,17 +153,17 @@ def find_archive(given: Path | None) -> Archive:
             f"archive: given {file}, expected a release\n"
             "    Build it: delivery release. Or name one: --archive 2026.11.23-g3f2a9c10.tar.gz"
         )
-    return read_archive(file.read_bytes(), file.name)[0]
+    archive = read_archive(file.read_bytes(), file.name)[0]
+    archive.require(digest)
+    return archive
 
 
-def read_receipt(file: Path | None) -> Event | None:
+def read_receipt(file: Path) -> Event:
     """The event that another target wrote when it verified a release.
 
     Raises:
         DeliveryError: the file is none.
     """
-    if file is None:
-        return None
     try:
         return Event.model_validate_json(file.read_bytes())
     except (OSError, ValueError):

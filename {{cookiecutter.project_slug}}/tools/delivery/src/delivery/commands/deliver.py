@@ -8,11 +8,12 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from delivery.approval import approvers
+from delivery.approval import approvers, known_approvals
 from delivery.commands.common import (
     RELEASES,
     ArchiveOption,
     BreakOption,
+    DigestOption,
     Output,
     OutputOption,
     OutputsOption,
@@ -34,9 +35,11 @@ from delivery.commands.common import (
 from delivery.deploy import Delivery, crossing
 from delivery.errors import DeliveryError
 from delivery.fetch import fetch, verified
-from delivery.plan import read_plan
-from delivery.prepare import Preparation, Prepared, Wishes
-from delivery.release import build, tree_of
+from delivery.plan import Plan, read_plan
+from delivery.policy import Policy
+from delivery.prepare import Preparation, Wishes
+from delivery.rebuild import rebuild
+from delivery.release import Archive, build
 from delivery.show import plan_as_text
 from delivery.site import named_keys
 
@@ -48,6 +51,9 @@ DestroyOption = Annotated[
 ]
 PlanOption = Annotated[
     Path | None, typer.Option(help="The saved plan that was approved; exactly it is carried out.")
+]
+PlanDigestOption = Annotated[
+    str, typer.Option(help="The digest of the approved plan; another plan is refused.")
 ]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="All but the changes.")]
 FirstOption = Annotated[
@@ -70,7 +76,11 @@ def release_command(
     Exit codes: 0 done, 1 the build failed, 3 refused (changes, no lock, too large).
     """
     say("building the wheel and its requirements")
-    archive = build(here())
+    _built(build(here()), into, outputs, output)
+
+
+def _built(archive: Archive, into: Path | None, outputs: Path | None, output: Output) -> None:
+    """Keep a release that was built, and say what it is."""
     file = archive.write(into or here() / RELEASES)
     manifest = archive.manifest
     document = {
@@ -97,6 +107,7 @@ def fetch_command(
     tree: Annotated[
         str, typer.Option(help="The release of this git tree, or of a commit's, such as HEAD.")
     ] = "",
+    digest: DigestOption = None,
     into: Annotated[Path | None, typer.Option(help="The folder for the files.")] = None,
     outputs: OutputsOption = None,
     output: OutputOption = Output.TABLE,
@@ -105,9 +116,11 @@ def fetch_command(
 
     Example: `delivery fetch staging`
 
-    Exit codes: 0 done, 3 it is blocked or was never verified, 4 there is no such release.
+    Exit codes: 0 done, 3 it is blocked, was never verified or is not what was built, 4 there is no
+    such release.
     """
-    archive, receipt = fetch(site(target), release, tree_of(here(), tree) if tree else "")
+    archive, receipt = fetch(site(target), release, tree)
+    archive.require(digest)
     folder = into or here() / RELEASES
     file = archive.write(folder)
     paper = folder / f"receipt-{target}-{archive.manifest.release}.json"
@@ -123,9 +136,33 @@ def fetch_command(
     emit(output, document, text)
 
 
+def rebuild_command(
+    receipt: Annotated[Path, typer.Argument(help="What the target before says it verified.")],
+    tree: Annotated[
+        str, typer.Option(help="Its commit must have the tree of this one, such as HEAD.")
+    ] = "",
+    into: Annotated[Path | None, typer.Option(help="The folder for the archive.")] = None,
+    outputs: OutputsOption = None,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Build a release that another target verified once more, from git, and compare its digest.
+
+    It needs no workspace: what git has is the measure for what a target kept.
+
+    Example: `delivery rebuild receipt.json --into rebuilt`
+
+    Exit codes: 0 done, 1 the build failed, 3 the commit is not of that target's branch, has another
+    tree, or gives other bytes.
+    """
+    event = read_receipt(receipt)
+    say(f"building {event.release} once more, from its commit")
+    _built(rebuild(here(), event, tree), into, outputs, output)
+
+
 def plan_command(
     target: TargetArgument,
     archive: ArchiveOption = None,
+    digest: DigestOption = None,
     receipt: ReceiptOption = None,
     allow_destroy: DestroyOption = None,
     reason: ReasonOption = "",
@@ -143,13 +180,13 @@ def plan_command(
 
     Example: `delivery plan prod --receipt receipt.json --save plan.json`
 
-    Exit codes: 0 done, 4 the target cannot be seen.
+    Exit codes: 0 done, 3 the archive is not what was built, 4 the target cannot be seen.
     """
-    release = find_archive(archive)
+    release = find_archive(archive, digest)
     place = site(target, release)
     wishes = Wishes(
         named_keys(allow_destroy or [], reason),
-        read_receipt(receipt),
+        read_receipt(receipt) if receipt else None,
         reason,
         first=first,
         request=request,
@@ -160,25 +197,33 @@ def plan_command(
     shutil.rmtree(place.work, ignore_errors=True)
     if save:
         prepared.plan.write(save)
-    _tell(prepared, report, outputs, output)
+    _tell(prepared.plan, prepared.policy, report, outputs, output)
 
 
-def _tell(prepared: Prepared, report: Path | None, outputs: Path | None, output: Output) -> None:
+def _tell(
+    plan: Plan, policy: Policy, report: Path | None, outputs: Path | None, output: Output
+) -> None:
     """Show a plan to whoever wants to see it: people, a request, the next job."""
-    plan, text = prepared.plan, plan_as_text(prepared.plan)
+    text = plan_as_text(plan)
     if report:
         write_whole(report, f"### Plan for {plan.target}\n\n{fenced(text)}".encode())
-    approval = prepared.policy.approval_of(plan.target)
-    told = {"RELEASE": plan.release, "PLAN_DIGEST": plan.digest, "APPROVAL": approval}
-    write_outputs(outputs, told)
+    if outputs:
+        told = {
+            "RELEASE": plan.release,
+            "PLAN_DIGEST": plan.digest,
+            "APPROVAL": policy.approval_of(plan.target),
+            "APPROVED_BEFORE": ",".join(known_approvals(policy, plan.target)),
+        }
+        write_outputs(outputs, told)
     emit(output, {"digest": plan.digest, **plan.model_dump(mode="json")}, text)
 
 
 def deploy_command(
     target: TargetArgument,
     archive: ArchiveOption = None,
+    digest: DigestOption = None,
     plan: PlanOption = None,
-    plan_digest: Annotated[str, typer.Option(help="The digest of the approved plan.")] = "",
+    plan_digest: PlanDigestOption = "",
     approved_by: Annotated[str, typer.Option(help="Who approved it.")] = "",
     receipt: ReceiptOption = None,
     allow_destroy: DestroyOption = None,
@@ -195,12 +240,12 @@ def deploy_command(
 
     Exit codes: 0 done or nothing to do, 1 failed, 3 refused, 4 bad input or set-up.
     """
-    release = find_archive(archive)
+    release = find_archive(archive, digest)
     place = site(target, release)
     approved = read_plan(plan, datetime.now(UTC)) if plan else None
     wishes = Wishes(
         named_keys(allow_destroy or [], reason),
-        read_receipt(receipt),
+        read_receipt(receipt) if receipt else None,
         reason,
         approved_by or approvers(place.policy, target),
         first=first,
@@ -226,7 +271,9 @@ def rollback_command(
     allow_destroy: DestroyOption = None,
     reason: ReasonOption = "",
     plan: PlanOption = None,
+    plan_digest: PlanDigestOption = "",
     save: Annotated[Path | None, typer.Option(help="Save the plan of a --dry-run.")] = None,
+    outputs: OutputsOption = None,
     dry_run: DryRunOption = False,
     wait: WaitOption = "0",
     break_lock: BreakOption = False,
@@ -249,17 +296,23 @@ def rollback_command(
     archive, _ = verified(place, chosen)
     broken = _broken(break_lock, reason)
     seen = read_plan(plan, datetime.now(UTC)) if plan else None
-    delivery = Delivery(place, archive, wishes, seen, "", seconds(wait), broken, say)
-    _deliver(delivery, dry_run, output, save)
+    delivery = Delivery(place, archive, wishes, seen, plan_digest, seconds(wait), broken, say)
+    _deliver(delivery, dry_run, output, save, outputs)
 
 
-def _deliver(delivery: Delivery, dry_run: bool, output: Output, save: Path | None = None) -> None:
+def _deliver(
+    delivery: Delivery,
+    dry_run: bool,
+    output: Output,
+    save: Path | None = None,
+    outputs: Path | None = None,
+) -> None:
     if dry_run:
         plan = delivery.dry_run()
         if save:
             plan.write(save)
         shutil.rmtree(delivery.site.work, ignore_errors=True)
-        emit(output, {"digest": plan.digest, **plan.model_dump(mode="json")}, plan_as_text(plan))
+        _tell(plan, delivery.site.policy, None, outputs, output)
         return
     result = delivery.carry_out()
     document = {
@@ -285,6 +338,7 @@ def register(app: typer.Typer) -> None:
     """Add these commands to the command line."""
     app.command("release")(release_command)
     app.command("fetch")(fetch_command)
+    app.command("rebuild")(rebuild_command)
     app.command("plan")(plan_command)
     app.command("deploy")(deploy_command)
     app.command("rollback")(rollback_command)

@@ -1,7 +1,7 @@
 """A release: an immutable archive, built once from one commit, opened only when it is whole."""
 
 from delivery.release.archive import Archive, Opened, open_archive, read_archive
-from delivery.release.build import build, checked_out, tree_of
+from delivery.release.build import build, build_commit, checked_out, commit_of, tree_of
 from delivery.release.manifest import ID, Manifest
 
 __all__ = [
@@ -10,7 +10,9 @@ __all__ = [
     "Manifest",
     "Opened",
     "build",
+    "build_commit",
     "checked_out",
+    "commit_of",
     "open_archive",
     "read_archive",
     "tree_of",

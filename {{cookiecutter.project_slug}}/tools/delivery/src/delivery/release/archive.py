@@ -28,6 +28,20 @@ class Archive:
         """The file's name."""
         return f"{self.manifest.release}.tar.gz"
 
+    def require(self, digest: str | None) -> None:
+        """Make sure that these are the bytes that somebody means; None: nobody said which.
+
+        Raises:
+            DeliveryError: they are others.
+        """
+        if digest is not None and digest != self.manifest.digest:
+            raise DeliveryError(
+                f"{self.manifest.release}: given an archive with the digest "
+                f"{self.manifest.digest}, expected {digest} as it was built\n    Somebody changed "
+                "the archive, or it is another release: build it again from its commit.",
+                Exit.REFUSED,
+            )
+
     def write(self, folder: Path) -> Path:
         """Write it whole or not at all."""
         folder.mkdir(parents=True, exist_ok=True)

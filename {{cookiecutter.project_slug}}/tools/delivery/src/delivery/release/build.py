@@ -63,16 +63,22 @@ def build(root: Path) -> Archive:
         DeliveryError: the tree is dirty, there is no lock, something is too large, or it has what
             no target would take.
     """
-    commit = _commit(root)
-    policy = load_policy(root)
+    return build_commit(root, _commit(root), _branch(root))
+
+
+def build_commit(root: Path, commit: Commit, branch: str) -> Archive:
+    """Build the release of any commit that git knows, as one of a branch.
+
+    Raises:
+        DeliveryError: there is no lock, or something is too large.
+    """
     with tempfile.TemporaryDirectory() as name:
         source = Path(name)
-        _check_out(root, commit, source, policy)
+        policy = _check_out(root, commit, source)
         files = _tracked(source, policy)
         wheel = _build_wheel(source, commit)
         files[f"dist/{wheel.name}"] = wheel.read_bytes()
         files["requirements.txt"] = _requirements(source)
-        branch = _branch(root)
         files["release.yml"] = _release_yaml(commit, branch, wheel.name, policy)
         manifest = _manifest(source, commit, branch, wheel.name, files)
     archive = pack(manifest, files)
@@ -103,7 +109,17 @@ def _commit(root: Path) -> Commit:
 
 def checked_out(root: Path) -> Commit:
     """The checked-out commit."""
-    identity, tree, time = _git(root, "log", "-1", "--format=%H %T %ct").split()
+    return commit_of(root, "HEAD")
+
+
+def commit_of(root: Path, text: str) -> Commit:
+    """The commit that a text means.
+
+    Raises:
+        DeliveryError: git knows none.
+    """
+    told = _git(root, "log", "-1", "--format=%H %T %ct", "--end-of-options", text, "--")
+    identity, tree, time = told.split()
     return Commit(identity, tree, int(time))
 
 
@@ -124,8 +140,8 @@ def _branch(root: Path) -> str:
     return branch
 
 
-def _check_out(root: Path, commit: Commit, folder: Path, policy: Policy) -> None:
-    """The files of the commit, as git keeps them: no line ending of this machine."""
+def _check_out(root: Path, commit: Commit, folder: Path) -> Policy:
+    """The files of the commit, as git keeps them: no line ending of this machine; its policy."""
     archive = subprocess.run(
         ["git", "-c", "core.autocrlf=false", "archive", "--format=tar", commit.id],
         cwd=root,
@@ -133,14 +149,17 @@ def _check_out(root: Path, commit: Commit, folder: Path, policy: Policy) -> None
         check=True,
     )
     with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as tar:
-        _refuse_links([entry.name for entry in tar if entry.issym()], policy)
+        links = [entry.name for entry in tar if entry.issym()]
         tar.extractall(folder, filter=_inside)  # noqa: S202 - it is tarfile's own, but for links
+    policy = load_policy(folder)
+    _refuse_links(links, policy)
     if not (folder / _LOCK).is_file():
         raise DeliveryError(
             f"release: {_LOCK} is not committed, expected the lock that the release is built with\n"
             f"    Without it libraries resolve again when a job starts: git add {_LOCK}",
             Exit.REFUSED,
         )
+    return policy
 
 
 def _refuse_links(links: list[str], policy: Policy) -> None:
