@@ -88,7 +88,7 @@ class GitHub:
     @property
     def left_out(self) -> set[str]:
         """Jobs that would make every run of a story longer."""
-        wanted = {"status": self.page, "check": self.checked}
+        wanted = {"status": self.page, "status-of-prod": self.page, "check": self.checked}
         return {name for name, is_wanted in wanted.items() if not is_wanted}
 
     def __post_init__(self) -> None:

@@ -33,17 +33,27 @@ class Forge:
     Attributes:
         reviewers: who is asked, by environment.
         approvals: who agreed, by environment.
+        agreeing: who agrees as soon as a job asks, by environment; a plan was made before.
         later: how many deployments of GitLab came after that of the job.
         locked: branches that are protected, and environments that admit those alone.
         branches: the branches that an environment admits, by environment.
         role: who may give variables to a pipeline.
         immutable: whether subjects have ids in them; None: it does not say.
         merged_results: whether requests are run as they would be when merged.
+        review: what rulesets and approval rules ask of a change, as each forge calls it.
+        bypass: who may pass by them, on GitHub.
+        trigger_approves: whether who starts a pipeline may approve it, on GitLab.
+        owners: what is wrong with CODEOWNERS; None: there is none.
+        protection: what of a protected branch of GitLab is not as it should be.
+        variables: of GitLab: key, scope and value.
+        waiting: runs of GitHub that wait for people, by workflow and branch.
+        ended: runs that were cancelled.
         refused: paths that are answered with 403.
     """
 
     reviewers: dict[str, list[str]] = field(default_factory=dict)
     approvals: dict[str, list[str]] = field(default_factory=dict)
+    agreeing: dict[str, list[str]] = field(default_factory=dict)
     later: int = 1
     locked: set[str] = field(default_factory=set)
     branches: dict[str, list[str]] = field(default_factory=dict)
@@ -51,6 +61,16 @@ class Forge:
     merged_results: bool = False
     role: str = "maintainer"
     is_seen: bool = True
+    review: dict[str, Any] = field(default_factory=dict)
+    bypass: list[str] = field(default_factory=list)
+    owners: list[dict[str, Any]] | None = None
+    admins_bypass: bool = True
+    trigger_approves: bool = False
+    self_review: bool = True
+    protection: dict[str, Any] = field(default_factory=dict)
+    variables: list[tuple[str, str, str]] = field(default_factory=list)
+    waiting: dict[tuple[str, str], list[int]] = field(default_factory=dict)
+    ended: list[int] = field(default_factory=list)
     comments: list[Text] = field(default_factory=list)
     issues: list[Text] = field(default_factory=list)
     refused: str = "(?!)"
@@ -75,6 +95,7 @@ class Forge:
             "GITHUB_API_URL": f"{self.url}/github",
             "GITHUB_REPOSITORY": NAME,
             "GITHUB_RUN_ID": job,
+            "GITHUB_REF_NAME": "main",
             "GITHUB_TOKEN": "a-token-of-the-job",
             "GITHUB_EVENT_PATH": event,
         }
@@ -170,12 +191,23 @@ def _issue(text: Text) -> dict[str, Any]:
 
 def _environment(forge: Forge, found: re.Match[str], *_: Any) -> Any:
     name = found[1]
+    if name in forge.agreeing:
+        forge.approvals.setdefault(name, []).extend(forge.agreeing[name])
     reviewers = [{"type": "User", "reviewer": {"login": r}} for r in forge.reviewers.get(name, [])]
-    rule = {"type": "required_reviewers", "reviewers": reviewers}
+    rule = {
+        "type": "required_reviewers",
+        "reviewers": reviewers,
+        "prevent_self_review": not forge.self_review,
+    }
     custom = name in forge.branches
     policy = {"protected_branches": name in forge.locked, "custom_branch_policies": custom}
     admits = policy if custom or name in forge.locked else None
-    return {"name": name, "protection_rules": [rule], "deployment_branch_policy": admits}
+    return {
+        "name": name,
+        "protection_rules": [rule],
+        "deployment_branch_policy": admits,
+        "can_admins_bypass": forge.admins_bypass,
+    }
 
 
 def _rule(name: str) -> dict[str, str]:
@@ -224,7 +256,10 @@ def _opened(texts: str) -> Handler:
 
 
 def _project(forge: Forge, *_: Any) -> Any:
-    role = {"ci_pipeline_variables_minimum_override_role": forge.role}
+    role = {
+        "ci_pipeline_variables_minimum_override_role": forge.role,
+        "allow_pipeline_trigger_approve_deployment": forge.trigger_approves,
+    }
     return {"merge_pipelines_enabled": forge.merged_results, **role} if forge.is_seen else (404, {})
 
 
@@ -234,6 +269,69 @@ def _subject(forge: Forge, *_: Any) -> Any:
 
 def _write_issue(forge: Forge, _: Any, __: Any, body: Any) -> Any:
     return _issue(forge.write(forge.issues, body))
+
+
+def _rules(forge: Forge, _: Any, query: dict[str, list[str]], __: Any) -> Any:
+    """The rules of a branch: those of reviews have parameters, of others the name says all."""
+    reviews = {k: v for k, v in forge.review.items() if k.startswith(("require", "dismiss"))}
+    kinds = [key for key in forge.review if key not in reviews] if reviews else []
+    rules = [{"type": "pull_request", "parameters": reviews}] if reviews else []
+    names = {"status_checks": "required_status_checks"}
+    rules += [{"type": names.get(kind, kind)} for kind in kinds]
+    return _page(query, [{**rule, "ruleset_id": 3} for rule in rules])
+
+
+def _owners(forge: Forge, *_: Any) -> Any:
+    return (404, {}) if forge.owners is None else {"errors": forge.owners}
+
+
+def _branch(forge: Forge, found: re.Match[str], *_: Any) -> Any:
+    if found[1] not in forge.locked:
+        return 404, {}
+    good = {
+        "push_access_levels": [{"access_level": 0}],
+        "allow_force_push": False,
+        "code_owner_approval_required": True,
+    }
+    return {"name": found[1], **good, **forge.protection}
+
+
+def _variables(forge: Forge, _: Any, query: dict[str, list[str]], __: Any) -> Any:
+    names = ("key", "environment_scope", "value")
+    return _page(query, [dict(zip(names, told, strict=True)) for told in forge.variables])
+
+
+def _waiting(forge: Forge, found: re.Match[str], query: dict[str, list[str]], _: Any) -> Any:
+    numbers = forge.waiting.get((found[1], query["branch"][0]), [])
+    assert query["status"] == ["waiting"]
+    address = f"https://github.example.com/{NAME}/actions/runs"
+    runs = [{"id": number, "html_url": f"{address}/{number}"} for number in numbers]
+    return {"total_count": len(runs), "workflow_runs": runs}
+
+
+def _cancel(forge: Forge, found: re.Match[str], *_: Any) -> Any:
+    forge.ended.append(int(found[1]))
+    return 202, {}
+
+
+# What lets nobody past a second pair of eyes, as each forge calls it.
+CLOSED = {
+    "github": {
+        "required_approving_review_count": 1,
+        "dismiss_stale_reviews_on_push": True,
+        "require_code_owner_review": True,
+        "require_last_push_approval": True,
+        "status_checks": True,
+        "non_fast_forward": True,
+        "deletion": True,
+    },
+    "gitlab": {
+        "approvals_required": 1,
+        "merge_requests_author_approval": False,
+        "merge_requests_disable_committers_approval": True,
+        "reset_approvals_on_push": True,
+    },
+}
 
 
 def id_token(environment: str, audience: str) -> str:
@@ -253,6 +351,12 @@ _ROUTES: list[tuple[str, str, Handler]] = [
      lambda forge, found, *_: {"branch_policies": [_rule(n) for n in forge.branches[found[1]]]}),
     ("GET", f"{_GITHUB}/environments/([^/]+)", _environment),
     ("GET", rf"{_GITHUB}/actions/runs/\w+/approvals", _approvals),
+    ("GET", rf"{_GITHUB}/actions/workflows/([\w.-]+)/runs", _waiting),
+    ("POST", rf"{_GITHUB}/actions/runs/(\d+)/cancel", _cancel),
+    ("GET", f"{_GITHUB}/rules/branches/(.+)", _rules),
+    ("GET", f"{_GITHUB}/rulesets/3",
+     lambda forge, *_: {"name": "delivers", "bypass_actors": forge.bypass}),
+    ("GET", f"{_GITHUB}/codeowners/errors", _owners),
     ("GET", rf"{_GITHUB}/issues/\d+/comments",
      lambda forge, _, query, __: _page(query, [_comment(c) for c in forge.comments])),
     ("POST", rf"{_GITHUB}/issues/\d+/comments",
@@ -266,8 +370,11 @@ _ROUTES: list[tuple[str, str, Handler]] = [
     ("GET", f"{_GITLAB}", _project),
     ("GET", "/gitlab/user", lambda *_: {"id": 1}),
     ("GET", f"{_GITLAB}/protected_environments/([^/]+)", _protected),
-    ("GET", f"{_GITLAB}/protected_branches/(.+)",
-     lambda forge, found, *_: {"name": found[1]} if found[1] in forge.locked else (404, {})),
+    ("GET", f"{_GITLAB}/protected_branches/(.+)", _branch),
+    ("GET", f"{_GITLAB}/approval_rules",
+     lambda forge, *_: [{"approvals_required": forge.review.get("approvals_required", 0)}]),
+    ("GET", f"{_GITLAB}/approvals", lambda forge, *_: forge.review),
+    ("GET", f"{_GITLAB}/variables", _variables),
     ("GET", f"{_GITLAB}/deployments",
      lambda forge, _, query, __: _page(query, _deployments(forge))),
     ("GET", rf"{_GITLAB}/deployments/(5)", _deployment),

@@ -30,6 +30,7 @@ REQUEST = {
     "CI_MERGE_REQUEST_TARGET_BRANCH_NAME": "main",
     "CI_MERGE_REQUEST_PROJECT_ID": "7",
     "CI_MERGE_REQUEST_SOURCE_PROJECT_ID": "7",
+    "CI_MERGE_REQUEST_TARGET_BRANCH_PROTECTED": "true",
 }
 REMOTE = "https://gitlab.example.com/acme/lakehouse.git"
 INSTALL = f"npm install gitlab-ci-local@{VERSION}, apt-get install rsync"
@@ -61,11 +62,13 @@ class Definition:
         return {k: str(v["value"] if isinstance(v, dict) else v) for k, v in items}
 
 
-def read(project: Path) -> Definition:
-    """Read the pipelines of a project."""
+def read(project: Path, **given: str) -> Definition:
+    """Read the pipelines of a project, with what an admin has set."""
     root = yaml.safe_load((project / ".gitlab-ci.yml").read_text(encoding="utf-8"))
     merged: Job = {}
     for entry in root.pop("include"):
+        if not all(holds(rule["if"], given) for rule in entry.get("rules", ())):
+            continue
         text = (project / entry["local"]).read_text(encoding="utf-8")
         _merge(merged, yaml.safe_load(text))
     _merge(merged, root)
@@ -205,6 +208,8 @@ def _situations(definition: Definition) -> Iterator[tuple[str, dict[str, str]]]:
         told["CI_MERGE_REQUEST_SOURCE_PROJECT_ID"] = source
         kind = "request" if source == "7" else "request of a fork"
         events.append((f"{kind} to {target}", {**REQUEST, **told}))
+        told = {**told, "CI_MERGE_REQUEST_TARGET_BRANCH_PROTECTED": "false"}
+        events.append((f"{kind} to {target} when it is open", {**REQUEST, **told}))
     for source, branch in itertools.product(("push", "schedule", "api", "trigger"), branches):
         told = {"CI_PIPELINE_SOURCE": source, "CI_COMMIT_BRANCH": branch}
         events.append((f"{source} {branch}", told))

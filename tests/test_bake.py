@@ -33,7 +33,6 @@ from pathvalidate import validate_filepath
 
 # These, and no others, carry answers. Everything else is copied as it stands.
 RENDERED = {
-    "CODEOWNERS",
     "README.md",
     "databricks.yml",
     "delivery.yml",
@@ -70,6 +69,8 @@ GITLAB = {
     ".gitlab/ci/plan.yml",
     ".gitlab/ci/preview.yml",
     ".gitlab/ci/rollback.yml",
+    ".gitlab/ci/runner-for-requests.yml",
+    ".gitlab/ci/runner.yml",
     ".gitlab/ci/setup.yml",
     ".gitlab/ci/status.yml",
     ".gitlab/ci/workflow.yml",

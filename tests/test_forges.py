@@ -13,12 +13,12 @@ from delivery.approval import approvers, check_approval, known_approvals
 from delivery.commands.common import Output, emit
 from delivery.doctor import Symptom, _forge
 from delivery.errors import DeliveryError, Exit, harmless
-from delivery.forge import forge, forge_of
+from delivery.forge import GitHub, forge, forge_of
 from delivery.ledger import actor
 from delivery.plan import Plan
 from delivery.policy import Branches, Policy, Project
 from delivery.workspace import Workspace
-from forges import NAME, Forge, Text
+from forges import CLOSED, NAME, Forge, Text
 
 KINDS = ("github", "gitlab")
 POLICY = Policy(
@@ -330,6 +330,92 @@ def test_doctor_sees_what_is_not_locked(kind: str, fake: Forge, enter: Enter) ->
     assert symptoms()["prod branches"].well
     assert symptoms()["prod-plan branches"].well
     assert symptoms()["prod reviewers"].well
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_doctor_sees_every_way_past_a_second_pair_of_eyes(
+    kind: str, fake: Forge, enter: Enter
+) -> None:
+    enter(kind)
+    fake.locked.add("main")
+    assert not symptoms()["main review"].well
+    fake.review, fake.owners = dict(CLOSED[kind]), []
+    assert symptoms()["main review"].told == "nothing is open"
+    for name, good in CLOSED[kind].items():
+        fake.review[name] = not good
+        if name in ("status_checks", "non_fast_forward", "deletion"):
+            del fake.review[name]
+        assert not symptoms()["main review"].well, name
+        fake.review[name] = good
+    assert symptoms()["main review"].well
+
+
+def test_doctor_sees_who_is_let_past_on_github(fake: Forge, enter: Enter) -> None:
+    enter("github")
+    fake.review, fake.owners, fake.reviewers["prod"] = dict(CLOSED["github"]), [], ["ana"]
+    fake.bypass = ["RepositoryRole 5"]
+    assert "the ruleset delivers has a bypass list" in symptoms()["main review"].told
+    fake.bypass, fake.owners = [], None
+    assert "there is no CODEOWNERS" in symptoms()["main review"].told
+    fake.owners = [{"path": "CODEOWNERS", "line": 2, "kind": "Unknown owner"}]
+    assert "CODEOWNERS:2: Unknown owner: no owner is asked" in symptoms()["main review"].told
+    assert "Allow administrators to bypass" in symptoms()["prod bypass"].told
+    fake.admins_bypass = False
+    assert symptoms()["prod bypass"].told == "switch on: Prevent self-review"
+    fake.self_review = False
+    assert symptoms()["prod bypass"].well
+
+
+@pytest.mark.parametrize(
+    ("protection", "told"),
+    [
+        ({"push_access_levels": [{"access_level": 0}, {"access_level": 30}]}, "takes pushes"),
+        ({"allow_force_push": True}, "takes force pushes"),
+        ({"code_owner_approval_required": False}, "asks no code owner"),
+    ],
+)
+def test_doctor_sees_a_protected_branch_that_is_open(
+    protection: dict[str, object], told: str, fake: Forge, enter: Enter
+) -> None:
+    enter("gitlab")
+    fake.locked.add("main")
+    fake.review, fake.protection = dict(CLOSED["gitlab"]), protection
+    assert told in symptoms()["main review"].told
+
+
+def test_doctor_sees_that_who_starts_a_pipeline_may_approve_it(fake: Forge, enter: Enter) -> None:
+    enter("gitlab")
+    assert symptoms()["prod bypass"].well
+    fake.trigger_approves = True
+    assert not symptoms()["prod bypass"].well
+
+
+def test_doctor_sees_audiences_and_tokens_that_are_shared(fake: Forge, enter: Enter) -> None:
+    enter("gitlab")
+    audience, token = "DATABRICKS_TOKEN_AUDIENCE", "DELIVERY_FORGE_TOKEN"
+    scopes = ("staging", "staging-plan", "prod", "prod-plan", "preview/*")
+    fake.variables = [(audience, scope, f"lake-{scope}") for scope in scopes[:-1]]
+    assert symptoms()["shared variables"].told == f"no {audience} for preview/*"
+    fake.variables += [(audience, "preview/*", "lake-prod"), (token, "prod", ""), (token, "*", "")]
+    told = symptoms()["shared variables"].told
+    assert f"preview/*, prod have one {audience}" in told
+    assert f"{token} is in *, where nobody needs it" in told
+    fake.variables = [(audience, s, f"lake-{s}") for s in scopes]
+    fake.variables += [(token, "prod", ""), (token, "forge", "")]
+    assert symptoms()["shared variables"].well
+
+
+def test_runs_that_wait_for_what_is_old_are_ended(fake: Forge, enter: Enter) -> None:
+    enter("github")
+    fake.waiting = {
+        ("deliver.yml", "main"): [0, 2],  # our own run is 1
+        ("deliver.yml", "staging"): [0],
+        ("rollback.yml", "main"): [0],
+    }
+    here = forge()
+    assert isinstance(here, GitHub)
+    assert [address.rpartition("/")[2] for address in here.end_older("deliver.yml")] == ["0"]
+    assert fake.ended == [0]
 
 
 def test_doctor_sees_that_a_request_could_lend_a_subject_to_other_code(

@@ -17,6 +17,7 @@ from baking import commit, git
 from conftest import Bake, Source
 from delivering import Lake, furnish, lock_file, prepare
 from forges import Forge
+from test_delivery_digest import forge_store, swapped
 from workspace import Workspace
 
 pytestmark = pytest.mark.skipif(ACT is None, reason="WORKFLOWS NOT RUN: act is not on the PATH")
@@ -29,7 +30,7 @@ HOSTILE = "it's $(touch spied) \"; ::add-mask::x ##[add-mask]x --break-lock"
 @pytest.fixture
 def github(lake: Lake, tmp_path: Path) -> Iterator[GitHub]:
     """A repository on GitHub in which delivery is switched on."""
-    with Forge(reviewers={"prod": ["bo"]}, approvals={"prod": ["bo"]}) as forge:
+    with Forge(reviewers={"prod": ["bo"]}, agreeing={"prod": ["bo"]}) as forge:
         yield GitHub(lake, forge, tmp_path / "github")
     assert forge.unknown == []
 
@@ -73,6 +74,7 @@ def test_from_a_request_to_prod_and_back(github: GitHub) -> None:
     ended(github.push("main"), staging="success", prod="success")
     github.first = False
     assert lake.ledger("staging") == lake.ledger("prod") == DONE
+    forge.waiting = {("deliver.yml", "main"): [0]}  # act's own run is 1
 
     change(lake, "better", EVIL_BRANCH, EVIL_TITLE)
     before = lake.ledger("staging")
@@ -87,10 +89,13 @@ def test_from_a_request_to_prod_and_back(github: GitHub) -> None:
     github.page = True
     ended(github.push("main"), release="success", staging="success", prod="success", page="success")
     github.page = False
-    page = (github.artifacts("status-page") / "index.html").read_text(encoding="utf-8")
-    assert "<h2>staging</h2>" in page
-    assert "<h2>prod</h2>" in page
+    for after in ("staging", "prod"):
+        name = f"status-page-{after}"
+        page = (github.artifacts(name) / "index.html").read_text(encoding="utf-8")
+        assert "<h2>staging</h2>" in page
+        assert "<h2>prod</h2>" in page
     assert lake.ledger("prod") == 2 * DONE
+    assert forge.ended == [0]
     (status,) = lake.done("status", "prod", "--output", "json").json
     head = git(lake.path, "rev-parse", "HEAD").strip()
     assert (status["commit"], status["approved_by"], status["actor"]) == (head, "bo", "ana")
@@ -131,6 +136,7 @@ def test_exceptions_are_carried_out_and_written_down(started: GitHub) -> None:
     ended(started.dispatch("operate.yml", command="block", **given), operate="success")
     ended(started.dispatch("operate.yml", command="unblock", **given), operate="success")
     assert lake.ledger("staging") == [*DONE, "blocked", "unblocked"]
+    assert "blocked" not in lake.ledger("prod")  # nothing was ever delivered there
     failed = started.dispatch("operate.yml", command="block", **{**given, "subject": "--help"})
     ended(failed, operate="failure")
     assert "given '--help', expected such as 2026.11.23" in failed.log
@@ -199,13 +205,19 @@ def test_where_the_forge_has_no_reviewers_the_digest_approves(started: GitHub) -
     ended(started.push("main"), staging="success", plan="success", prod="skipped")
     assert lake.ledger("prod") == []
     (file,) = started.artifacts("plan-prod").glob("plan.json")
+    archive = next(started.artifacts("release").glob("*.tar.gz"))
     plan = json.loads(file.read_text(encoding="utf-8"))
     release = plan["plan"]["release"]
     wrong = started.dispatch("promote.yml", release=release, digest=64 * "0")
     ended(wrong, prod="failure")
     assert lake.ledger("prod") == []
+    held = dict(lake.workspace.files)
+    forge_store(lake, swapped(archive, started.folder / "evil"))
+    forged = started.dispatch("promote.yml", release=release, digest=plan["digest"])
+    ended(forged, fetch="success", rebuild="failure", plan="skipped", prod="skipped")
+    lake.workspace.files.update(held)
     right = started.dispatch("promote.yml", release=release, digest=plan["digest"])
-    ended(right, prod="success")
+    ended(right, rebuild="success", prod="success")
     assert lake.ledger("prod") == DONE
 
 
@@ -217,7 +229,7 @@ def test_environments_deliver_by_merges_and_prod_takes_what_staging_verified(
     shutil.copytree(project.path, folder / project.path.name)
     lock = lock_file(project, tmp_path / "lock")
     people = {"prod": ["bo"]}
-    with Workspace() as workspace, Forge(reviewers=people, approvals=people) as forge:
+    with Workspace() as workspace, Forge(reviewers=people, agreeing=people) as forge:
         port = int(workspace.url.rpartition(":")[2])
         path = prepare(project, lock, tmp_path / "checkout", port)
         furnish(workspace, path.name)
@@ -227,7 +239,8 @@ def test_environments_deliver_by_merges_and_prod_takes_what_staging_verified(
             git(path, "branch", "--force", branch, "main")
         github.first = True
         ended(github.push("staging"), release="success", staging="success", prod="skipped")
-        ended(github.push("prod"), release="skipped", staging="skipped", prod="success")
+        prod = github.push("prod")
+        ended(prod, release="skipped", staging="skipped", rebuild="success", prod="success")
         github.first = False
         assert lake.ledger("staging") == lake.ledger("prod") == DONE
 

@@ -44,13 +44,16 @@ PLAIN = {
     'git clone --quiet --branch="$CI_MERGE_REQUEST_TARGET_BRANCH_NAME" '
     '-- "$CI_REPOSITORY_URL" base',
     "cd base",
+    'git clone --quiet --no-checkout -- "$CI_REPOSITORY_URL" code',
+    "cd code",
+    'git checkout --quiet --detach "$CI_COMMIT_SHA"',
     "test -s public/index.html",
     "mkdir looks",
 }
 # Texts that whoever starts a pipeline by hand writes as they like.
 FREE = {"REASON", "RELEASE", "TARGET", "KEY", "ID"}
 # What jobs of this very pipeline made, and numbers; nothing that an author of a change words.
-MADE = {"ARCHIVE", "RECEIPT", "PLAN_DIGEST", "CI_MERGE_REQUEST_IID"}
+MADE = {"PLAN_DIGEST", "CI_MERGE_REQUEST_IID"}
 
 
 @pytest.fixture(scope="module", params=SETS, ids=str)
@@ -86,8 +89,26 @@ def identities(definition: Definition, pipeline: Pipeline) -> dict[str, str]:
     return {n: environment_of(job, pipeline) for n, job in jobs.items() if has_identity(job)}
 
 
-def needed(job: Job) -> list[str]:
-    return [n if isinstance(n, str) else n["job"] for n in job.get("needs", [])]
+def needed(job: Job, pipeline: Pipeline | None = None) -> list[str]:
+    """What must have run before a job; what is optional only where the pipeline has it."""
+    needs = [{"job": n} if isinstance(n, str) else n for n in job.get("needs", [])]
+    there = pipeline.jobs if pipeline else ()
+    return [n["job"] for n in needs if not n.get("optional") or n["job"] in there]
+
+
+def taken(definition: Definition, name: str, pipeline: Pipeline) -> set[str]:
+    """The jobs whose artifacts are unpacked where a job starts."""
+    job = definition.jobs[name]
+    if "dependencies" in job:
+        return {*job["dependencies"]}
+    if "needs" in job:
+        needs = [{"job": n} if isinstance(n, str) else n for n in job["needs"]]
+        named = {n["job"] for n in needs if n.get("artifacts", True)}
+    else:
+        order = definition.stages.index
+        jobs = {other: definition.jobs[other] for other in pipeline.jobs}
+        named = {n for n, other in jobs.items() if order(other["stage"]) < order(job["stage"])}
+    return {other for other in named if definition.jobs[other].get("artifacts")}
 
 
 def script(job: Job) -> list[str]:
@@ -128,7 +149,7 @@ def test_going_back_is_held_to_the_plan_that_was_approved(definition: Definition
         for name in ("rollback-plan", "rollback")
     )
     assert "--dry-run --save=plan.json" in planned
-    assert "--plan=plan.json" in gone
+    assert "--plan=../plan.json" in gone
     assert "rollback-plan" in needed(definition.jobs["rollback"])
 
 
@@ -143,7 +164,7 @@ def test_a_job_needs_jobs_that_are_there_and_come_before_it(
     for pipeline in pipelines:
         for name in pipeline.jobs:
             job = definition.jobs[name]
-            for other in needed(job):
+            for other in needed(job, pipeline):
                 assert other in pipeline.jobs, f"{pipeline.name}: {name} needs {other}"
                 stages = [definition.jobs[other]["stage"], job["stage"]]
                 assert definition.stages.index(stages[0]) <= definition.stages.index(stages[1])
@@ -205,7 +226,9 @@ def test_gitlab_ci_local_reads_the_same_jobs(branching: str, bake: Bake, tmp_pat
     git(copy, "add", "--force", "uv.lock")
     settings = {"DELIVERY": "on", "CI_COMMIT_REF_PROTECTED": "true", "LOCK": "yes"}
     settings |= {"DELIVERY_TELLS": "on"}
-    kinds = r"request to main|request of a fork to main|push prod|push main|schedule|web rollback p"
+    kinds = (
+        r"request to main |request of a fork to main |push prod|push main|schedule|web rollback p"
+    )
     found = [
         pipeline
         for pipeline in gitlab_ci.pipelines(gitlab_ci.read(project.path))
@@ -241,7 +264,7 @@ def test_a_request_reaches_the_planner_of_staging_and_its_own_preview_alone(
     for pipeline in (p for p in pipelines if p.is_request):
         reached = identities(definition, pipeline)
         seen |= {*reached.items()}
-        fork = "of a fork" in pipeline.name
+        fork = "of a fork" in pipeline.name or "when it is open" in pipeline.name
         expected = {} if fork or not pipeline.variables["DELIVERY"] else {
             "plan": "staging-plan", "preview": "preview/42", "preview-down": "preview/42",
         }  # fmt: skip
@@ -303,7 +326,9 @@ def test_a_target_is_reached_from_its_own_protected_branch_alone(
                 assert not pipeline.is_request
                 assert pipeline.variables["CI_COMMIT_BRANCH"] == branch, f"{pipeline.name}: {name}"
     by_hand = {"rollback", "block", "unblock", "prune", "break-lock", "adopt"}
-    planners = {"plan-prod", "drift-prod", "status-prod", "rollback-plan"}
+    planners = {"plan-prod", "drift-prod", "status-prod", "status-prod-after-prod", "rollback-plan"}
+    if branch == "main":
+        planners |= {"block-on-prod"}
     assert {*reached} == by_hand | {target} | (planners if target == "prod" else set())
 
 
@@ -326,7 +351,7 @@ def test_prod_waits_for_people(definition: Definition, pipelines: list[Pipeline]
     assert starts == {"prod": "manual", "rollback": "manual"}
     for name in ("prod", "rollback"):
         assert all("allow_failure" not in rule for rule in definition.jobs[name]["rules"])
-    operations = ("block", "unblock", "prune", "break-lock", "adopt")
+    operations = ("block", "block-on-prod", "unblock", "prune", "break-lock", "adopt")
     sources = {p.name.split()[0] for p in pipelines for name in operations if name in p.jobs}
     assert sources == {"web"}
 
@@ -338,6 +363,77 @@ def test_who_approves_by_digest_has_seen_it(definition: Definition) -> None:
     for name in needed(prod):
         for line in definition.jobs[name]["script"]:
             assert "--outputs" not in line or "delivery plan" not in line
+
+
+# --- the digest travels ---
+
+
+def test_no_job_sets_variables_of_another(definition: Definition) -> None:
+    """A report of variables beats those of the file: PYTHONPATH, LD_PRELOAD, an index."""
+    for name, job in definition.jobs.items():
+        assert "reports" not in job.get("artifacts", {}), name
+
+
+def test_what_a_job_left_is_unpacked_beside_the_code_that_has_an_identity_or_writes(
+    definition: Definition, pipelines: list[Pipeline]
+) -> None:
+    """Artifacts are unpacked over a checkout: over the tool, its Makefile, the settings of git."""
+    beside = set()
+    for pipeline in pipelines:
+        for name in pipeline.jobs:
+            job = definition.jobs[name]
+            writes = environment_of(job, pipeline) == "forge"
+            if (has_identity(job) or writes) and taken(definition, name, pipeline):
+                beside.add(name)
+                assert job["variables"]["GIT_STRATEGY"] == "empty", name
+                first, second = job["before_script"][:2]
+                folder = shlex.split(first)[-1]
+                assert first.startswith("git clone --quiet ")
+                assert second == f"cd {folder}"
+                assert folder in ("base", "code")
+    assert beside >= {"plan", "comment", "staging", "plan-prod", "prod", "rollback", "adopt"}
+
+
+def test_a_clone_of_its_own_is_the_commit_of_the_pipeline(definition: Definition) -> None:
+    for name, job in definition.jobs.items():
+        if job["variables"].get("GIT_STRATEGY") == "empty" and "cd code" in job["before_script"]:
+            assert job["before_script"][2] == 'git checkout --quiet --detach "$CI_COMMIT_SHA"', name
+
+
+def test_prod_takes_its_release_from_a_job_without_an_identity(
+    definition: Definition, pipelines: list[Pipeline]
+) -> None:
+    """Only a job itself writes what it leaves; nothing of staging's is unpacked beside prod."""
+    delivering = [p for p in pipelines if "prod" in p.jobs]
+    assert delivering
+    for pipeline in delivering:
+        (builder,) = taken(definition, "prod", pipeline) - {"plan-prod"}
+        job = definition.jobs[builder]
+        assert not has_identity(job)
+        assert "environment" not in job
+        assert job["artifacts"]["paths"] == ["release/"]
+        for name in ("plan-prod", "prod"):
+            told = [line for line in definition.jobs[name]["script"] if "--archive" in line]
+            assert told
+            assert all("--archive ../release/*.tar.gz" in line for line in told)
+            assert builder in taken(definition, name, pipeline)
+    builders = {
+        n for n, job in definition.jobs.items() if {"release", "rebuild"} & {*commands(job)}
+    }
+    assert builders <= {"build", "release", "rebuild"}
+
+
+def test_what_is_built_once_more_is_of_the_commit_that_staging_verified(
+    definition: Definition,
+) -> None:
+    if "rebuild" in definition.jobs:
+        (line,) = (s for s in definition.jobs["rebuild"]["script"] if "rebuild" in s)
+        assert "--tree=HEAD" in line
+        assert "receipt" in line
+
+
+def test_prod_shows_its_plan_once_more_before_it_deploys(definition: Definition) -> None:
+    assert [*commands(definition.jobs["prod"])] == ["plan", "deploy"]
 
 
 # --- safety ---
@@ -459,6 +555,51 @@ def test_a_job_runs_on_the_python_that_its_image_has(definition: Definition) -> 
 
 def test_every_job_ends(definition: Definition) -> None:
     assert {job["timeout"] for job in definition.jobs.values()} == {"20 minutes", "3 hours"}
+
+
+def test_the_page_tells_of_staging_while_prod_waits(
+    definition: Definition, pipelines: list[Pipeline]
+) -> None:
+    looks = ("status-staging", "status-prod")
+    for pipeline in (p for p in pipelines if "prod" in p.jobs):
+        for name in looks:
+            before = {*needed(definition.jobs[name], pipeline)}
+            assert "prod" not in before
+            assert before == {"staging"} & pipeline.jobs.keys()
+            assert pipeline.jobs[f"{name}-after-prod"] == "always"
+            assert needed(definition.jobs[f"{name}-after-prod"]) == ["prod"]
+        assert pipeline.jobs["status-after-prod"] == "always"
+    by_hand = ("rollback", "block", "unblock", "prune", "break-lock", "adopt", "sweep")
+    for pipeline in (p for p in pipelines if "status-staging" in p.jobs):
+        done = {n for n in by_hand if n in pipeline.jobs}
+        assert done <= {*needed(definition.jobs["status-staging"], pipeline)}, pipeline.name
+
+
+def test_who_delivers_runs_where_a_variable_says(project: Baked, definition: Definition) -> None:
+    of_requests = {"plan", "preview", "preview-down"}
+    assert all(not job.get("tags") for job in definition.jobs.values())
+    given = gitlab_ci.read(project.path, RUNNER="lake")
+    for name, job in given.jobs.items():
+        expected = ["$RUNNER"] if has_identity(job) and name not in of_requests else []
+        assert job.get("tags", []) == expected, name
+    given = gitlab_ci.read(project.path, RUNNER="lake", RUNNER_FOR_REQUESTS="other")
+    assert {n for n, job in given.jobs.items() if job.get("tags") == ["$RUNNER_FOR_REQUESTS"]} == (
+        of_requests
+    )
+
+
+def test_what_staging_blocks_is_blocked_on_prod(
+    project: Baked, definition: Definition, pipelines: list[Pipeline]
+) -> None:
+    """Where prod has a branch of its own, only that branch reaches it."""
+    trunk = project.yaml("delivery.yml")["branches"]["targets"]["prod"] == "main"
+    blocking = [p for p in pipelines if "block" in p.jobs]
+    assert blocking
+    for pipeline in blocking:
+        of_staging = pipeline.variables["TARGET"] == "staging"
+        assert ("block-on-prod" in pipeline.jobs) == (of_staging and trunk), pipeline.name
+    told = definition.jobs["block-on-prod"]["script"]
+    assert told == ['.venv-tool/bin/delivery block --reason="$REASON" -- prod "$RELEASE"']
 
 
 def test_stages_are_used(definition: Definition) -> None:

@@ -21,6 +21,7 @@ from conftest import Bake
 from delivering import TARGETS, Lake, furnish, lock_file, prepare
 from forges import Forge
 from gitlab_ci import GitLab, Started
+from test_delivery_digest import forge_store, swapped
 from workspace import Workspace
 
 DELIVERED = ["started", "deployed", "verified"]
@@ -91,18 +92,39 @@ def deliver(gitlab: GitLab, **form: str) -> Started:
     staging = gitlab.merged("staging", **form)
     trunk = gitlab.branch("prod") == "main"
     ran = staging.passes("--needs", "plan-prod" if trunk else "staging")
-    assert ran == {"check:", "release", "staging", *(["plan-prod"] if trunk else [])}
+    planned = ["receipt", "plan-prod"] if trunk else []
+    assert ran == {"check:", "release", "staging", *planned}
     assert (news(gitlab, "staging"), news(gitlab, "prod")) == (DELIVERED, [])
     if trunk:
         return staging
     prod = gitlab.merged("prod", **form)
-    assert prod.passes("--needs", "plan-prod") == {"check:", "fetch", "plan-prod"}
+    if not form:
+        assert_what_staging_s_owner_swapped_stops_at_the_rebuild(gitlab, prod)
+    ran = prod.passes("--needs", "plan-prod")
+    assert ran == {"check:", "fetch", "rebuild", "plan-prod"}
     return prod
+
+
+def assert_what_staging_s_owner_swapped_stops_at_the_rebuild(
+    gitlab: GitLab, pipeline: Started
+) -> None:
+    """Staging's store and its ledger fit each other, but not git."""
+    lake = gitlab.lake
+    held, release = dict(lake.workspace.files), lake.running("staging")
+    archive = gitlab.origin.parent / f"{release}.tar.gz"
+    kept = f"{lake.root('staging')}/archives/{release}/release.tar.gz"
+    archive.write_bytes(lake.workspace.files[kept])
+    forge_store(lake, swapped(archive, gitlab.origin.parent / "evil"))
+    assert pipeline.passes("fetch") == {"fetch"}
+    told = pipeline.run("rebuild")
+    assert told.ended("FAIL") == {"rebuild"}
+    assert "of its commit" in told.text
+    lake.workspace.files.update(held)
 
 
 def approve(gitlab: GitLab, pipeline: Started) -> str:
     """Whoever has seen the plan approves it; gives the release that prod has now."""
-    plan = json.loads(pipeline.artifact("plan-prod", "plan.json"))
+    plan = json.loads(pipeline.artifact("plan-prod", "plan/plan.json"))
     if by_digest(gitlab):
         assert pipeline.passes("prod", PLAN_DIGEST=plan["digest"]) == {"prod"}
     else:

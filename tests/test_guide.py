@@ -97,7 +97,7 @@ def test_what_the_first_day_types_works_and_leaves_nothing_to_warn_of(
     lines = blocks("docs/first-day.md", "First day: the workspaces", project.path)
     assert len(lines) == 2
     before, after = (_typed(project, block, tmp_path / "programs") for block in lines)
-    assert before["delivery check"].count("warning:") == 11
+    assert before["delivery check"].count("warning:") == 12
     assert after["delivery check"] == "check: all is well\n"
     assert "✓ prod planner" in after["delivery doctor"]
     assert git(project.path, "branch", "--show-current").strip() == "chore/first-day"
@@ -129,6 +129,9 @@ def _typed(project: Baked, block: str, programs: Path) -> dict[str, str]:
 
 def _set_everything(project: Baked) -> None:
     """What the steps of the first day set."""
+    owners = project.path / "CODEOWNERS"
+    text = owners.read_text("utf-8").replace("@example/data-team", "@acme/data")
+    owners.write_text(text, encoding="utf-8")
     for target in ("staging", "prod"):
         file = project.path / f"targets/{target}.yml"
         text = re.sub(r'host: ".*"', 'host: "https://lake.example.com"', file.read_text("utf-8"))

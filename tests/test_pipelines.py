@@ -132,7 +132,7 @@ def test_a_step_is_one_command_that_a_person_can_type(github: Path) -> None:
         assert re.fullmatch(r"make \w+|\.venv-tool/bin/delivery [^;&|`\n]+", command.strip()), (
             command
         )
-        named = re.sub(r'="\$[A-Z]+"|(?<= )"\$[A-Z_]+"', "", command)
+        named = re.sub(r'="\$[A-Z_]+"|(?<= )"\$[A-Z_]+"', "", command)
         assert "$" not in named, f"{command}: every value is quoted, behind = or --"
 
 
@@ -142,7 +142,7 @@ def test_values_that_people_type_are_no_options(delivering: Baked) -> None:
         command = step.get("run", "")
         options, _, positional = command.partition(" -- ")
         for value in re.findall(
-            r'"\$(TARGET|RELEASE|SUBJECT|REASON|ID|DIGEST|TREE|REQUEST)"', command
+            r'"\$(TARGET|RELEASE|SUBJECT|REASON|ID|DIGEST|PLAN_DIGEST|TREE|REQUEST)"', command
         ):
             assert f'="${value}"' in options or f'"${value}"' in positional, command
 
@@ -184,6 +184,7 @@ WRITES = {
     ("preview.yml", "comment", "pull-requests"),
     ("drift.yml", "tell", "issues"),
     ("status.yml", "pages", "pages"),
+    ("promote.yml", "end-older", "actions"),
 }
 
 
@@ -368,8 +369,7 @@ def test_what_a_request_made_is_unpacked_beside_the_code_that_runs(delivering: B
     for name, job in jobs(delivering.path):
         for step in job.get("steps", []):
             if str(step.get("uses", "")).startswith("actions/download-artifact@"):
-                ours = step["with"].get("name") in ("plan-prod", "plan-rollback")
-                assert ours or "path" in step["with"], name
+                assert step["with"]["path"] not in (".", "", "tools", ".venv"), name
 
 
 def test_address_and_identity_come_from_the_forge_s_settings(delivering: Baked) -> None:
@@ -450,7 +450,7 @@ def test_what_the_code_of_a_request_wrote_is_posted_as_text(delivering: Baked) -
 
 def test_nothing_is_delivered_before_it_is_checked(delivering: Baked) -> None:
     jobs = workflows(delivering.path)["deliver.yml"]["jobs"]
-    for name in {*jobs} - {"check", "status"}:  # the page tells of what went wrong, too
+    for name in {*jobs} - {"check", "status", "status-of-prod"}:  # pages tell of failures, too
         assert "check" in _before(jobs, name), name
 
 
@@ -466,7 +466,187 @@ def test_going_back_is_held_to_the_plan_that_was_approved(delivering: Baked) -> 
     (planned,) = [s["run"] for s in done["plan"]["steps"] if "delivery" in s.get("run", "")]
     (gone,) = [s["run"] for s in done["rollback"]["steps"] if "delivery" in s.get("run", "")]
     assert "--dry-run --save=plan.json" in planned
-    assert "--plan=plan.json" in gone
+    assert '--plan=plan/plan.json --plan-digest="$PLAN_DIGEST"' in gone
+    assert done["rollback"]["env"]["PLAN_DIGEST"] == "${{ needs.plan.outputs.digest }}"
+    assert "PLAN_DIGEST" in done["plan"]["outputs"]["digest"]
+
+
+# --- the digest travels ---
+
+BUILT = "${{ inputs.built || needs.rebuild.outputs.digest }}"
+OPENS = r"delivery (plan prod|deploy|adopt|fetch)"
+
+
+def _commands(job: dict[str, Any]) -> list[str]:
+    return [step["run"] for step in job.get("steps", []) if " " in step.get("run", "")]
+
+
+def test_whoever_opens_a_release_with_a_right_to_deploy_is_told_its_digest(
+    delivering: Baked,
+) -> None:
+    """Artifacts of a run can be replaced by each of its jobs; outputs of a job by no other one."""
+    told = {}
+    for name, job in jobs(delivering.path):
+        for command in _commands(job):
+            if "--archive" in command and "--request" not in command:
+                assert '--digest="$DIGEST"' in command, name
+                told[name] = job["env"]["DIGEST"]
+    built = "${{ needs.release.outputs.digest }}"
+    assert told == {
+        "deliver.yml:staging": built,
+        "operate.yml:operate": built,
+        "promote.yml:plan": BUILT,
+        "promote.yml:prod": BUILT,
+    }
+
+
+def test_a_digest_comes_from_a_job_without_an_identity(delivering: Baked) -> None:
+    known = workflows(delivering.path)
+    given = {"release": ("deliver.yml", "operate.yml"), "rebuild": ("promote.yml",)}
+    for name, files in given.items():
+        for file in files:
+            job = known[file]["jobs"][name]
+            assert job["permissions"] == {"contents": "read"}
+            assert job["outputs"]["digest"] == f"${{{{ steps.{name}.outputs.DIGEST }}}}"
+            (step,) = [s for s in job["steps"] if s.get("id") == name]
+            assert step["run"].split()[1] == name
+            assert '--outputs "$GITHUB_OUTPUT"' in step["run"]
+    for caller in known["deliver.yml"]["jobs"].values():
+        if str(caller.get("uses", "")).endswith("promote.yml"):
+            inputs = caller["with"]
+            assert inputs.get("built", "${{ needs.release.outputs.digest }}") == (
+                "${{ needs.release.outputs.digest }}"
+            )
+            assert ("built" in inputs) != ("tree" in inputs)  # built in this run, or once more
+
+
+def test_prod_waits_for_the_rebuild_where_nothing_was_built(delivering: Baked) -> None:
+    promote = workflows(delivering.path)["promote.yml"]["jobs"]
+    assert promote["rebuild"]["if"] == "inputs.built == ''"
+    right = "(needs.rebuild.result == 'success' || needs.rebuild.result == 'skipped')"
+    assert right in promote["plan"]["if"]
+    for name in ("plan", "prod"):
+        assert "rebuild" in promote[name]["needs"]
+
+
+def test_the_plan_that_is_approved_is_the_plan_that_is_carried_out(delivering: Baked) -> None:
+    promote = workflows(delivering.path)["promote.yml"]["jobs"]
+    chosen = "(needs.plan.outputs.approval != 'dispatch' && needs.plan.outputs.digest)"
+    assert promote["prod"]["env"]["PLAN_DIGEST"] == f"${{{{ inputs.digest || {chosen} || '' }}}}"
+    assert "PLAN_DIGEST" in promote["plan"]["outputs"]["digest"]
+    shown, done = (c for c in _commands(promote["prod"]) if "delivery" in c)
+    assert "delivery plan prod" in shown  # once more, for a planner may have shown something else
+    assert '--plan plan/plan.json --plan-digest="$PLAN_DIGEST"' in done
+
+
+def test_an_approval_is_counted_since_the_plan(delivering: Baked) -> None:
+    known = workflows(delivering.path)
+    for file, name in (("promote.yml", "prod"), ("rollback.yml", "rollback")):
+        env = known[file]["jobs"][name]["env"]
+        assert env["DELIVERY_APPROVED_BEFORE"] == "${{ needs.plan.outputs.approved }}"
+        plan = known[file]["jobs"]["plan"]
+        assert plan["outputs"]["approved"] == "${{ steps.plan.outputs.APPROVED_BEFORE }}"
+        assert plan["permissions"]["actions"] == "read"
+
+
+# --- pipelines as they run ---
+
+
+def test_no_job_depends_on_what_github_does_not_document(delivering: Baked) -> None:
+    """Nothing says what subject and branch rules are where an environment has no deployment."""
+    for name, job in jobs(delivering.path):
+        assert isinstance(job.get("environment", ""), str), name
+
+
+def test_the_token_that_may_write_is_on_the_step_that_uses_it(github: Path) -> None:
+    for file in workflow_files(github):
+        assert "secrets." not in file.read_text(encoding="utf-8"), file
+    for name, job in jobs(github):
+        assert "github.token" not in str(job.get("env", {})), name
+        for step in job.get("steps", []):
+            if "github.token" in str(step):
+                assert ".venv-tool/bin/delivery" in step["run"], name
+
+
+def test_who_delivers_runs_where_a_variable_says(delivering: Baked) -> None:
+    for name, job in jobs(delivering.path):
+        if "uses" in job:
+            continue
+        expected = "ubuntu-24.04"
+        if job["permissions"].get("id-token") == "write" and "pages" not in job["permissions"]:
+            of_request = name in ("plan.yml:plan", "preview.yml:up", "preview.yml:down")
+            runner = "RUNNER_FOR_REQUESTS" if of_request else "RUNNER"
+            expected = f"${{{{ vars.{runner} || 'ubuntu-24.04' }}}}"
+        assert job["runs-on"] == expected, name
+
+
+def test_three_merges_are_three_deliveries(delivering: Baked) -> None:
+    """GitHub replaces whoever waits in a group: of three merges the second would be cancelled."""
+    for name, job in jobs(delivering.path):
+        assert "concurrency" not in job, name
+    staging = workflows(delivering.path)["deliver.yml"]["jobs"]["staging"]
+    assert any("--wait 30m" in command for command in _commands(staging))
+
+
+def test_the_page_tells_of_staging_while_prod_waits(delivering: Baked) -> None:
+    known = workflows(delivering.path)["deliver.yml"]["jobs"]
+    looks = {n: job for n, job in known.items() if str(job.get("uses", "")).endswith("status.yml")}
+    after = [job["needs"] for job in looks.values()]
+    if delivering.answers.get("branching") == "environments":
+        assert after == [["staging", "prod"]]  # never both: each has a branch of its own
+    else:
+        assert after == ["staging", "prod"]
+        names = [job["with"]["after"] for job in looks.values()]
+        assert len({*names}) == len(names)
+
+
+def test_what_is_kept_has_one_name_a_run(delivering: Baked) -> None:
+    """A workflow that is called twice in a run names what it keeps by what was done before."""
+    kept = [
+        step["with"]["name"]
+        for job in workflows(delivering.path)["status.yml"]["jobs"].values()
+        for step in job["steps"]
+        if "upload" in str(step.get("uses"))
+    ]
+    assert len(kept) == 3
+    for name in kept:
+        assert "inputs.after" in name
+    pages = workflows(delivering.path)["status.yml"]["jobs"]["pages"]["steps"]
+    (made,), (published,) = (
+        [step["with"][key] for step in pages if action in step["uses"]]
+        for action, key in (("upload-pages", "name"), ("deploy-pages", "artifact_name"))
+    )
+    assert made == published
+    assert "github.run_attempt" in made  # what an earlier attempt kept is still there
+
+
+def test_requests_into_other_branches_are_only_checked(delivering: Baked) -> None:
+    """The base of such a request is whatever its author wrote."""
+    branches = delivering.yaml("delivery.yml")["branches"]
+    delivered = {branches["integration"], *branches["targets"].values()}
+    for file, workflow in workflows(delivering.path).items():
+        request = (workflow[True] or {}).get("pull_request", False)
+        if request is not False and file != "check.yml":
+            assert delivered <= {*request["branches"]} <= {"main", "staging", "prod"}, file
+
+
+def test_a_merge_queue_is_checked(delivering: Baked) -> None:
+    assert "merge_group" in workflows(delivering.path)["check.yml"][True]
+
+
+def test_what_staging_blocks_is_blocked_on_prod(delivering: Baked) -> None:
+    job = workflows(delivering.path)["operate.yml"]["jobs"]["block-on-prod"]
+    assert job["environment"] == "prod"
+    assert "inputs.command == 'block' && inputs.target == 'staging'" in job["if"]
+    assert "needs" not in job  # also where staging cannot be written to
+    (command,) = [c for c in _commands(job) if "delivery" in c]
+    assert command == '.venv-tool/bin/delivery block --reason="$REASON" -- prod "$SUBJECT"'
+
+
+def test_the_settings_are_looked_at_every_night(delivering: Baked) -> None:
+    job = workflows(delivering.path)["drift.yml"]["jobs"]["doctor"]
+    assert job["permissions"] == {"actions": "read", "contents": "read"}
+    assert ".venv-tool/bin/delivery doctor" in _commands(job)
 
 
 # --- the template itself ---

@@ -99,15 +99,29 @@ _CONDITIONS = {
     "!cancelled()": "also after a failure",
     "needs.page.result == 'success'": "",
     "needs.release.result != 'failure'": "",
+    "needs.fetch.result == 'success'": "",
+    "(needs.rebuild.result == 'success' || needs.rebuild.result == 'skipped')": "",
+    "needs.plan.result == 'success'": "",
+    "needs.prod.result == 'success'": "",
+    "inputs.built == ''": "where this run built nothing",
     "inputs.command == 'adopt'": "for `adopt`",
+    "inputs.command == 'block'": "for `block`",
+    "inputs.target == 'staging'": "of staging",
+    "github.ref_name == 'main'": "where prod is delivered from `main`",
     "vars.STATUS_PAGES == 'on'": "where `STATUS_PAGES` is `on`",
-    "needs.plan.outputs.approval != 'dispatch' || inputs.digest != ''": (
+    "(needs.plan.outputs.approval != 'dispatch' || inputs.digest != '')": (
         "with `approval: dispatch` given the digest"
     ),
 }
+_STARTS = {
+    "merge_group": "merge queue",
+    "pull_request": "request",
+    "workflow_dispatch": "by hand",
+}
 _STATUS = {"!cancelled()", "always()"}  # without one of them a job wants success of all before it
 _RIGHTS = {
-    "actions: read": "see who approved",
+    "actions: read": "see runs and who approved them",
+    "actions: write": "end runs that wait",
     "issues: write": "write issues",
     "pages: write": "publish the status page",
     "pull-requests: write": "comment on the request",
@@ -175,6 +189,8 @@ def _github_starts(known: Mapping[str, Yaml], file: str, name: str) -> str:
             events = [push if kind == "push" else (kind, words) for kind, words in events]
         else:
             told.append(_CONDITIONS.get(condition, f"if `{condition}`"))
+    if re.search(r"needs\.\w+\.result == 'success'", str(known[file]["jobs"][name].get("if", ""))):
+        told = [words for words in told if words != _CONDITIONS["!cancelled()"]]
     after = _needs(known[file]["jobs"][name])
     order = [f"after `{'`, `'.join(after)}`"] if after else []
     words = ", ".join(words for _, words in events)
@@ -208,7 +224,7 @@ def _events(known: Mapping[str, Yaml], file: str) -> Iterator[tuple[str, str]]:
         else:
             yield (
                 str(kind),
-                {"pull_request": "request", "workflow_dispatch": "by hand"}.get(kind, str(kind)),
+                _STARTS.get(kind, str(kind)),
             )
 
 
@@ -254,12 +270,14 @@ _SET = {
     "CI_COMMIT_REF_PROTECTED": "true",
     "CI_MERGE_REQUEST_PROJECT_ID": "7",
     "CI_MERGE_REQUEST_SOURCE_PROJECT_ID": "7",
+    "CI_MERGE_REQUEST_TARGET_BRANCH_PROTECTED": "true",
 }
 # What a job needs beside its event: without it the job does not start.
 _NEEDS = {
     "STATUS_PAGES": "where `STATUS_PAGES` is `on`",
     "DELIVERY_TELLS": "where `DELIVERY_TELLS` is `on`",
     "CI_MERGE_REQUEST_SOURCE_PROJECT_ID": "of this project",
+    "CI_MERGE_REQUEST_TARGET_BRANCH_PROTECTED": "into a protected branch",
 }
 _WAYS = {"manual": "by its button", "always": "also after a failure"}
 
@@ -269,6 +287,8 @@ def gitlab(root: Path) -> list[Row]:
     document = yaml.safe_load((root / ".gitlab-ci.yml").read_text("utf-8"))
     merged: Yaml = {}
     for entry in document.pop("include"):
+        if "rules" in entry:
+            continue  # what an admin may add says where jobs run, not what they do
         _merge(merged, yaml.safe_load((root / entry["local"]).read_text("utf-8")))
     _merge(merged, document)
     names = [n for n in merged if n not in _GLOBAL and not n.startswith(".")]
@@ -284,7 +304,8 @@ def _gitlab_row(merged: Yaml, name: str, job: Yaml) -> Row:
     starts = _gitlab_starts(merged, job)
     writes = ["write with `DELIVERY_FORGE_TOKEN`"] if place == "forge" else []
     writes += ["publish the status page"] if "pages" in job else []
-    needs = [need for need in job.get("needs", []) if isinstance(need, str)]
+    given = ({"job": n} if isinstance(n, str) else n for n in job.get("needs", []))
+    needs = [need["job"] for need in given if not need.get("optional")]
     order = [f"after `{'`, `'.join(needs)}`"] if needs else []
     return Row(
         name,

@@ -244,6 +244,17 @@ def test_readers_that_are_everyone_are_told_until_a_group_is_named(
     assert message == "staging: readers: given account users: all may read it"
 
 
+def test_owners_that_no_forge_asks_are_told(project: Path) -> None:
+    file = project / "CODEOWNERS"
+    file.write_text("# a@b\n* @example/data\n/src/ @acme/data team@example.com\n", encoding="utf-8")
+    assert [message for _, message in found(project, "placeholder")] == [
+        "code owner: @example/data is not set yet, so nobody is asked to review",
+        "code owner: given team@example.com, an address: a mailing list is never asked",
+    ]
+    file.write_text("* @acme/data @ana\n", encoding="utf-8")
+    assert found(project, "placeholder") == []
+
+
 def test_no_credentials_of_an_address_are_told(project: Path, edit: Edit) -> None:
     edit(POLICY, "team/demo", "team/lake")
     who = "user:word"

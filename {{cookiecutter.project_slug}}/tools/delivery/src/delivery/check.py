@@ -16,6 +16,7 @@ from delivery.preview import TARGET
 from delivery.rules import branches, conventions
 from delivery.rules.identity import check_home, check_identity
 from delivery.rules.model import check_model
+from delivery.rules.owners import check_owners
 from delivery.rules.parity import check_parity
 from delivery.rules.paths import check_paths
 from delivery.rules.released import check_placeholders, check_released
@@ -117,6 +118,7 @@ def _placeholder(project: Project) -> Iterator[Finding]:
     for name in project.released:
         yield from check_placeholders(project.bundle, name)
     yield from check_home(project.root, project.policy)
+    yield from check_owners(project.root)
 
 
 def _parity(project: Project) -> Iterator[Finding]:

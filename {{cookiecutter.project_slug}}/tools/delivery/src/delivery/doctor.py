@@ -80,11 +80,17 @@ def _forge(policy: Policy) -> Iterator[Symptom]:
 
 def _locks(policy: Policy, here: Forge) -> Iterator[Symptom]:
     """What keeps the code of requests away from the targets."""
+    for branch in policy.branches.protected:
+        yield _tried(f"{branch} review", partial(_closed, partial(here.unreviewed, branch)))
     for target, branch in policy.branches.targets.items():
         locked = partial(_locked_to, here, target, [branch])
         yield _tried(f"{target} branches", locked)
         if policy.approval_of(target) == "environment":
             yield _tried(f"{target} reviewers", partial(_asks, here, target))
+            yield _tried(f"{target} bypass", partial(_closed, partial(here.unapproved, target)))
+    known = ["preview/*", *(name for t in policy.released for name in (t, f"{t}-plan"))]
+    asking = [t for t in policy.released if policy.approval_of(t) == "environment"]
+    yield _tried("shared variables", partial(_closed, partial(here.shared, known, asking)))
     plans = f"{policy.released[-1]}-plan"
     yield _tried(f"{plans} branches", partial(_locked_to, here, plans, policy.branches.protected))
 
@@ -109,6 +115,13 @@ def _locked_to(here: Forge, environment: str, branches: Sequence[str]) -> str:
         f"other branches reach {environment}: protect {names}; on GitHub let the environment admit "
         "them alone, as selected branches"
     )
+
+
+def _closed(look: Callable[[], Iterator[str]]) -> str:
+    found = list(look())
+    if found:
+        raise DeliveryError("; ".join(found))
+    return "nothing is open"
 
 
 def _asks(here: Forge, target: str) -> str:

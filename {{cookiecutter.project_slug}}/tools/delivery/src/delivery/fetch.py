@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from delivery.errors import DeliveryError, Exit
 from delivery.ledger import Event
-from delivery.release import Archive, tree_of
+from delivery.release import Archive, commit_of, tree_of
 from delivery.site import Site
 
 
@@ -50,9 +50,14 @@ def verified(site: Site, release: str) -> tuple[Archive, Event]:
 
 
 def _of_tree(site: Site, good: Sequence[str], tree: str) -> str:
-    """The newest verified release of a git tree; git says which commit has it, no archive does."""
+    """The release of that very commit, else the newest verified one of the same git tree.
+
+    Git says which commit has it, no archive does.
+    """
     wanted, kept = tree_of(site.root, tree), site.store.kept()
-    for release in reversed([release for release in good if release in kept]):
+    own = _release_of(site, tree)
+    known = [release for release in reversed(good) if release in kept]
+    for release in sorted(known, key=lambda release: release != own):
         if _tree_of_release(site, release) == wanted:
             return release
     name = site.target.name
@@ -61,6 +66,14 @@ def _of_tree(site: Site, good: Sequence[str], tree: str) -> str:
         f"the branch {site.policy.branches.targets[name]} is missing, or its delivery failed.",
         Exit.REFUSED,
     )
+
+
+def _release_of(site: Site, text: str) -> str:
+    """What the release of a commit is called; empty where the text means a tree alone."""
+    try:
+        return commit_of(site.root, text).release
+    except DeliveryError:
+        return ""
 
 
 def _tree_of_release(site: Site, release: str) -> str:

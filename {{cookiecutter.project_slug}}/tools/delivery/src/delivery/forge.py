@@ -9,7 +9,7 @@ import os
 import urllib.error
 import urllib.request
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -24,6 +24,27 @@ _ROLE, _LEAST = "ci_pipeline_variables_minimum_override_role", "maintainer"
 _ROLES = (_LEAST, "owner")
 _LONGEST = 60_000  # characters of a text; both forges refuse a little more
 _PAGE = 100
+
+
+# What rulesets of GitHub call it, and what its settings do.
+_REVIEW = {
+    "required_approving_review_count": "Required approvals",
+    "dismiss_stale_reviews_on_push": "Dismiss stale pull request approvals",
+    "require_code_owner_review": "Require review from Code Owners",
+    "require_last_push_approval": "Require approval of the most recent reviewable push",
+}
+_RULES = {
+    "required_status_checks": "Require status checks to pass",
+    "non_fast_forward": "Block force pushes",
+    "deletion": "Restrict deletions",
+}
+# The same for approvals of GitLab.
+_APPROVALS = {
+    ("merge_requests_author_approval", False): "Prevent approval by author",
+    ("merge_requests_disable_committers_approval", True): "Prevent approval by who adds commits",
+    ("reset_approvals_on_push", True): "Remove all approvals when commits are added",
+}
+_AUDIENCE = "DATABRICKS_TOKEN_AUDIENCE"
 
 
 class Forge(Protocol):
@@ -61,6 +82,15 @@ class Forge(Protocol):
 
     def subjects(self, environment: str, branch: str) -> list[str]:
         """What the id token of such a job says of itself; the federation policy must equal it."""
+
+    def unreviewed(self, branch: str) -> Iterator[str]:
+        """How a change could reach a branch that nobody else has seen."""
+
+    def unapproved(self, environment: str) -> Iterator[str]:
+        """How a job of the environment could start that nobody else has approved."""
+
+    def shared(self, environments: Sequence[str], asking: Sequence[str]) -> Iterator[str]:
+        """What variables let jobs of one environment reach another; some ask who approved."""
 
 
 def forge() -> Forge | None:
@@ -113,7 +143,8 @@ class _Api:
         )
         try:
             with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
-                return json.load(answer)
+                told = answer.read()
+                return json.loads(told) if told else {}
         except urllib.error.HTTPError as error:
             told = f"forge: {method} {path}: {error.code} {error.reason}"
             raise _RefusalError(told, error.code) from None
@@ -188,7 +219,7 @@ class GitHub:
             )
         new = Counter(self.reviews(environment))
         new.subtract((before or "").split(","))
-        return list((+new).elements())
+        return [*+new]
 
     def reviews(self, environment: str) -> list[str]:
         """Who approved this run for the environment, in any attempt."""
@@ -260,6 +291,48 @@ class GitHub:
         if chosen is not None:
             forms = [forms[-1] if chosen else forms[0]]
         return [f"{form}:environment:{environment}" for form in forms]
+
+    def unreviewed(self, branch: str) -> Iterator[str]:
+        """What the rulesets of a branch leave open, and whether its code owners exist."""
+        rules = list(self.api.all(f"/rules/branches/{quote(branch, safe='')}"))
+        reviews = [r.get("parameters", {}) for r in rules if r["type"] == "pull_request"]
+        missing = [name for key, name in _REVIEW.items() if not any(map(_given(key), reviews))]
+        missing += [name for kind, name in _RULES.items() if kind not in {r["type"] for r in rules}]
+        if missing:
+            yield f"no ruleset of {branch} has: {', '.join(missing)}"
+        for number in sorted({rule["ruleset_id"] for rule in rules if "ruleset_id" in rule}):
+            ruleset = self.api.found(f"/rulesets/{number}")
+            if ruleset.get("bypass_actors"):
+                yield f"the ruleset {ruleset.get('name')} has a bypass list: empty it"
+        errors = self.api.found("/codeowners/errors").get("errors")
+        if errors is None:
+            yield "there is no CODEOWNERS, so no owner is asked"
+        for error in errors or ():
+            yield f"{error['path']}:{error['line']}: {error['kind']}: no owner is asked"
+
+    def unapproved(self, environment: str) -> Iterator[str]:
+        """Whether admins, or whoever started the job, may let it through alone."""
+        found = self.api.found(f"/environments/{quote(environment)}")
+        rules = [r for r in found.get("protection_rules", []) if r["type"] == "required_reviewers"]
+        if found.get("can_admins_bypass"):
+            yield "switch off: Allow administrators to bypass configured protection rules"
+        if not any(rule.get("prevent_self_review") for rule in rules):
+            yield "switch on: Prevent self-review"
+
+    def shared(self, environments: Sequence[str], asking: Sequence[str]) -> Iterator[str]:  # noqa: ARG002
+        """Nothing: each subject names its environment, whatever the audience."""
+        yield from ()
+
+    def end_older(self, workflow: str) -> list[str]:
+        """End runs of a workflow that began before this one, on its branch, and wait for people."""
+        own, branch = os.environ["GITHUB_RUN_ID"], quote(os.environ.get("GITHUB_REF_NAME", ""))
+        place = f"/actions/workflows/{quote(workflow)}/runs?status=waiting&branch={branch}"
+        ended = []
+        for run in self.api.call("GET", f"{place}&per_page={_PAGE}")["workflow_runs"]:
+            if int(run["id"]) < int(own):
+                self.api.call("POST", f"/actions/runs/{run['id']}/cancel")
+                ended.append(str(run["html_url"]))
+        return ended
 
     def _request(self) -> int:
         event = json.loads(Path(os.environ["GITHUB_EVENT_PATH"]).read_text(encoding="utf-8"))
@@ -371,12 +444,54 @@ class GitLab:
             return [f"{self.path} (subject_claim: project_path)"]
         return [f"project_path:{self.path}:ref_type:branch:ref:{branch}"]
 
+    def unreviewed(self, branch: str) -> Iterator[str]:
+        """What protection and approval rules of a branch leave open."""
+        found = self.api.found(f"/protected_branches/{quote(branch, safe='')}")
+        if any(level.get("access_level") for level in found.get("push_access_levels", [{}])):
+            yield f"{branch} takes pushes: Allowed to push and merge: no one"
+        if found.get("allow_force_push"):
+            yield f"{branch} takes force pushes: switch them off"
+        if not found.get("code_owner_approval_required"):
+            yield f"{branch} asks no code owner: Code owner approval (Premium)"
+        if not any(r.get("approvals_required") for r in self.api.found("/approval_rules") or ()):
+            yield "no approval rule asks for an approval (Premium)"
+        given = self.api.found("/approvals")
+        missing = [name for (key, good), name in _APPROVALS.items() if given.get(key) is not good]
+        if missing:
+            yield f"approval settings: {', '.join(missing)} (Premium)"
+
+    def unapproved(self, environment: str) -> Iterator[str]:  # noqa: ARG002
+        """Whether whoever started the pipeline may let it through alone."""
+        if self.api.found("").get("allow_pipeline_trigger_approve_deployment"):
+            yield "switch off: Allow pipeline triggerer to approve deployment"
+
+    def shared(self, environments: Sequence[str], asking: Sequence[str]) -> Iterator[str]:
+        """Audiences are the only wall between identities of one branch: each has its own."""
+        variables = list(self.api.all("/variables"))
+        audiences = {v["environment_scope"]: v for v in variables if v["key"] == _AUDIENCE}
+        missing = [name for name in environments if name not in audiences]
+        if missing:
+            yield f"no {_AUDIENCE} for {', '.join(missing)}"
+        values = [(scope, v.get("value")) for scope, v in sorted(audiences.items())]
+        for value, times in Counter(value for _, value in values).items():
+            if times > 1:
+                names = ", ".join(scope for scope, own in values if own == value)
+                yield f"{names} have one {_AUDIENCE}: a token of each opens them all"
+        for variable in variables:
+            scope = variable["environment_scope"]
+            if variable["key"] == FORGE_TOKEN and scope not in (*asking, "forge"):
+                yield f"{FORGE_TOKEN} is in {scope}, where nobody needs it"
+
     def _is_ours(self, text: Mapping[str, Any]) -> bool:
         """Whether this token wrote it: anybody could begin a text with our mark."""
         return bool(text["author"]["id"] == self.everything.call("GET", "/user")["id"])
 
     def _address(self, path: str) -> str:
         return f"{os.environ.get('CI_PROJECT_URL', '')}/-/{path}"
+
+
+def _given(key: str) -> Callable[[Mapping[str, Any]], bool]:
+    return lambda settings: bool(settings.get(key))
 
 
 def _open(what: str, mend: str) -> DeliveryError:

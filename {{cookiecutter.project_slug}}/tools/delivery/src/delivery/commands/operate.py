@@ -9,6 +9,7 @@ from delivery.approval import approvers
 from delivery.commands.common import (
     ArchiveOption,
     BreakOption,
+    DigestOption,
     Output,
     OutputOption,
     ReasonOption,
@@ -114,6 +115,7 @@ def adopt_command(
     resource_id: Annotated[str, typer.Option("--id", help="The id of what is there.")] = "",
     instead_of: Annotated[str, typer.Option("--from", help="The key it was known by.")] = "",
     archive: ArchiveOption = None,
+    digest: DigestOption = None,
     wait: WaitOption = "0",
     break_lock: BreakOption = False,
     output: OutputOption = Output.TABLE,
@@ -126,7 +128,7 @@ def adopt_command(
     """
     if bool(resource_id) == bool(instead_of):
         raise DeliveryError("adopt: expected either --id 123 or --from jobs.old_key")
-    release = find_archive(archive)
+    release = find_archive(archive, digest)
     operation = _operation(target, reason, wait, break_lock, release)
     event = operation.adopt(release, key, resource_id, instead_of)
     _show(event, output)

@@ -8,7 +8,7 @@ from rich.markup import escape
 
 from delivery.commands.common import Output, OutputOption, emit, fenced
 from delivery.errors import DeliveryError
-from delivery.forge import FORGE_TOKEN, Forge, forge
+from delivery.forge import FORGE_TOKEN, Forge, GitHub, forge
 
 forges = typer.Typer(help="Tell people on GitHub or GitLab.", no_args_is_help=True)
 AboutArgument = Annotated[str, typer.Argument(help="What it is about, such as plan of staging.")]
@@ -46,6 +46,24 @@ def issue_command(
     address = here.issue(about, _text(file)) if here.may_write else ""
     told = address or ("nothing to tell" if here.may_write else _SILENT)
     emit(output, {"about": about, "address": address}, escape(told))
+
+
+@forges.command("end-older")
+def end_older_command(
+    workflow: Annotated[str, typer.Argument(help="Whose runs, such as deliver.yml.")],
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """End older runs of a workflow of GitHub that wait for an approval: another was delivered.
+
+    GitLab keeps older jobs from deploying by itself: Prevent outdated deployment jobs.
+
+    Example: `delivery forge end-older deliver.yml`
+    """
+    here = _forge("end-older")
+    if not isinstance(here, GitHub):
+        raise DeliveryError("forge end-older: expected a job of GitHub Actions")
+    ended = here.end_older(workflow)
+    emit(output, {"ended": ended}, escape("\n".join(ended) or "none waits"))
 
 
 _SILENT = f"nobody is told: this job has no token (GITHUB_TOKEN, or {FORGE_TOKEN} on GitLab)"
