@@ -197,14 +197,15 @@ class Lake:
     def ledger(self, target: str) -> list[str]:
         """The kinds of all events, in their order."""
         folder = f"{self.root(target)}/ledger/"
-        names = [name.removeprefix(folder) for name in self.workspace.files if folder in name]
+        names = [name.rpartition("/")[2] for name in self.workspace.files if folder in name]
         return [name.split("-")[1] for name in sorted(names) if re.match(r"\d{8}-[a-z_]+-", name)
                 and ".state." not in name]  # fmt: skip
 
     def events(self, target: str) -> list[dict[str, Any]]:
         """All events, in their order."""
         folder = f"{self.root(target)}/ledger/"
-        names = sorted(n for n in self.workspace.files if re.match(rf"{folder}\d{{8}}-", n))
+        found = [n for n in self.workspace.files if re.match(rf"{folder}(\d{{8}}/)?\d{{8}}-", n)]
+        names = sorted(found, key=lambda name: name.rpartition("/")[2])
         return [json.loads(self.workspace.files[n]) for n in names if ".state." not in n]
 
     def running(self, target: str) -> str:
@@ -358,21 +359,26 @@ def _job(key: str, domain: str) -> dict[str, Any]:
     }
 
 
-def write_history(lake: Lake, target: str, releases: int) -> None:
-    """Put events before those that a target has, as if so many releases had been delivered."""
+def write_history(lake: Lake, target: str, releases: int, flat: bool = False) -> None:
+    """Put events before those that a target has, as if so many releases had been delivered.
+
+    Args:
+        flat: as an earlier version of the tool did, which kept all of them in one folder.
+    """
     folder, files = f"{lake.root(target)}/ledger/", lake.workspace.files
     names = sorted(n for n in files if re.match(rf"{folder}\d{{8}}-", n))
     kept = {name: files.pop(name) for name in names}
     last = [json.loads(kept[name]) for name in names if not name.endswith(".state.json")]
     told = [{**e, **_earlier(number)} for number in range(releases) for e in last]
+    state = next(kept[name] for name in names if name.endswith(".state.json"))
     previous = 64 * "0"
     for seq, event in enumerate([*told, *last], start=1):
         body = json.dumps({**event, "seq": seq, "previous": previous}).encode()
         stem = f"-{event['kind']}-{event['release']}"
-        files[f"{folder}{seq:08d}{stem}.json"] = body
-        state = kept.get(f"{folder}{event['seq']:08d}{stem}.state.json")
-        if state:
-            files[f"{folder}{seq:08d}{stem}.state.json"] = state
+        within = "" if flat or seq < 1000 else f"{seq - seq % 1000:08d}/"
+        files[f"{folder}{within}{seq:08d}{stem}.json"] = body
+        if event["kind"] == "deployed":
+            files[f"{folder}{within}{seq:08d}{stem}.state.json"] = state
         previous = hashlib.sha256(body).hexdigest()
 
 
