@@ -55,6 +55,26 @@ def consistent(files: Files) -> Files:
 # --- the same bytes ---
 
 
+@pytest.mark.parametrize("written", ["version = '0.1.0'", 'version="0.1.0+local"'])
+def test_the_commit_is_in_the_wheel_s_version_however_that_is_written(
+    lake: Lake, written: str
+) -> None:
+    lake.edit("pyproject.toml", 'version = "0.1.0"', written)
+    lake.edit("pyproject.toml", "[project]\n", '[tool.other]\nversion = "9.9.9"\n\n[project]\n')
+    files = contents(lake.release("another form"))
+    manifest = json.loads(files["manifest.json"])
+    assert manifest["version"] == f"0.1.0+g{manifest['commit'][:8]}"
+    assert f"dist/{manifest['wheel']}" in files
+
+
+def test_a_version_that_no_commit_can_be_added_to_is_refused(lake: Lake) -> None:
+    lake.edit("pyproject.toml", 'version = "0.1.0"', 'dynamic = ["version"]')
+    git(lake.path, "commit", "--quiet", "--all", "--no-verify", "--message=dynamic")
+    told = lake.refused("release")
+    assert "version of pyproject.toml: dynamic, expected it in the file" in told
+    assert 'version = "0.1.0"' in told
+
+
 def test_two_clones_make_the_same_bytes(lake: Lake, tmp_path: Path) -> None:
     made = []
     for number, (zone, mask) in enumerate([("UTC", 0o022), ("Asia/Kathmandu", 0o077)]):

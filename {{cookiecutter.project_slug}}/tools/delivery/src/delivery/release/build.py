@@ -3,7 +3,6 @@
 import io
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -32,7 +31,6 @@ _BUILT_WITH = re.compile(
     r"|(?:HTTPS?|NO|ALL)_PROXY",
     re.IGNORECASE,
 )
-_VERSION = re.compile(r'^version = "([^"]+)"$', re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -207,14 +205,39 @@ def _tracked(source: Path, policy: Policy) -> dict[str, bytes]:
 
 def _build_wheel(source: Path, commit: Commit) -> Path:
     """The wheel, with the commit in its version; built in a folder that has the commit alone."""
-    project = source / "pyproject.toml"
-    text = project.read_text(encoding="utf-8")
-    version = tomllib.loads(text)["project"]["version"].partition("+")[0]
-    project.write_text(
-        _VERSION.sub(f'version = "{version}+{commit.short}"', text, count=1), encoding="utf-8"
-    )
+    version = f"{_version(source)}+{commit.short}"
+    _uv(source, "version", "--frozen", "--quiet", version)  # it knows TOML, in any form
     _uv(source, "build", "--quiet", "--wheel", "--out-dir", "dist", SOURCE_DATE_EPOCH=commit.time)
-    return next((source / "dist").glob("*.whl"))
+    wheel = next((source / "dist").glob("*.whl"))
+    if commit.short not in wheel.name.split("-")[1]:
+        raise DeliveryError(
+            f"release: given the wheel {wheel.name}, expected one of version {version}\n"
+            "    Let the build backend take the version from [project] of pyproject.toml.",
+            Exit.REFUSED,
+        )
+    return wheel
+
+
+def _version(source: Path) -> str:
+    """The version that the project gives itself, without what stands behind a plus.
+
+    Raises:
+        DeliveryError: it gives itself none that the commit could be added to.
+    """
+    reason = ""
+    try:
+        document = tomllib.loads((source / "pyproject.toml").read_text(encoding="utf-8"))
+        project = document.get("project", {})
+        if isinstance(project.get("version"), str):
+            return str(project["version"].partition("+")[0])
+        reason = "dynamic" if "version" in project.get("dynamic", ()) else "none"
+    except (OSError, ValueError, AttributeError, TypeError) as error:
+        reason = str(error)
+    raise DeliveryError(
+        f"release: version of pyproject.toml: {reason}, expected it in the file, for the release "
+        'adds its commit to it\n    Write it there: [project] version = "0.1.0"',
+        Exit.REFUSED,
+    )
 
 
 def _requirements(source: Path) -> bytes:
@@ -267,9 +290,11 @@ def _manifest(
 
 
 def _git(root: Path, *arguments: str) -> str:
-    result = subprocess.run(
-        ["git", *arguments], cwd=root, capture_output=True, text=True, check=False
-    )
+    command = ["git", *arguments]
+    try:
+        result = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    except OSError as error:
+        raise DeliveryError(f"git: {error.strerror}, expected it on the PATH") from None
     if result.returncode:
         raise DeliveryError(f"git {arguments[0]}: {result.stderr.strip()}")
     return result.stdout
