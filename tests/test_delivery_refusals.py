@@ -51,7 +51,7 @@ def saved(delivered: Lake, source: Source, tmp_path: Path) -> Path:
         ("release", "2026.01.01-g00000000", "edited"),
         ("expires", "2199-01-01T00:00:00Z", "edited"),
         ("changes", [], "edited"),
-        ("schema", 2, "expected a plan made by"),
+        ("schema", 2, "update the delivery tool"),
     ],
 )
 def test_a_plan_that_was_edited_is_refused(

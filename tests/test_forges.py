@@ -13,7 +13,7 @@ from delivery.approval import approvers, check_approval, known_approvals
 from delivery.commands.common import Output, emit
 from delivery.doctor import Symptom, _forge
 from delivery.errors import DeliveryError, Exit, harmless
-from delivery.forge import GitHub, forge, forge_of
+from delivery.forge import GitHub, forge, forge_of, kind_of
 from delivery.ledger import actor
 from delivery.plan import Plan
 from delivery.policy import Branches, Policy, Project
@@ -488,21 +488,75 @@ def test_doctor_asks_for_the_repository_s_address(monkeypatch: pytest.MonkeyPatc
     ("url", "home"),
     [
         ("https://github.com/acme/lakehouse.git", "https://api.github.com/repos/acme/lakehouse"),
-        ("https://git.example.com/acme/lakehouse",
-         "https://git.example.com/api/v3/repos/acme/lakehouse"),
         ("https://gitlab.com/group/sub/lake",
          "https://gitlab.com/api/v4/projects/group%2Fsub%2Flake"),
     ],
 )  # fmt: skip
-def test_a_forge_is_known_by_the_repository_s_address(url: str, home: str) -> None:
-    found = forge_of(url)
+def test_the_two_addresses_that_everybody_knows_name_their_forge(
+    monkeypatch: pytest.MonkeyPatch, url: str, home: str
+) -> None:
+    on_a_laptop(monkeypatch)
+    found = forge_of(of(url))
     assert found is not None
     assert found.api.home == home
 
 
+UNKNOWN = [
+    "https://dev.azure.com/acme/lake/_git/lake",
+    "https://bitbucket.org/acme/lake",
+    "https://git.acme.example.com/acme/lake",
+    "https://code.acme.example.com/acme/lake",
+    "https://gitlab.acme.example.com/acme/lake",  # a name is no proof
+    "https://github.com.example.com/acme/lake",
+]
+
+
+@pytest.mark.parametrize("url", UNKNOWN)
+def test_an_unknown_forge_is_never_guessed(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    on_a_laptop(monkeypatch)
+    assert forge_of(of(url)) is None
+    policy = POLICY.model_copy(update={"project": of(url)})
+    (symptom,) = _forge(policy)
+    assert symptom.well
+    assert symptom.told == (
+        f"not looked at: nothing says what {url} is; set project.forge in delivery.yml to github "
+        "or gitlab"
+    )
+
+
+@pytest.mark.parametrize("url", UNKNOWN)
+def test_the_policy_says_which_forge_it_is(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    on_a_laptop(monkeypatch)
+    host, _, path = url.removeprefix("https://").partition("/")
+    gitlab, github = forge_of(of(url, "gitlab")), forge_of(of(url, "github"))
+    assert gitlab is not None
+    assert github is not None
+    assert gitlab.api.home == f"https://{host}/api/v4/projects/{path.replace('/', '%2F')}"
+    assert github.api.home == f"https://{host}/api/v3/repos/{path}"
+
+
+def test_a_job_s_own_surroundings_say_it_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    on_a_laptop(monkeypatch)
+    monkeypatch.setenv("GITLAB_CI", "true")
+    assert kind_of(of("https://git.acme.example.com/a/b", "github")) == "gitlab"
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    assert kind_of(of("https://gitlab.com/a/b", "gitlab")) == "github"
+
+
+def on_a_laptop(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("GITHUB_ACTIONS", "GITLAB_CI"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def of(url: str, forge: str = "both") -> Project:
+    return Project.model_validate(
+        {"name": "Demo", "compute": "serverless", "url": url, "forge": forge}
+    )
+
+
 @pytest.mark.parametrize("url", ["", "lakehouse", "https://github.com/acme"])
 def test_an_address_of_no_repository_is_none(url: str) -> None:
-    assert forge_of(url) is None
+    assert forge_of(of(url)) is None
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,14 @@
 """Rules, branches and policy."""
 
+import ast
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from conftest import git
-from delivery.check import Project, check
+from delivery import check as check_module
+from delivery.check import FINDINGS, RULES, Project, check
 from delivery.errors import DeliveryError, Finding
 from delivery.policy import find_root, load_policy
 from delivery.rules.branches import current_branch
@@ -182,3 +184,44 @@ def test_a_finding_is_a_line_for_people_and_a_record_for_machines() -> None:
         "mend": "Do it.",
         "severity": "error",
     }
+
+
+def _names_of_findings() -> set[str]:
+    """What findings are called, wherever the tool makes one."""
+    names = set()
+    for file in (Path(check_module.__file__).parent).rglob("*.py"):
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        texts = {
+            name.id: node.value.value
+            for node in tree.body
+            if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
+            for name in node.targets
+            if isinstance(name, ast.Name)
+        }
+        for call in ast.walk(tree):
+            if not (isinstance(call, ast.Call) and getattr(call.func, "id", "") == "Finding"):
+                continue
+            starred = isinstance(call.args[0], ast.Starred)
+            rule = call.args[1 if starred else 2]
+            if isinstance(rule, ast.Constant):
+                names.add(str(rule.value))
+            elif isinstance(rule, ast.Name) and rule.id in texts:
+                names.add(str(texts[rule.id]))
+    return names
+
+
+def test_only_takes_every_name_that_a_finding_has(project: Path) -> None:
+    names = _names_of_findings() - {"run"}  # of `delivery run`
+    assert {"naming", "forbidden", "yaml", "wiring", "placeholder"} < names
+    assert names <= {*RULES, *FINDINGS}
+    for name in (*RULES, *FINDINGS):
+        assert check(Project(project), [name]) is not None
+
+
+def test_only_keeps_findings_of_that_name(project: Path, edit: Edit) -> None:
+    edit("resources/shop/job.yml", "tags: {project: demo, domain: shop}", "tags: {project: demo}")
+    edit("resources/shop/schema.yml", "    shop_gold:\n", "    gold:\n")
+    edit("resources/shop/job.yml", "schemas.shop_gold", "schemas.gold")
+    assert {f.rule for f in check(Project(project), ["naming"])} == {"naming"}
+    assert {f.rule for f in check(Project(project), ["tags"])} == {"tags"}
+    assert {f.rule for f in check(Project(project), ["convention"])} == {"naming", "tags"}

@@ -68,7 +68,7 @@ def _edited(content: bytes, **changes: Any) -> bytes:
         (lambda c: _edited(c, reason="other"), "event 3 does not follow the one before"),
         (lambda c: _edited(c, seq=7), "event 2 says it is 7, deployed"),
         (lambda c: _edited(c, project="x"), "belongs to another project or target"),
-        (lambda c: _edited(c, more="x"), "event 2 is no event"),
+        (lambda c: _edited(c, more="x"), "event 3 does not follow the one before"),
         (lambda c: b"\x00", "event 2 is no event"),
         (lambda c: b"[]", "event 2 is no event"),
         (lambda c: _edited(c, schema=2), "schema 2, expected at most 1: update"),

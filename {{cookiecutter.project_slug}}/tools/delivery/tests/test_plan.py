@@ -169,7 +169,9 @@ def test_a_plan_that_waited_too_long_is_refused(tmp_path: Path) -> None:
         read_plan(file, NOW + timedelta(hours=73))
 
 
-@pytest.mark.parametrize("text", ["", "{}", "[]", "null", '{"plan": {"schema": 2}}', "\x00"])
+@pytest.mark.parametrize(
+    "text", ["", "{}", "[]", "null", '{"plan": {"schema": 0}}', '{"plan": []}', "\x00"]
+)
 def test_what_is_no_plan_is_told(tmp_path: Path, text: str) -> None:
     file = tmp_path / "plan.json"
     file.write_text(text, encoding="utf-8")

@@ -42,11 +42,6 @@ def test_both_policies_protect() -> None:
     assert one.stricter(other).freezes == freezes
 
 
-def test_a_policy_comes_back_from_an_event_as_it_was() -> None:
-    given = policy(protected=["volumes.a"])
-    assert Policy.model_validate(given.model_dump(mode="json")) == given
-
-
 def test_the_root_is_the_nearest_folder_with_a_bundle(tmp_path: Path) -> None:
     inner = tmp_path / "a" / "b"
     inner.mkdir(parents=True)

@@ -80,7 +80,7 @@ def test_a_state_is_told_by_shape_and_word() -> None:
 
 
 def test_an_address_that_is_no_web_address_is_no_link() -> None:
-    text = page("Demo", [status(run_url="javascript:alert(1)")], NOW)
+    text = page("Demo", [status(run_url="javascript:alert(1)", forge="github")], NOW)
     assert "javascript:" not in text
     addresses = [a["href"] for tag, a in _Page(text).tags if tag == "a"]
     assert f"https://example.com/team/lake/commit/{40 * 'a'}" in addresses

@@ -1,5 +1,6 @@
 """The one way to the `databricks` CLI: what it is asked for, and in which surroundings."""
 
+import contextlib
 import json
 import os
 import re
@@ -13,9 +14,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from delivery import __version__
 from delivery.bundle import Bundle
+from delivery.environment import number
 from delivery.errors import DeliveryError, Exit, Finding
-from delivery.workspace import Workspace, http_timeout
+from delivery.workspace import AGENT, Workspace, http_timeout
 
 PROGRAM = "databricks"
 
@@ -168,7 +171,9 @@ class BundleCli:
             "DATABRICKS_CLI_DISABLE_UPDATE_CHECK": "1",
             "DATABRICKS_CACHE_ENABLED": "false",
             "DATABRICKS_BUNDLE_HTTP_TIMEOUT_SECONDS": str(http_timeout()),
-            "DATABRICKS_RATE_LIMIT": os.environ.get("DATABRICKS_RATE_LIMIT", "100"),
+            "DATABRICKS_RATE_LIMIT": str(number("DATABRICKS_RATE_LIMIT", 100)),
+            "DATABRICKS_CLI_UPSTREAM": AGENT,
+            "DATABRICKS_CLI_UPSTREAM_VERSION": __version__,
             "DATABRICKS_BUNDLE_RESTRICTED_CODE_EXECUTION": "1",
             **self.settings,
         }
@@ -292,15 +297,24 @@ def _finished(
     try:
         out, err = process.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:
-        process.kill()
-        process.communicate()
-        raise CliError(" ".join(command[1:3]), f"no end after {seconds} s") from None
+        raise _ended(process, command, seconds) from None
     except KeyboardInterrupt:
         for name in (signal.SIGINT, signal.SIGTERM):
             signal.signal(name, signal.SIG_IGN)
-        process.communicate(timeout=seconds)  # it ends what it began, and so do we
+        try:  # it ends what it began, and so do we
+            process.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            raise _ended(process, command, seconds) from None
         raise
     return subprocess.CompletedProcess(command, process.returncode, out, err)
+
+
+def _ended(process: subprocess.Popen[str], command: list[str], seconds: int) -> CliError:
+    """End the CLI with all that it started: what would be left works on, or holds our pipes."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    return CliError(" ".join(command[1:3]), f"no end after {seconds} s")
 
 
 def _reason(result: subprocess.CompletedProcess[str]) -> str:

@@ -192,6 +192,17 @@ RULES: dict[str, Callable[[Project], Iterator[Finding]]] = {
     "branch": _branch,
 }
 
+# What findings are called that a rule of another name finds.
+FINDINGS = {
+    "naming": "convention",
+    "tags": "convention",
+    "notification": "convention",
+    "verify": "convention",
+    "forbidden": "released",
+    "yaml": "include",
+    "duplicate": "include",
+}
+
 # Rules that a file which cannot be read would set off, and those that need databricks.yml.
 _NEED_ALL = ("reference", "parity", "identity", "policy", "cli")
 _NEED_ROOT = ("convention", "released", "run_as")
@@ -200,14 +211,20 @@ _NEED_ROOT = ("convention", "released", "run_as")
 def check(project: Project, only: Iterable[str] = ()) -> list[Finding]:
     """Hold the project to all rules, or to `only` some; every finding at once, by file and line.
 
+    Args:
+        only: names of rules, or names that findings have.
+
     Raises:
         DeliveryError: `only` names no rule.
     """
     findings: set[Finding] = set()
     for name in only or RULES:
-        if name not in RULES:
-            raise DeliveryError(f"rule: given {name!r}, expected one of {', '.join(RULES)}")
-        findings.update(_found(name, project))
+        if name not in (*RULES, *FINDINGS):
+            known = ", ".join((*RULES, *FINDINGS))
+            raise DeliveryError(f"rule: given {name!r}, expected one of {known}")
+        found = _found(FINDINGS.get(name, name), project)
+        other = {rule for rule, source in FINDINGS.items() if source == FINDINGS.get(name)} - {name}
+        findings.update(finding for finding in found if finding.rule not in other)
     return sorted(_with_line(finding, project.root) for finding in findings)
 
 

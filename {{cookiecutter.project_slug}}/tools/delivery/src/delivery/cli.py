@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import signal
 import sys
 import time
@@ -14,8 +15,9 @@ import typer
 from rich.console import Console
 from typer.exceptions import TyperException
 
+from delivery import __version__
 from delivery.annotations import Form, formatted
-from delivery.check import Project, check
+from delivery.check import FINDINGS, RULES, Project, check
 from delivery.commands import deliver, observe, operate, tell
 from delivery.commands.common import Output, OutputOption
 from delivery.errors import DeliveryError, Exit, harmless
@@ -31,8 +33,19 @@ app = typer.Typer(
 )
 
 
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"delivery {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
-def _project() -> None:
+def _project(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
     """Check, run and deliver the lakehouse."""
 
 
@@ -42,7 +55,13 @@ for commands in (deliver, observe, operate, tell):
 
 @app.command("check")
 def check_command(
-    only: Annotated[list[str] | None, typer.Option(help="Only this rule; may be repeated.")] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(help="Only this rule, or findings of this name; may be repeated."),
+    ] = None,
+    list_rules: Annotated[
+        bool, typer.Option("--list-rules", help="Only list the names that --only takes.")
+    ] = False,
     committing: Annotated[
         bool, typer.Option("--committing", help="Also refuse commits to protected branches.")
     ] = False,
@@ -59,6 +78,9 @@ def check_command(
 
     Exit codes: 0 all is well, 1 there are findings, 4 the command cannot be carried out.
     """
+    if list_rules:
+        print("\n".join((*RULES, *FINDINGS)))
+        return
     findings = check(Project(find_root(Path.cwd()), committing, with_cli), only or ())
     print(formatted(findings, output))
     failed = any(finding.severity == "error" for finding in findings)
@@ -108,8 +130,9 @@ def main() -> None:
         sys.exit(code)
     except DeliveryError as error:
         _leave(str(error), error.code)
-    except OSError as error:  # a file that cannot be written, such as that of --save
-        _leave(f"{error.filename or 'file'}: {error.strerror or error}", Exit.BAD_INPUT)
+    except BrokenPipeError:  # whoever read the output has seen enough, such as `head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(Exit.FAILED)
     except TyperException as error:
         _leave(f"{error.format_message()}\nSee: delivery --help", Exit.BAD_INPUT)
 

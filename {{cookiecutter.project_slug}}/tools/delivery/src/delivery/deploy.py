@@ -71,7 +71,7 @@ class Delivery:
         Raises:
             DeliveryError: the delivery would be refused.
         """
-        self.site.store.check_marker(may_be_missing=self.wishes.first)
+        self.site.check_seen(may_be_new=self.wishes.first)
         return self._judged().plan
 
     def carry_out(self) -> Result:
@@ -82,7 +82,9 @@ class Delivery:
         """
         if self.wishes.first:
             self.site.store.make_marker()
-        self.site.store.check_marker()
+        self.site.check_seen()
+        self.site.ledger.names()  # by now even a new target has a ledger
+        self.site.ledger.is_new = self.wishes.first
         what = (
             f"{'going back to' if self.wishes.back else 'deploy'} {self.archive.manifest.release}"
         )
@@ -223,9 +225,7 @@ class Delivery:
         self._tidy(started)
         kind = "rolled_back" if plan.back else "deployed"
         event = self._write(lock, kind, prepared, began, detail=_detail(prepared))
-        self.site.store.keep_state(
-            str(Name(event.seq, kind, event.release)), self.site.store.state()
-        )
+        self.site.store.keep_state(Name(event.seq, kind, event.release), self.site.store.state())
         return event
 
     def _run_cli(self, lock: Lock, prepared: Prepared, broken: bool) -> None:
@@ -402,7 +402,7 @@ def _detail(prepared: Prepared) -> dict[str, Any]:
     return {
         "retained": prepared.plan.retained,
         "used": list(prepared.allowed),
-        "policy": prepared.own.model_dump(mode="json"),
+        "policy": prepared.own.terms.stored(),
         "irreversible": prepared.own.data.irreversible,
         "time": prepared.archive.manifest.time,
         "before": running.running,

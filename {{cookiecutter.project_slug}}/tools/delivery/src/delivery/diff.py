@@ -1,12 +1,20 @@
 """What differs between two configurations, rendered, offline."""
 
+import re
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from delivery.bundle import load, resolve
+from delivery.bundle import Bundle, Section, load, resolve
 from delivery.errors import DeliveryError
+from delivery.policy import Policy, load_policy
+from delivery.release import Archive, open_archive
 
+# What differs between any two releases, and says nothing more than that.
+_NAMES_ITSELF = re.compile(
+    r"^[^.]+\.(bundle\.git|variables\.(release|wheel))\b|^files\[(release\.yml|dist/.*)\]$"
+)
 _ENTRY_KEYS = ("task_key", "job_cluster_key", "environment_key", "principal", "name")
 
 
@@ -29,9 +37,38 @@ def diff(root: Path, first: str, second: str) -> list[Difference]:
         if name not in bundle.targets:
             known = ", ".join(bundle.targets)
             raise DeliveryError(f"target: given {name!r}, expected one of {known}")
-    variables = {"release": "RELEASE", "wheel": "WHEEL"}
-    one, other = (resolve(bundle, name, variables).tree for name in (first, second))
-    return list(differences(one, other))
+    return list(differences(_rendered(bundle, first), _rendered(bundle, second)))
+
+
+def diff_releases(first: Archive, second: Archive) -> list[Difference]:
+    """The differences between two releases: their configuration on each target, and their files.
+
+    What names a release itself, such as its commit and its wheel, is left out.
+    """
+    trees: list[dict[str, Section]] = []
+    policy: Policy | None = None
+    with tempfile.TemporaryDirectory() as name:
+        for number, archive in enumerate((first, second)):
+            folder = Path(name, str(number))
+            open_archive(archive.content, folder, archive.name)
+            bundle, policy = load(folder), policy or load_policy(folder)
+            known = [target for target in policy.released if target in bundle.targets]
+            trees.append({target: _rendered(bundle, target) for target in known})
+    files = [
+        {name: entry.sha256[:12] for name, entry in archive.manifest.files.items()}
+        for archive in (first, second)
+    ]
+    one, other = ({**tree, "files": _by_path(f)} for tree, f in zip(trees, files, strict=True))
+    found = differences(one, other)
+    return [one for one in found if not _NAMES_ITSELF.search(one.path)]
+
+
+def _rendered(bundle: Bundle, target: str) -> Section:
+    return resolve(bundle, target, {"release": "RELEASE", "wheel": "WHEEL"}).tree
+
+
+def _by_path(files: Mapping[str, str]) -> dict[str, str]:
+    return {f"[{name}]": digest for name, digest in files.items()}
 
 
 def differences(first: Any, second: Any, path: str = "") -> Iterator[Difference]:

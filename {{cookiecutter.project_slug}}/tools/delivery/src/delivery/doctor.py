@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from delivery import bundle_cli
-from delivery.errors import DeliveryError
+from delivery.errors import DeliveryError, NoAccessError
 from delivery.forge import FORGE_TOKEN, Forge, forge, forge_of
 from delivery.policy import Policy, load_policy
 from delivery.rules.released import is_placeholder
@@ -18,11 +18,12 @@ from delivery.target import read_target
 
 @dataclass(frozen=True)
 class Symptom:
-    """One thing that was looked at."""
+    """One thing that was looked at; `hidden` when it cannot be seen."""
 
     name: str
     well: bool
     told: str
+    hidden: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """The symptom for machines."""
@@ -59,9 +60,14 @@ def _declared(root: Path, name: str) -> Iterator[Symptom]:
 
 def _forge(policy: Policy) -> Iterator[Symptom]:
     """What the forge lets whom do, and how the jobs of each environment call themselves."""
-    here = forge() or forge_of(policy.project.url)
+    here = forge() or forge_of(policy.project)
     if here is None:
         told = "not looked at: set project.url in delivery.yml, the repository's address"
+        if policy.project.url:
+            told = (
+                f"not looked at: nothing says what {policy.project.url} is; set project.forge in "
+                "delivery.yml to github or gitlab"
+            )
         yield Symptom("forge", True, told)
         return
     yield _tried(
@@ -147,12 +153,14 @@ def _workspace(root: Path, name: str) -> Iterator[Symptom]:
 def _tried(name: str, look: Callable[[], str]) -> Symptom:
     try:
         return Symptom(name, True, look())
+    except NoAccessError as error:
+        return Symptom(name, False, str(error), hidden=True)
     except DeliveryError as error:
         return Symptom(name, False, str(error))
 
 
 def _marker(site: Site) -> str:
-    site.store.check_marker()
+    site.check_seen()
     return "the target is ours"
 
 
@@ -179,7 +187,7 @@ def _lock(site: Site) -> str:
 
 
 def _orphans(site: Site) -> str:
-    orphans = site.store.orphans(site.store.state())
+    orphans = site.store.orphans(site.state(site.ledger.standing()))
     if orphans:
         known = ", ".join(f"{job.name} ({job.id})" for job in orphans)
         raise DeliveryError(

@@ -48,7 +48,7 @@ def running_plan(site: Site) -> Prepared:
     Raises:
         DeliveryError: nothing runs here.
     """
-    site.store.check_marker()
+    site.check_seen()
     running = site.ledger.standing().running
     if not running:
         raise DeliveryError(f"target {site.target.name}: nothing was delivered there yet")
@@ -134,17 +134,11 @@ def _of_notebooks(
     modified: dict[str, float] = {}
     for parent in {str(path.parent) for path in paths.values()}:
         modified |= {f"{parent}/{e.name}": e.modified for e in site.workspace.entries(parent)}
-    delivered = _delivered(site, prepared) if names else 0
+    # The workspace's own time of the event that delivered the release, which came after it.
+    running = prepared.standing.delivered
+    delivered = site.ledger.written(running) if names and running else 0
     for name, path in paths.items():
         if str(path) not in modified:
             yield Drift(key="file", what=f"{name} is gone")
         elif modified[str(path)] > delivered:
             yield Drift(key="file", what=f"{name} was edited")
-
-
-def _delivered(site: Site, prepared: Prepared) -> float:
-    """When the workspace took in the event that delivered the release, which came after it."""
-    events: Mapping[str, float] = {
-        entry.name: entry.created for entry in site.workspace.entries(site.ledger.folder)
-    }
-    return events[str(prepared.standing.delivered)]

@@ -54,12 +54,25 @@ class DeliveryError(Exception):
         self.code = code
 
 
+class NoAccessError(DeliveryError):
+    """Something cannot be seen: whether it is there, we do not know."""
+
+
 class InvalidFileError(DeliveryError):
     """Files of the project cannot be read for what they should be."""
 
     def __init__(self, *findings: Finding) -> None:
         super().__init__("\n".join(map(str, findings)))
         self.findings = findings
+
+
+def newer(what: str, given: int, known: int) -> DeliveryError:
+    """What to say of a file that a later version of this tool wrote."""
+    return DeliveryError(
+        f"{what} has schema {given}, expected at most {known}: update the delivery tool\n"
+        "    A newer version wrote it: use the checkout that delivered last, or update the project "
+        "from its template: cruft update"
+    )
 
 
 _COMMAND = re.compile(r"^(\s*):(?=:)|#(?=#\[)", re.MULTILINE)

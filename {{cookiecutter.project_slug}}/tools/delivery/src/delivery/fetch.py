@@ -18,7 +18,7 @@ def fetch(site: Site, release: str = "", tree: str = "") -> tuple[Archive, Event
     Raises:
         DeliveryError: there is no such release, it is blocked, or it was never verified.
     """
-    site.store.check_marker()
+    site.check_seen()
     names = site.ledger.names()
     standing = site.ledger.standing(names)
     chosen = release or (_of_tree(site, standing.good, tree) if tree else standing.running)

@@ -16,7 +16,10 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import quote, urlsplit
 
+from delivery import environment
+from delivery.environment import required
 from delivery.errors import DeliveryError, Exit
+from delivery.policy import Project
 
 FORGE_TOKEN = "DELIVERY_FORGE_TOKEN"  # noqa: S105 (the name of a variable)
 APPROVED_BEFORE = "DELIVERY_APPROVED_BEFORE"  # who approved this run before its plan was made
@@ -97,21 +100,39 @@ def forge() -> Forge | None:
     """The forge that this process is a job of; None on a laptop."""
     variable = os.environ.get
     if variable("GITHUB_ACTIONS") == "true":
-        home, name = os.environ["GITHUB_API_URL"], os.environ["GITHUB_REPOSITORY"]
+        home, name = required("GITHUB_API_URL"), required("GITHUB_REPOSITORY")
         return GitHub(home, name, variable("GITHUB_TOKEN", ""))
     if variable("GITLAB_CI") == "true":
-        home, path = os.environ["CI_API_V4_URL"], os.environ["CI_PROJECT_PATH"]
+        home, path = required("CI_API_V4_URL"), required("CI_PROJECT_PATH")
         return GitLab(home, path, variable(FORGE_TOKEN, ""))
     return None
 
 
-def forge_of(url: str) -> Forge | None:
-    """The forge of a repository's address, such as `https://github.com/team/lakehouse`."""
-    address, token = urlsplit(url.removesuffix(".git")), os.environ.get(FORGE_TOKEN, "")
-    path = address.path.strip("/")
-    if not address.hostname or "/" not in path:
+def kind_of(project: Project) -> str:
+    """What a repository lives on, `github` or `gitlab`; empty when nothing says it.
+
+    A job's own surroundings say it, or the policy, or one of the two addresses that everybody
+    knows; the name of any other host says nothing.
+    """
+    for variable, kind in (("GITHUB_ACTIONS", "github"), ("GITLAB_CI", "gitlab")):
+        if os.environ.get(variable) == "true":
+            return kind
+    if project.forge != "both":
+        return project.forge
+    host = urlsplit(project.url).hostname or ""
+    return {"github.com": "github", "gitlab.com": "gitlab"}.get(host, "")
+
+
+def forge_of(project: Project) -> Forge | None:
+    """The forge of a repository, by its address, such as `https://github.com/team/lakehouse`.
+
+    None where there is no such address, or where nothing says which forge it is.
+    """
+    address, token = urlsplit(project.url.removesuffix(".git")), environment.text(FORGE_TOKEN)
+    path, kind = address.path.strip("/"), kind_of(project)
+    if not address.hostname or "/" not in path or not kind:
         return None
-    if "gitlab" in address.hostname:
+    if kind == "gitlab":
         return GitLab(f"https://{address.netloc}/api/v4", path, token)
     own = address.hostname != "github.com"
     home = f"https://{address.netloc}/api/v3" if own else "https://api.github.com"
@@ -223,7 +244,7 @@ class GitHub:
 
     def reviews(self, environment: str) -> list[str]:
         """Who approved this run for the environment, in any attempt."""
-        reviews = self.api.found(f"/actions/runs/{os.environ['GITHUB_RUN_ID']}/approvals")
+        reviews = self.api.found(f"/actions/runs/{required('GITHUB_RUN_ID')}/approvals")
         return [
             review["user"]["login"]
             for review in reviews or []
@@ -325,7 +346,7 @@ class GitHub:
 
     def end_older(self, workflow: str) -> list[str]:
         """End runs of a workflow that began before this one, on its branch, and wait for people."""
-        own, branch = os.environ["GITHUB_RUN_ID"], quote(os.environ.get("GITHUB_REF_NAME", ""))
+        own, branch = required("GITHUB_RUN_ID"), quote(os.environ.get("GITHUB_REF_NAME", ""))
         place = f"/actions/workflows/{quote(workflow)}/runs?status=waiting&branch={branch}"
         ended = []
         for run in self.api.call("GET", f"{place}&per_page={_PAGE}")["workflow_runs"]:
@@ -335,10 +356,10 @@ class GitHub:
         return ended
 
     def _request(self) -> int:
-        event = json.loads(Path(os.environ["GITHUB_EVENT_PATH"]).read_text(encoding="utf-8"))
         try:
+            event = json.loads(Path(required("GITHUB_EVENT_PATH")).read_text(encoding="utf-8"))
             return int(event["pull_request"]["number"])
-        except (KeyError, TypeError, ValueError):
+        except (OSError, KeyError, TypeError, ValueError):
             raise _no_request() from None
 
 

@@ -1,23 +1,31 @@
-"""What happened on a target: numbered, chained events in the workspace, never changed again."""
+"""What happened on a target: numbered, chained events in the workspace, never changed again.
+
+The number alone says where an event lies: the first 999 in the ledger's folder itself, each further
+thousand in a folder of its own, such as `ledger/00001000`. No clock decides, so all writers of a
+number meet in one folder; and no folder comes near the 10,000 entries that a workspace takes.
+Events that an earlier version left elsewhere are read where they are.
+"""
 
 import contextlib
 import json
-import os
 import re
 import time
 import uuid
 from collections.abc import Callable, Container, Iterator, Sequence
-from dataclasses import dataclass, field
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
+from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from delivery import __version__
-from delivery.errors import DeliveryError, Exit
+from delivery.environment import text
+from delivery.errors import DeliveryError, Exit, NoAccessError, newer
 from delivery.release.manifest import sha256
 from delivery.target import Target
-from delivery.workspace import Workspace
+from delivery.workspace import Entry, Workspace
 
 Kind = Literal[
     "started",
@@ -34,6 +42,9 @@ Kind = Literal[
 SCHEMA = 1
 NO_RELEASE = "none"  # what stands for the release in events that are about the target
 _NAME = re.compile(r"(\d{8})-([a-z_]+)-(\d{4}\.\d\d\.\d\d-g[0-9a-f]{8}|none)\.json")
+_FOLDER = re.compile(r"\d{8}")
+_PER_FOLDER = 1000  # events of one folder; the states beside them double its entries
+_AT_ONCE = 8  # folders that are listed at the same time
 _VANISHING = 2.0  # seconds in which a lock may come and go between two looks
 _START = "0" * 64  # the digest before the first event
 
@@ -59,7 +70,7 @@ class Event(_Frozen):
     previous: str
     id: str
     at: datetime
-    kind: Kind
+    kind: str
     project: str
     target: str
     release: str
@@ -81,6 +92,26 @@ class Event(_Frozen):
     def content(self) -> bytes:
         """The event as it is stored, nothing sorted: the targets of its policy have an order."""
         return f"{json.dumps(self.model_dump(mode='json'), indent=1)}\n".encode()
+
+    @classmethod
+    def parse(cls, content: bytes, where: str = "") -> "Event":
+        """Read an event; fields of a later version are ignored, its schema number is judged.
+
+        Args:
+            where: what messages begin with.
+
+        Raises:
+            DeliveryError: the event has a newer schema than this tool knows.
+            ValueError: the content is no event.
+        """
+        try:
+            document = json.loads(content)
+            schema = document.get("schema", SCHEMA)
+            if isinstance(schema, int) and schema > SCHEMA:
+                raise newer(f"{where}event {document.get('seq')}", schema, SCHEMA)
+            return cls.model_validate(document, extra="ignore")
+        except (AttributeError, TypeError, RecursionError) as error:
+            raise ValueError(str(error)) from None
 
 
 @dataclass(frozen=True, order=True)
@@ -197,6 +228,17 @@ class Lock:
         told = {**self.__dict__, "at": self.at.isoformat()}
         return json.dumps(told, indent=1, sort_keys=True).encode()
 
+    @classmethod
+    def parse(cls, content: bytes) -> "Lock":
+        """Read a lock; whatever stands there, somebody has it."""
+        known = {field.name for field in fields(cls)}
+        try:
+            told: dict[str, Any] = {k: v for k, v in json.loads(content).items() if k in known}
+            at = datetime.fromisoformat(told["at"])
+            return cls(**{**told, "at": at if at.tzinfo else at.replace(tzinfo=UTC)})
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return cls("", "somebody", "", datetime.fromtimestamp(0, UTC), "an unreadable lock")
+
     def told(self, now: datetime) -> str:
         """Who has it and since when."""
         minutes = max(0, int((now - self.at).total_seconds() // 60))
@@ -206,28 +248,52 @@ class Lock:
         )
 
 
+class TamperedError(DeliveryError):
+    """Somebody changed the ledger: what it says cannot be trusted."""
+
+
 class Ledger:
-    """The events of one target."""
+    """The events of one target.
+
+    Attributes:
+        is_new: nothing was ever delivered, so there may be no ledger yet. Otherwise a ledger that
+            is not there cannot be seen.
+    """
 
     def __init__(self, workspace: Workspace, target: Target) -> None:
         self.workspace = workspace
         self.target = target
         self.folder = f"{target.root}/ledger"
+        self.is_new = False
         self._lock = f"{self.folder}/lock.json"
         self._bodies: dict[Name, bytes] = {}
+        self._events: dict[Name, Event] = {}
+        self._known: dict[int, Name] = {}
+        self._places: dict[Name, str] = {}
 
     def names(self) -> list[Name]:
-        """All events in their order, by one listing.
+        """All events in their order: one listing, and one for each further thousand.
 
         Raises:
-            DeliveryError: there is a gap, or a number twice: somebody removed or added events.
+            NoAccessError: there is no ledger that we may see.
+            TamperedError: there is a gap, or a number twice: somebody removed or added events.
         """
-        entries = self.workspace.entries(self.folder)
-        found = [m for e in entries if (m := _NAME.fullmatch(e.name))]
-        names = sorted(Name(int(m[1]), m[2], m[3]) for m in found)
+        entries = self.workspace.listed(self.folder)
+        if entries is None and not self.is_new:
+            raise NoAccessError(
+                f"target {self.target.name}: cannot be seen: no ledger in {self.target.root} of "
+                f"{self.target.host}\n    Ask for the right to read {self.folder}. If nothing was "
+                f"ever delivered there: delivery deploy {self.target.name} --first"
+            )
+        folders = [e.path for e in entries or [] if _FOLDER.fullmatch(e.name)]
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            listings = [entries or [], *pool.map(self.workspace.entries, folders)]
+        self._places = {name: entry.path for one in listings for name, entry in _events(one)}
+        names = sorted(self._places)
         for expected, name in enumerate(names, start=1):
             if name.seq != expected:
                 raise self._tampered(f"given event {name.seq}, expected {expected}")
+        self._known = {name.seq: name for name in names}
         return names
 
     def written(self, event: Event | Name) -> float:
@@ -235,9 +301,9 @@ class Ledger:
 
         Where the workspace does not tell, it was never: nothing is taken for younger than it.
         """
-        name = str(Name(event.seq, event.kind, event.release))
-        entries = self.workspace.entries(self.folder)
-        return next((entry.created for entry in entries if entry.name == name), float("inf"))
+        name = Name(event.seq, event.kind, event.release)
+        known = dict(_events(self.workspace.entries(str(PurePosixPath(self._path(name)).parent))))
+        return known[name].created if name in known else float("inf")
 
     def standing(self, names: Sequence[Name] | None = None) -> Standing:
         """What the target's events amount to."""
@@ -247,39 +313,28 @@ class Ledger:
         return standing
 
     def read(self, name: Name) -> Event:
-        """An event's body.
+        """An event's body, as the event after it confirms it.
 
         Raises:
-            DeliveryError: it is not what its name says, or of a newer form than this tool knows.
+            TamperedError: it was edited, or is not what its name says.
+            DeliveryError: it is of a newer form than this tool knows.
         """
-        content = self._body(name)
-        try:
-            document = json.loads(content)
-            if document.get("schema", 0) > SCHEMA:
-                raise DeliveryError(
-                    f"ledger of {self.target.name}: event {name.seq} has schema "
-                    f"{document['schema']}, expected at most {SCHEMA}: update the delivery tool"
-                )
-            event = Event.model_validate(document)
-        except (ValueError, TypeError, ValidationError, AttributeError, RecursionError):
-            raise self._tampered(f"event {name.seq} is no event") from None
-        if (event.seq, event.kind, event.release) != (name.seq, name.kind, name.release):
-            raise self._tampered(f"event {name.seq} says it is {event.seq}, {event.kind}")
-        if (event.project, event.target) != (self.target.project, self.target.name):
-            raise self._tampered(f"event {name.seq} belongs to another project or target")
+        event, after = self._read(name), self._known.get(name.seq + 1)
+        if after and self._read(after).previous != sha256(self._body(name)):
+            raise self._tampered(f"event {name.seq} was edited: event {after.seq} has its digest")
         return event
 
     def verify(self, names: Sequence[Name]) -> None:
         """Check that each event is chained to the one before.
 
         Raises:
-            DeliveryError: one is not.
+            TamperedError: one is not.
         """
         before = _START
         if names and names[0].seq > 1:
-            before = sha256(self._body(Name(*self._at(names[0].seq - 1))))
+            before = sha256(self._body(self.names()[names[0].seq - 2]))
         for name in names:
-            if self.read(name).previous != before:
+            if self._read(name).previous != before:
                 raise self._tampered(f"event {name.seq} does not follow the one before")
             before = sha256(self._body(name))
 
@@ -289,8 +344,8 @@ class Ledger:
         Raises:
             DeliveryError: the lock was broken meanwhile.
         """
-        if self.workspace.read(self._lock) != lock.content():
-            raise DeliveryError(f"lock of {self.target.name}: it was taken from us", Exit.FAILED)
+        if not self._holds(lock):
+            raise self._lost()
         names = self.names()
         event = Event(
             seq=len(names) + 1,
@@ -306,22 +361,36 @@ class Ledger:
             **fields,
         )
         name = Name(event.seq, kind, event.release)
-        if not self.workspace.create(f"{self.folder}/{name}", event.content()):
+        if not self.workspace.create(self._path(name), event.content()):
             raise DeliveryError(f"ledger: event {event.seq} was written by another", Exit.FAILED)
         self._bodies[name] = event.content()
+        self._withdraw(lock, name)
+        self._known[name.seq] = name
         return event
+
+    def _withdraw(self, lock: Lock, mine: Name) -> None:
+        """Leave one event with this number, should the lock have been broken as it was written.
+
+        Whoever of two writers comes second sees the event of the other, and the lock decides for
+        both which of them stays: nothing has followed either.
+
+        Raises:
+            DeliveryError: it is not ours.
+        """
+        entries = self.workspace.entries(str(PurePosixPath(self._path(mine)).parent))
+        others = [name for name, _ in _events(entries) if name.seq == mine.seq and name != mine]
+        if not others:
+            return
+        holds = self._holds(lock)
+        for name in others if holds else [mine]:
+            self.workspace.delete(self._path(name))
+        if not holds:
+            raise self._lost()
 
     def held(self) -> Lock | None:
         """The lock as it is now; None when nobody has it."""
         content = self.workspace.read(self._lock)
-        if content is None:
-            return None
-        try:
-            told = json.loads(content)
-            at = datetime.fromisoformat(told["at"])
-            return Lock(**{**told, "at": at if at.tzinfo else at.replace(tzinfo=UTC)})
-        except (ValueError, KeyError, TypeError):
-            return Lock("", "somebody", "", datetime.fromtimestamp(0, UTC), "an unreadable lock")
+        return None if content is None else Lock.parse(content)
 
     @contextlib.contextmanager
     def lock(
@@ -343,13 +412,14 @@ class Ledger:
             DeliveryError: another has it.
         """
         lock = Lock(str(uuid.uuid4()), actor(self.workspace), run_url(), _now(), what)
+        self.names()  # a ledger that cannot be seen is not begun anew
         if broken:
             self.workspace.delete(self._lock)
         self._take(lock, wait, waiting)
         try:
             yield lock
         finally:
-            if self.workspace.read(self._lock) == lock.content():
+            if self._holds(lock):
                 self.workspace.delete(self._lock)
 
     def _take(self, lock: Lock, wait: float, waiting: Callable[[str], None]) -> None:
@@ -373,21 +443,55 @@ class Ledger:
                 )
             time.sleep(min(5.0, max(0.1, end - time.monotonic())))
 
+    def _holds(self, lock: Lock) -> bool:
+        return self.workspace.read(self._lock) == lock.content()
+
+    def _read(self, name: Name) -> Event:
+        if name not in self._events:
+            try:
+                self._events[name] = self._parsed(name)
+            except ValueError:
+                raise self._tampered(f"event {name.seq} is no event") from None
+        return self._events[name]
+
+    def _parsed(self, name: Name) -> Event:
+        event = Event.parse(self._body(name), f"ledger of {self.target.name}: ")
+        if (event.seq, event.kind, event.release) != (name.seq, name.kind, name.release):
+            raise self._tampered(f"event {name.seq} says it is {event.seq}, {event.kind}")
+        if (event.project, event.target) != (self.target.project, self.target.name):
+            raise self._tampered(f"event {name.seq} belongs to another project or target")
+        return event
+
     def _body(self, name: Name) -> bytes:
         if name not in self._bodies:
-            content = self.workspace.read(f"{self.folder}/{name}")
+            content = self.workspace.read(self._path(name))
             if content is None:
                 raise self._tampered(f"event {name.seq} cannot be read")
             self._bodies[name] = content
         return self._bodies[name]
 
-    def _at(self, seq: int) -> tuple[int, str, str]:
-        name = self.names()[seq - 1]
-        return name.seq, name.kind, name.release
+    def _path(self, name: Name) -> str:
+        return self._places.get(name) or event_path(self.target, name)
 
-    def _tampered(self, reason: str) -> DeliveryError:
+    def _lost(self) -> DeliveryError:
+        return DeliveryError(f"lock of {self.target.name}: it was taken from us", Exit.FAILED)
+
+    def _tampered(self, reason: str) -> TamperedError:
         mend = f"Somebody changed {self.folder}: ask a workspace admin for its history."
-        return DeliveryError(f"ledger of {self.target.name}: {reason}\n    {mend}", Exit.REFUSED)
+        return TamperedError(f"ledger of {self.target.name}: {reason}\n    {mend}", Exit.REFUSED)
+
+
+def event_path(target: Target, name: Name) -> str:
+    """Where an event lies; the number alone decides, so all who write one meet in one folder."""
+    first = name.seq - name.seq % _PER_FOLDER
+    folder = f"{target.root}/ledger" + (f"/{first:08d}" if first else "")
+    return f"{folder}/{name}"
+
+
+def _events(entries: Sequence[Entry]) -> Iterator[tuple[Name, Entry]]:
+    for entry in entries:
+        if found := _NAME.fullmatch(entry.name):
+            yield Name(int(found[1]), found[2], found[3]), entry
 
 
 def actor(workspace: Workspace) -> str:
@@ -395,20 +499,19 @@ def actor(workspace: Workspace) -> str:
 
     On GitHub a run keeps the name of whoever started it first, whoever starts it again.
     """
-    named = (os.environ.get(v) for v in ("GITHUB_ACTOR", "GITLAB_USER_LOGIN"))
-    first = next(filter(None, named), None) or workspace.me
-    again = os.environ.get("GITHUB_TRIGGERING_ACTOR") or first
+    first = text("GITHUB_ACTOR") or text("GITLAB_USER_LOGIN") or workspace.me
+    again = text("GITHUB_TRIGGERING_ACTOR") or first
     return first if again == first else f"{first}, started again by {again}"
 
 
 def run_url() -> str:
     """The pipeline's run; empty outside of one."""
     server, repository, run = (
-        os.environ.get(v, "") for v in ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_RUN_ID")
+        text(v) for v in ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_RUN_ID")
     )
     if run:
         return f"{server}/{repository}/actions/runs/{run}"
-    return os.environ.get("CI_JOB_URL", "")
+    return text("CI_JOB_URL")
 
 
 def _now() -> datetime:

@@ -62,6 +62,8 @@ class Operation:
         Raises:
             DeliveryError: nobody has a lock.
         """
+        self.site.check_seen()
+        self.site.ledger.names()
         held = self.site.ledger.held()
         told = held.told(datetime.now(UTC)) if held else self.site.store.lock_of_cli()
         if not told:
@@ -136,7 +138,7 @@ class Operation:
             raise DeliveryError(
                 f"--from: given {instead_of!r}, expected a key of the kind of {key}"
             )
-        if key in self.site.store.state().entries:
+        if key in self.site.state(self.site.ledger.standing()).entries:
             raise DeliveryError(f"key: {key} owns something on {self.site.target.name} already")
 
     def _refuse_foreign(self, key: str, resource_id: str) -> None:
@@ -171,7 +173,7 @@ class Operation:
 
     @contextlib.contextmanager
     def _locked(self, what: str) -> Iterator[Lock]:
-        self.site.store.check_marker()
+        self.site.check_seen()
         waiting = lambda told: self.say(f"waiting for {told}")  # noqa: E731
         with self.site.ledger.lock(what, self.wait, self.break_lock, waiting) as lock:
             yield lock
@@ -220,15 +222,11 @@ def _declared(cli: BundleCli, key: str) -> Iterator[str]:
 def prunable(site: Site, keep: int) -> list[str]:
     """The releases that a target keeps and that nobody needs any more, the oldest first."""
     standing = site.ledger.standing()
+    # After a delivery that was cut off the state refers to more than one release.
+    in_use = site.state(standing).content.decode(errors="replace")
     good = [release for release in standing.good if release not in standing.blocked]
     needed = {standing.running, *good[-keep:]}
-    active = _in_use(site) if site.store.kept() else ""
-    return [r for r in site.store.kept() if r not in needed and r not in active]
-
-
-def _in_use(site: Site) -> str:
-    """What the state refers to: after a delivery that was cut off, more than one release."""
-    return site.store.state().content.decode(errors="replace")
+    return [r for r in site.store.kept() if r not in needed and r not in in_use]
 
 
 def _release(text: str) -> str:

@@ -93,7 +93,7 @@ def _facts(status: Status) -> Iterator[str]:
     commit = f"<code>{escape(status.commit[:12])}</code>"
     facts = {
         "release": f"<code>{escape(status.release or 'none')}</code>",
-        "commit": _link(commit_url(status.url, status.commit), commit),
+        "commit": _link(commit_url(status.url, status.forge, status.commit), commit),
         "since": _time(status.since) if status.since else "",
         "by": _link(status.run_url, escape(status.actor)),
         "approved by": escape(status.approved_by),

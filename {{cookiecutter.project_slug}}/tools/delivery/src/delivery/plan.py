@@ -7,15 +7,17 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict
 from pydantic import Field as Fact
 
-from delivery.errors import DeliveryError, Exit
+from delivery.errors import DeliveryError, Exit, newer
+from delivery.files import write_whole
 from delivery.release.manifest import ID, sha256
 from delivery.rules.secrets import is_secret, name_of
 
 Action = Literal["create", "update", "update_id", "resize", "recreate", "delete"]
 
+SCHEMA = 1  # of a saved plan
 _RELEASE_FOLDER = re.compile(rf"/releases/{ID.pattern}/")
 _WHEEL_VERSION = re.compile(r"-[^-/]+\+g[0-9a-f]{8}-")
 _KEY = re.compile(r"\['([^']*)'\]$|([^.\[\]']+)$")  # the last key of a path
@@ -101,7 +103,7 @@ class Plan(_Frozen):
         proof: when the target before verified the release, for people.
     """
 
-    schema_: Annotated[Literal[1], Fact(alias="schema")] = 1
+    schema_: Annotated[int, Fact(alias="schema", ge=1, le=SCHEMA)] = SCHEMA
     target: str
     host: str
     project: str
@@ -144,10 +146,7 @@ class Plan(_Frozen):
         """Save it, whole or not at all, with its digest."""
         plan = self.model_dump(mode="json")
         document = {"digest": self.digest, "checksum": _checksum(plan), "plan": plan}
-        file.parent.mkdir(parents=True, exist_ok=True)
-        half = file.with_name(f"{file.name}.part")
-        half.write_text(json.dumps(document, indent=1), encoding="utf-8")
-        half.replace(file)
+        write_whole(file, json.dumps(document, indent=1).encode())
 
 
 def read_plan(file: Path, now: datetime) -> Plan:
@@ -158,11 +157,17 @@ def read_plan(file: Path, now: datetime) -> Plan:
     """
     try:
         document = json.loads(file.read_text(encoding="utf-8"))
+        schema = document["plan"].get("schema", SCHEMA)
+        if isinstance(schema, int) and schema > SCHEMA:
+            raise newer(str(file), schema, SCHEMA)
         plan = Plan.model_validate(document["plan"])
     except OSError as error:
         raise DeliveryError(f"{file}: cannot be read: {error.strerror}") from None
-    except (ValueError, KeyError, TypeError, ValidationError, RecursionError):
-        raise DeliveryError(f"{file}: expected a plan made by: delivery plan --save") from None
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise DeliveryError(
+            f"{file}: expected a plan made by: delivery plan --save\n"
+            "    Make it again, with this version of the tool: nothing that a plan says is ignored."
+        ) from None
     sums = (document.get("digest"), document.get("checksum"))
     if sums != (plan.digest, _checksum(document["plan"])):
         raise DeliveryError(f"{file}: the plan was edited after it was made", Exit.REFUSED)

@@ -2,10 +2,10 @@
 
 import difflib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
 from pydantic import (
     AfterValidator,
@@ -18,7 +18,7 @@ from pydantic import (
 )
 
 from delivery.bundle import Items, Mark, Section, read_yaml
-from delivery.errors import DeliveryError, Finding, InvalidFileError
+from delivery.errors import DeliveryError, Finding, InvalidFileError, newer
 
 FILE = "delivery.yml"
 RULE = "policy"
@@ -42,6 +42,9 @@ def _expression(text: str) -> str:
     return text
 
 
+Approval = Literal["none", "environment", "dispatch"]
+
+
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
@@ -53,6 +56,8 @@ class Project(_Strict):
     compute: str
     url: str = ""
     """The repository's address, for links; never with a user or a token in it."""
+    forge: Literal["both", "github", "gitlab"] = "both"
+    """What the repository lives on; `both` when that is not decided, or is neither."""
 
 
 class Branches(_Strict):
@@ -162,6 +167,72 @@ class Data(_Strict):
     """Why going back across this release is refused; empty when it is not."""
 
 
+class _Promotion(_Strict):
+    """The targets of a release, in the order of promotion."""
+
+    targets: dict[str, str] = {}
+
+
+class _Proof(_Strict):
+    """What proved a delivery."""
+
+    jobs: dict[str, str] = {}
+
+
+class Terms(_Strict):
+    """What a running release's policy demands of the one that follows it.
+
+    It is kept in the event that delivered the release, under the names that it has in
+    `delivery.yml`. Whoever renames a field or changes what one means raises `SCHEMA`.
+    """
+
+    branches: _Promotion = _Promotion()
+    verify: _Proof = _Proof()
+    guard: Guard = Guard()
+    approval: dict[str, Approval] = {}
+    plan_hours: Annotated[int, Field(ge=1)] | None = None
+    freezes: list[Freeze] = []
+
+    SCHEMA: ClassVar[int] = 1
+
+    @classmethod
+    def read(cls, stored: Mapping[str, Any], release: str) -> "Terms":
+        """Read what an event keeps of the policy of a release; earlier events keep all of it.
+
+        Raises:
+            DeliveryError: a newer tool wrote it, or somebody edited it.
+        """
+        schema = stored.get("schema", cls.SCHEMA)
+        if isinstance(schema, int) and schema > cls.SCHEMA:
+            raise newer(f"policy of {release}, which runs,", schema, cls.SCHEMA)
+        try:
+            return cls.model_validate(dict(stored), extra="ignore")
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise DeliveryError(
+                f"policy of {release}, which runs: {'.'.join(map(str, first['loc']))}: "
+                f"{first['msg']}\n    The event that delivered {release} is damaged: ask an admin "
+                "of the workspace for its history."
+            ) from None
+
+    def stored(self) -> dict[str, Any]:
+        """The terms as an event keeps them."""
+        return {"schema": self.SCHEMA, **self.model_dump(mode="json")}
+
+    @property
+    def released(self) -> tuple[str, ...]:
+        """The targets that take releases only, in the order of promotion."""
+        return tuple(self.branches.targets)
+
+    def approval_of(self, target: str) -> Approval:
+        """How a plan for a target is approved."""
+        return _approval(self.released, self.approval, target)
+
+    def source(self, target: str) -> str | None:
+        """The target that a release must be verified on before it reaches `target`."""
+        return _source(self.released, target)
+
+
 class Policy(_Strict):
     """All of `delivery.yml`."""
 
@@ -173,7 +244,7 @@ class Policy(_Strict):
     guard: Guard = Guard()
     may_differ: list[str] = []
     """What may differ between released targets, as patterns of paths such as `presets.tags.*`."""
-    approval: dict[str, Literal["none", "environment", "dispatch"]] = {}
+    approval: dict[str, Approval] = {}
     """How a plan is approved: by reviewers of the forge's environment, or by its digest; the last
     target asks for `environment` unless something else stands here. The pipelines wait for it
     before the last target only."""
@@ -209,10 +280,9 @@ class Policy(_Strict):
                 raise ValueError(f"{place}: given {unknown[0]}, expected one of {known}")
         return self
 
-    def approval_of(self, target: str) -> str:
+    def approval_of(self, target: str) -> Approval:
         """How a plan for a target is approved."""
-        last = target == self.released[-1]
-        return self.approval.get(target, "environment" if last else "none")
+        return _approval(self.released, self.approval, target)
 
     @property
     def released(self) -> tuple[str, ...]:
@@ -226,8 +296,19 @@ class Policy(_Strict):
 
     def source(self, target: str) -> str | None:
         """The target that a release must be verified on before it reaches `target`."""
-        index = self.released.index(target) if target in self.released else 0
-        return self.released[index - 1] if index else None
+        return _source(self.released, target)
+
+    @property
+    def terms(self) -> Terms:
+        """What it demands of the release that follows."""
+        return Terms(
+            branches=_Promotion(targets=self.branches.targets),
+            verify=_Proof(jobs=self.verify.jobs),
+            guard=self.guard,
+            approval=self.approval,
+            plan_hours=self.plan_hours,
+            freezes=self.freezes,
+        )
 
     def frozen(self, target: str, now: datetime) -> Freeze | None:
         """The freeze that holds a target now."""
@@ -235,7 +316,7 @@ class Policy(_Strict):
         held = (f for f in self.freezes if target in f.targets and f.first <= today <= f.last)
         return next(held, None)
 
-    def stricter(self, other: "Policy") -> "Policy":
+    def stricter(self, other: "Policy | Terms") -> "Policy":
         """What holds when two releases meet: exceptions of this one, the stricter of all else."""
         guard = Guard(
             protected=[*self.guard.protected, *other.guard.protected],
@@ -247,9 +328,18 @@ class Policy(_Strict):
             "guard": guard,
             "freezes": [*self.freezes, *other.freezes],
             "approval": _strictest(ways[0], ways[1], ("none", "environment", "dispatch")),
-            "plan_hours": min(self.plan_hours, other.plan_hours),
+            "plan_hours": min(self.plan_hours, other.plan_hours or self.plan_hours),
         }
         return self.model_copy(update=changes)
+
+
+def _approval(released: Sequence[str], chosen: Mapping[str, Approval], target: str) -> Approval:
+    return chosen.get(target, "environment" if target in released[-1:] else "none")
+
+
+def _source(released: Sequence[str], target: str) -> str | None:
+    index = released.index(target) if target in released else 0
+    return released[index - 1] if index else None
 
 
 def _strictest(mine: dict[str, Any], theirs: dict[str, Any], order: tuple[str, ...]) -> Any:

@@ -9,8 +9,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from delivery import guard, retain
 from delivery.bundle_cli import CONTRACTS, BundleCli, is_in_contracts, usable_version
 from delivery.errors import DeliveryError, Exit
@@ -19,7 +17,7 @@ from delivery.forbidden import refuse_forbidden
 from delivery.ledger import Event, Ledger, Name, Standing
 from delivery.own_rights import with_rights
 from delivery.plan import Change, Plan, Verdict, expiry, normalised
-from delivery.policy import Policy, Verify, load_policy
+from delivery.policy import Policy, Terms, Verify, load_policy
 from delivery.release import Archive, Opened, open_archive
 from delivery.site import UNKNOWN, Site
 from delivery.store import State
@@ -130,20 +128,14 @@ class Preparation:
         return self.own.stricter(self.theirs)
 
     @cached_property
-    def theirs(self) -> Policy:
-        """The policy of what runs, or the release's own where nothing does.
+    def theirs(self) -> Terms:
+        """What the policy of what runs demands, or the release's own where nothing runs.
 
         Raises:
             DeliveryError: a newer tool delivered what runs.
         """
-        running = self.running and self.running.detail.get("policy")
-        try:
-            return Policy.model_validate(running) if running else self.own
-        except ValidationError as error:
-            raise DeliveryError(
-                f"policy of {self.standing.running}, which runs: {error.errors()[0]['msg']}\n"
-                "    Update the delivery tool."
-            ) from None
+        kept = self.running and self.running.detail.get("policy")
+        return Terms.read(kept, self.standing.running) if kept else self.own.terms
 
     @cached_property
     def proof(self) -> Verify:
@@ -190,17 +182,7 @@ class Preparation:
     @cached_property
     def state(self) -> State:
         """What the CLI's state says; it must fit the ledger."""
-        state = self.site.store.state()
-        if state.entries and not self.standing.explained:
-            raise DeliveryError(
-                f"target {self.target.name}: {self.target.root}/state knows "
-                f"{len(state.entries)} resources that no event explains\n    Another tool deployed "
-                "there. Move them to a target of this project, or adopt them.",
-                Exit.REFUSED,
-            )
-        if self.standing.delivered and not state.content:
-            raise DeliveryError(f"target {self.target.name}: its state cannot be read or is gone")
-        return state
+        return self.site.state(self.standing)
 
     def _refuse_other_state(self, raw: Mapping[str, Any]) -> None:
         """A plan made on another state takes everything that exists for new.
@@ -409,11 +391,9 @@ class Preparation:
         elif freeze:
             yield _refusal(f"{target} is frozen until {freeze.last}: {freeze.reason}")
         branches = [*self.own.branches.targets.values()]
-        expected = branches[: self.own.released.index(target) + 1]
+        expected = dict.fromkeys(branches[: self.own.released.index(target) + 1])
         if manifest.branch not in expected:
-            yield _refusal(
-                f"built on branch {manifest.branch}, expected {' or '.join({*expected})}"
-            )
+            yield _refusal(f"built on branch {manifest.branch}, expected {' or '.join(expected)}")
         source, waived = self.own.source(target), self._situation.exception("promotion")
         before = self.theirs.source(target)
         if before and waived and not source:

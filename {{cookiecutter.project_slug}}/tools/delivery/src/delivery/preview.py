@@ -163,7 +163,12 @@ def _refuse_identity(root: Path, policy: Policy, me: str) -> None:
 def _build(root: Path) -> None:
     """Build the wheel as the project does: its code sees no credentials of ours."""
     given = surroundings()
-    built = subprocess.run(_BUILD, cwd=root, env=given, capture_output=True, text=True, check=False)
+    try:
+        built = subprocess.run(
+            _BUILD, cwd=root, env=given, capture_output=True, text=True, check=False
+        )
+    except OSError as error:
+        raise DeliveryError(f"{_BUILD[0]}: {error.strerror}, expected it on the PATH") from None
     if built.returncode:
         raise DeliveryError(f"{' '.join(_BUILD)}: {built.stderr.strip()}", Exit.FAILED)
 

@@ -58,13 +58,24 @@ def _change_lines(change: Change) -> Iterator[str]:
         yield f"    and {len(change.fields) - _MOST_FIELDS} more"
 
 
+def _flat(text: str) -> str:
+    """A text in which nothing ends the line or steers a terminal."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
+def one_line(text: str) -> str:
+    """A text of any length from elsewhere, as a part of a line."""
+    plain = _flat(text)
+    return plain if len(plain) <= _LONGEST else f"{plain[:_LONGEST]}…"
+
+
 def status_as_text(status: Status) -> str:
     """One target, as it stands."""
     return "\n".join(_status_lines(status))
 
 
 def _status_lines(status: Status) -> Iterator[str]:
-    release = escape(status.release) or "nothing delivered"
+    release = escape(one_line(status.release)) or "nothing delivered"
     yield f"[bold]{escape(status.target)}[/]  {release}  {status.health}, {status.sync}"
     facts = {
         "commit": f"{status.commit[:12]} {status.branch}".strip(),
@@ -75,16 +86,16 @@ def _status_lines(status: Status) -> Iterator[str]:
         "mixed": status.mixed,
         "changed by hand": ", ".join(status.drifted),
         "kept": ", ".join(status.retained),
-        "blocked": ", ".join(f"{r} ({reason})" for r, reason in status.blocked.items()),
+        "blocked": ", ".join(f"{r} ({one_line(reason)})" for r, reason in status.blocked.items()),
         "orphans": ", ".join(status.orphans),
         "lock": status.lock,
         "unfinished": status.unfinished,
         "unexplained": status.unexplained,
     }
-    yield from (f"  {name:16}{escape(text)}" for name, text in facts.items() if text)
+    yield from (f"  {name:16}{escape(_flat(text))}" for name, text in facts.items() if text)
     for job in status.jobs:
         last = f"last run {job.last_run}  {job.run_url or job.url}"
-        yield f"  {'job':16}{escape(f'{job.key}: {last}')}"
+        yield f"  {'job':16}{escape(_flat(f'{job.key}: {last}'))}"
     if status.dora.days:
         yield f"  {f'last {status.dora.days} days':16}{_dora(status.dora)}"
 
@@ -107,11 +118,15 @@ def _count(number: int, what: str) -> str:
 def history_as_text(events: Sequence[Event]) -> str:
     """Events, one a line."""
     lines = (
-        f"{e.seq:5}  {e.at:%Y-%m-%d %H:%M}  {e.kind:11}  {e.release:22}  "
-        f"{escape(f'{e.actor}  {e.reason}')}"
+        f"{e.seq:5}  {e.at:%Y-%m-%d %H:%M}  {e.kind:11}  {e.release:22}  {escape(_who_and_why(e))}"
         for e in events
     )
     return "\n".join(map(str.rstrip, lines)) or "nothing happened yet"
+
+
+def _who_and_why(event: Event) -> str:
+    approved = f", approved by {one_line(event.approved_by)}" if event.approved_by else ""
+    return f"{one_line(event.actor)}{approved}  {one_line(event.reason)}"
 
 
 def drift_as_text(target: str, found: Sequence[Drift]) -> str:

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from pydantic import AwareDatetime, BaseModel
 
+from delivery.forge import kind_of
 from delivery.ledger import NO_RELEASE, Event, Ledger, Name, Standing
 from delivery.release import ID
 from delivery.site import Site
@@ -62,6 +63,7 @@ class Status(BaseModel):
     target: str
     host: str
     url: str = ""
+    forge: str = ""
     release: str = ""
     commit: str = ""
     branch: str = ""
@@ -87,9 +89,10 @@ class Status(BaseModel):
 
 def read_status(site: Site) -> tuple[Status, int]:
     """What a target is like now, but for drift; and how many entries its state has."""
-    site.store.check_marker()
+    site.check_seen()
     names = site.ledger.names()
-    standing, state, held = site.ledger.standing(names), site.store.state(), site.ledger.held()
+    standing = site.ledger.standing(names)
+    state, held = site.state(standing), site.ledger.held()
     now = datetime.now(UTC)
     running = site.running(standing)
     mixed = mixed_jobs(state, standing)
@@ -97,6 +100,7 @@ def read_status(site: Site) -> tuple[Status, int]:
         target=site.target.name,
         host=site.target.host,
         url=site.policy.project.url,
+        forge=kind_of(site.policy.project),
         **_delivery(running),
         health=_health(standing),
         sync="mixed" if mixed else "unknown" if standing.running else "not deployed",
@@ -132,7 +136,7 @@ def history(site: Site, limit: int) -> list[Event]:
     Raises:
         DeliveryError: somebody changed the ledger.
     """
-    site.store.check_marker()
+    site.check_seen()
     names = site.ledger.names()[-limit:]
     _read_all(site.ledger, names)
     site.ledger.verify(names)
@@ -344,7 +348,7 @@ def _unexplained(ledger: Ledger, names: Sequence[Name], state: State) -> str:
     return ""
 
 
-def commit_url(project: str, commit: str) -> str:
-    """Where people look at a commit; empty when the project has no address."""
-    middle = "/-/commit/" if "gitlab" in project else "/commit/"
-    return f"{project.rstrip('/')}{middle}{commit}" if project and commit else ""
+def commit_url(project: str, forge: str, commit: str) -> str:
+    """Where people look at a commit; empty when the project has no address, or no known forge."""
+    middle = {"github": "/commit/", "gitlab": "/-/commit/"}.get(forge, "")
+    return f"{project.rstrip('/')}{middle}{commit}" if project and commit and middle else ""

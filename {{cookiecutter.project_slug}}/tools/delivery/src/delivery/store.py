@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from delivery.errors import DeliveryError, Exit
+from delivery.errors import DeliveryError, Exit, NoAccessError, newer
+from delivery.ledger import Name, event_path
 from delivery.release import Archive, read_archive
 from delivery.target import Target
 from delivery.workspace import Job, Workspace
@@ -14,6 +15,7 @@ from delivery.workspace import Job, Workspace
 MARKER = "TARGET.json"
 # Versions of the CLI's state that are one form; 3 may add features, which change what it means.
 STATE_VERSIONS = (2, 3)
+SCHEMA = 1  # of the marker
 
 
 @dataclass(frozen=True)
@@ -56,17 +58,20 @@ class Store:
         if content is None and may_be_missing:
             return
         if content is None:
-            raise DeliveryError(
+            raise NoAccessError(
                 f"target {target.name}: cannot be seen: no {MARKER} in {target.root} of "
                 f"{target.host}\n    Ask for the right to read this folder. If nothing was ever "
                 f"delivered there: delivery deploy {target.name} --first"
             )
         try:
-            project = json.loads(content)["project"]
-        except (ValueError, KeyError, TypeError):
+            marker = json.loads(content)
+            project, schema = marker["project"], int(marker.get("schema", SCHEMA))
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise DeliveryError(
                 f"target {target.name}: {MARKER} in {target.root} cannot be read for what it is"
             ) from None
+        if schema > SCHEMA:
+            raise newer(f"target {target.name}: {MARKER} in {target.root}", schema, SCHEMA)
         if project != target.project:
             raise DeliveryError(
                 f"target {target.name}: {target.root} belongs to the project {project}, expected "
@@ -76,8 +81,12 @@ class Store:
             )
 
     def make_marker(self) -> None:
-        """Claim a folder that holds no target yet."""
-        told = {"schema": 1, "project": self.target.project, "bundle": self.target.bundle}
+        """Claim a folder that holds no target yet.
+
+        The ledger's folder comes first: a marker without a ledger means that it cannot be seen.
+        """
+        self.workspace.make_folder(f"{self.target.root}/ledger")
+        told = {"schema": SCHEMA, "project": self.target.project, "bundle": self.target.bundle}
         content = json.dumps({**told, "target": self.target.name}, indent=1).encode()
         if self.workspace.read(f"{self.target.root}/{MARKER}") is None:
             self.workspace.create(f"{self.target.root}/{MARKER}", content)
@@ -90,12 +99,15 @@ class Store:
         try:
             document = json.loads(content)
             entries = {k.removeprefix("resources."): v for k, v in document["state"].items()}
-        except (ValueError, KeyError, AttributeError):
+            lineage, serial = str(document.get("lineage", "")), int(document.get("serial", 0))
+            if not all(isinstance(entry, dict) for entry in entries.values()):
+                raise ValueError
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise DeliveryError(
                 f"state of {self.target.name}: state/resources.json cannot be read for what it is"
             ) from None
         self._refuse_unknown_state(document)
-        return State(document.get("lineage", ""), document.get("serial", 0), entries, content)
+        return State(lineage, serial, entries, content)
 
     def _refuse_unknown_state(self, document: Mapping[str, Any]) -> None:
         """A state of another form is not read as if it were one of ours.
@@ -221,10 +233,10 @@ class Store:
         self.workspace.delete(self.target.release_folder(release), recursive=True)
         self.workspace.delete(self._folder(release), recursive=True)
 
-    def keep_state(self, event: str, state: State) -> None:
+    def keep_state(self, event: Name, state: State) -> None:
         """Keep the state beside an event: the CLI has no history of it."""
-        name = event.removesuffix(".json")
-        self.workspace.create(f"{self.target.root}/ledger/{name}.state.json", state.content)
+        file = event_path(self.target, event).removesuffix(".json")
+        self.workspace.create(f"{file}.state.json", state.content)
 
     def _folder(self, release: str) -> str:
         return f"{self.target.root}/archives/{release}"

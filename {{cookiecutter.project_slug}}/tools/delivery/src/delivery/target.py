@@ -1,11 +1,11 @@
 """Where a target is, and whose it is."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from delivery.bundle import Bundle, Section, load, resolve
+from delivery.environment import address
 from delivery.errors import DeliveryError, Exit
 from delivery.run_as import Identities
 
@@ -83,7 +83,7 @@ def own_host(target: Target) -> Target:
         DeliveryError: the YAML names another workspace than `DATABRICKS_HOST`: the host of the
             YAML wins over the variable, and would be given the pipeline's token.
     """
-    meant = os.environ.get("DATABRICKS_HOST", "").rstrip("/")
+    meant = address("DATABRICKS_HOST")
     if meant and meant != target.host:
         raise DeliveryError(
             f"host of {target.name}: given {target.host}, expected {meant} of DATABRICKS_HOST",

@@ -5,7 +5,6 @@ call is made.
 """
 
 import io
-import os
 import socket
 import sys
 import time
@@ -16,7 +15,9 @@ from pathlib import PurePosixPath
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from delivery.errors import DeliveryError, Exit
+from delivery import __version__
+from delivery.environment import number, text
+from delivery.errors import DeliveryError, Exit, NoAccessError
 
 T = TypeVar("T")
 
@@ -24,12 +25,18 @@ T = TypeVar("T")
 _TRIES = 4
 _RETRY_SECONDS = 120  # in which the SDK repeats a call that was cut off or turned away
 _GITHUB = "github-oidc"  # how the SDK calls the exchange of a token of GitHub
+_FULL = "MAX_CHILD_NODE_SIZE_EXCEEDED"  # a folder takes 10,000 entries; it comes with 403
+_FULL_MEND = (
+    "\n    Make room: delivery prune TARGET removes releases that nobody needs; from a ledger an "
+    "admin may move the oldest *.state.json away, which nothing reads."
+)
+AGENT = "lakehouse-delivery"  # as who we call: admins find our calls by it
 PATIENCE = "DELIVERY_HTTP_TIMEOUT"  # seconds that one call may take
 
 
 def http_timeout() -> int:
     """How long one call may take, in seconds."""
-    return int(os.environ.get(PATIENCE, "60"))
+    return number(PATIENCE, 60)
 
 
 @dataclass(frozen=True)
@@ -101,6 +108,8 @@ class Workspace:
             auth_type="pat",
             http_timeout_seconds=http_timeout(),
             retry_timeout_seconds=_RETRY_SECONDS,
+            product=AGENT,
+            product_version=__version__,
         )
         return Client(config)
 
@@ -119,8 +128,12 @@ class Workspace:
         return str(self._call("who am I", self._client.current_user.me).user_name)
 
     def read(self, path: str) -> bytes | None:
-        """A file's content; None when there is no such file."""
-        return self._unless_missing(path, lambda: _read_all(self._client, path))
+        """A file's content; None when there is no such file.
+
+        Raises:
+            NoAccessError: it is not for us to see.
+        """
+        return self._seen(path, lambda: _read_all(self._client, path))
 
     def create(self, path: str, content: bytes) -> bool:
         """Write a file that is not there yet.
@@ -165,10 +178,19 @@ class Workspace:
 
     def entries(self, path: str) -> list[Entry]:
         """What a folder holds; nothing when there is no such folder."""
-        listed = self._unless_missing(path, lambda: list(self._client.workspace.list(path)))
+        return self.listed(path) or []
+
+    def listed(self, path: str) -> list[Entry] | None:
+        """What a folder holds; None when there is no such folder.
+
+        Raises:
+            NoAccessError: it is not for us to see.
+        """
+        listed = self._seen(path, lambda: list(self._client.workspace.list(path)))
+        if listed is None:
+            return None
         return [
-            Entry(o.path, (o.created_at or 0) / 1000, (o.modified_at or 0) / 1000)
-            for o in listed or []
+            Entry(o.path, (o.created_at or 0) / 1000, (o.modified_at or 0) / 1000) for o in listed
         ]
 
     def look(self, path: str, query: Mapping[str, str] | None = None) -> dict[str, Any] | None:
@@ -242,6 +264,25 @@ class Workspace:
         """Where people look at a job."""
         return f"{self.host}/jobs/{job}"
 
+    def _seen(self, path: str, call: Callable[[], T]) -> T | None:
+        """What is at a path; None when nothing is.
+
+        Raises:
+            NoAccessError: it is not for us to see.
+        """
+        from delivery.sdk import NotFound, PermissionDenied
+
+        try:
+            return self._call(path, call, NotFound, PermissionDenied)
+        except NotFound:
+            return None
+        except PermissionDenied as error:
+            raise NoAccessError(
+                f"{path} of {self.host}: cannot be seen: {_reason(error)}\n"
+                "    Ask for the right to read this folder: CAN_READ, as targets have it for their "
+                "planner."
+            ) from error
+
     def _unless_missing(self, what: str, call: Callable[[], T]) -> T | None:
         from delivery.sdk import NotFound
 
@@ -270,7 +311,9 @@ class Workspace:
                     raise DeliveryError(f"{what}: {_reason(error)}", Exit.FAILED) from error
                 time.sleep(0.2 * attempt)
             except (DatabricksError, OSError, TimeoutError) as error:
-                raise DeliveryError(f"{what}: {_reason(error)}", Exit.FAILED) from error
+                full = getattr(error, "error_code", "") == _FULL
+                mend = _FULL_MEND if full else ""
+                raise DeliveryError(f"{what}: {_reason(error)}{mend}", Exit.FAILED) from error
         raise AssertionError
 
 
@@ -296,14 +339,19 @@ def _token(host: str) -> tuple[str, float | None]:
     from delivery.sdk import Config, DatabricksError
 
     try:
-        config = Config(host=host, http_timeout_seconds=http_timeout())
+        config = Config(
+            host=host,
+            http_timeout_seconds=http_timeout(),
+            product=AGENT,
+            product_version=__version__,
+        )
         token = config.authenticate()["Authorization"].removeprefix("Bearer ")
     except (ValueError, KeyError, DatabricksError) as error:
         raise DeliveryError(
             f"credentials for {host}: {_reason(error)}\n"
             "    Set DATABRICKS_AUTH_TYPE and what it needs, or type: databricks auth login"
         ) from None
-    if config.auth_type == _GITHUB and os.environ.get("GITHUB_ACTIONS") == "true":
+    if config.auth_type == _GITHUB and text("GITHUB_ACTIONS") == "true":
         print(f"::add-mask::{token}", file=sys.stderr, flush=True)  # the forge masks its own alone
     return token, _expiry(config)
 
@@ -322,7 +370,7 @@ def probe(host: str) -> None:
     if address.scheme not in ("http", "https") or not address.hostname:
         example = "https://dbc-11111111-2222.cloud.databricks.com"
         raise DeliveryError(f"host: given {host!r}, expected an address such as {example}")
-    if os.environ.get("HTTPS_PROXY") or os.environ.get("https_proxy"):
+    if text("HTTPS_PROXY") or text("https_proxy"):
         return  # the proxy will tell
     try:
         socket.create_connection((address.hostname, port), timeout=5).close()

@@ -1,7 +1,6 @@
 """What all commands share: options, and how results and progress are shown."""
 
 import json
-import os
 import re
 from collections.abc import Mapping
 from enum import StrEnum
@@ -12,10 +11,12 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from delivery import environment
 from delivery.errors import DeliveryError, harmless
+from delivery.files import append, read
 from delivery.ledger import Event
 from delivery.policy import find_root
-from delivery.release import Archive, checked_out, read_archive
+from delivery.release import ID, Archive, checked_out, read_archive
 from delivery.show import rendered
 from delivery.site import Site, open_site
 
@@ -91,10 +92,12 @@ def emit(output: Output, document: Any, text: str) -> None:
     else:
         plain = text.replace("\x1b", "")  # data must not steer the terminal
         Console(highlight=False, soft_wrap=True).print(rendered(harmless(plain)))
-    summary = os.environ.get("GITHUB_STEP_SUMMARY")
+    summary = environment.text("GITHUB_STEP_SUMMARY")
     if summary and text:
-        with Path(summary).open("a", encoding="utf-8") as file:
-            file.write(fenced(_shortened(text)))
+        try:
+            append(Path(summary), fenced(_shortened(text)))
+        except DeliveryError as error:  # what the command did is done all the same
+            say(f"GITHUB_STEP_SUMMARY: {error}")
 
 
 def _shortened(text: str) -> str:
@@ -122,8 +125,7 @@ def write_outputs(file: Path | None, values: Mapping[str, object]) -> None:
     """Add values for the next job, as GitHub's outputs and GitLab's dotenv reports have them."""
     if file:
         lines = "".join(f"{name}={value}\n" for name, value in values.items())
-        with file.open("a", encoding="utf-8") as stream:
-            stream.write(lines)
+        append(file, lines)
 
 
 def say(text: str) -> None:
@@ -151,11 +153,22 @@ def find_archive(given: Path | None, digest: str | None = None) -> Archive:
     if not file.is_file():
         raise DeliveryError(
             f"archive: given {file}, expected a release\n"
-            "    Build it: delivery release. Or name one: --archive 2026.11.23-g3f2a9c10.tar.gz"
+            "    Build it: delivery release. Fetch it: delivery fetch TARGET. Or name its file: "
+            "2026.11.23-g3f2a9c10.tar.gz"
         )
-    archive = read_archive(file.read_bytes(), file.name)[0]
+    archive = read_archive(read(file), file.name)[0]
     archive.require(digest)
     return archive
+
+
+def is_release(text: str) -> bool:
+    """Whether a text names a release, or the file of one, and no target."""
+    return bool(ID.fullmatch(text)) or text.endswith(".tar.gz")
+
+
+def named_archive(text: str) -> Archive:
+    """A release by its name, where `release` and `fetch` leave it, or by its file."""
+    return find_archive(here() / RELEASES / f"{text}.tar.gz" if ID.fullmatch(text) else Path(text))
 
 
 def read_receipt(file: Path) -> Event:
@@ -165,7 +178,7 @@ def read_receipt(file: Path) -> Event:
         DeliveryError: the file is none.
     """
     try:
-        return Event.model_validate_json(file.read_bytes())
+        return Event.parse(file.read_bytes())
     except (OSError, ValueError):
         raise DeliveryError(
             f"receipt: given {file}, expected a file written by: delivery fetch staging"
@@ -182,11 +195,3 @@ def seconds(text: str) -> float:
     if not found:
         raise DeliveryError(f"duration: given {text!r}, expected such as 90s, 30m or 2h")
     return int(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[found[2]]
-
-
-def write_whole(file: Path, content: bytes) -> None:
-    """Write a file whole or not at all."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    half = file.with_name(f"{file.name}.part")
-    half.write_bytes(content)
-    half.replace(file)

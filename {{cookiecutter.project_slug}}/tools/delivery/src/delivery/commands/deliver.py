@@ -30,11 +30,11 @@ from delivery.commands.common import (
     seconds,
     site,
     write_outputs,
-    write_whole,
 )
 from delivery.deploy import Delivery, crossing
 from delivery.errors import DeliveryError
 from delivery.fetch import fetch, verified
+from delivery.files import write_whole
 from delivery.plan import Plan, read_plan
 from delivery.policy import Policy
 from delivery.prepare import Preparation, Wishes
@@ -191,7 +191,7 @@ def plan_command(
         first=first,
         request=request,
     )
-    place.store.check_marker(may_be_missing=first)
+    place.check_seen(may_be_new=first)
     say(f"planning {release.manifest.release} on {target}")
     prepared = Preparation(place, release, wishes).plan()
     shutil.rmtree(place.work, ignore_errors=True)
@@ -288,7 +288,7 @@ def rollback_command(
     if not reason.strip():
         raise DeliveryError("rollback: expected a reason, such as --reason 'totals are wrong'")
     place = site(target)
-    place.store.check_marker()
+    place.check_seen()
     chosen = crossing(place, release)
     named = named_keys(allow_destroy or [], reason)
     approved = "" if dry_run else approvers(place.policy, target)

@@ -18,14 +18,17 @@ from delivery.commands.common import (
     emit,
     fenced,
     here,
+    is_release,
+    named_archive,
     say,
     site,
-    write_whole,
 )
-from delivery.diff import diff
+from delivery.diff import diff, diff_releases
 from delivery.doctor import examine
 from delivery.drift import find_drift, of_resources, running_plan
 from delivery.errors import DeliveryError, Exit
+from delivery.files import write_whole
+from delivery.ledger import TamperedError
 from delivery.page import page
 from delivery.policy import load_policy
 from delivery.show import drift_as_text, history_as_text, status_as_text
@@ -56,7 +59,7 @@ def status_command(
 
     Example: `delivery status prod`, `delivery status --from a.json b.json --html status.html`
 
-    Exit codes: 0 done, 4 the target cannot be seen.
+    Exit codes: 0 done, 3 the ledger was tampered with, 4 the target cannot be seen.
     """
     names, files = _told_apart(targets or [], merge or [])
     statuses = [_status(name, drift) for name in names]
@@ -109,17 +112,29 @@ def drift_command(
 
 
 def diff_command(
-    first: Annotated[str, typer.Argument(help="A target of this project.")],
-    second: Annotated[str, typer.Argument(help="Another one.")],
+    first: Annotated[str, typer.Argument(help="A target of this project, or a release.")],
+    second: Annotated[str, typer.Argument(help="Another one of the same.")],
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Show where the rendered configurations of two targets differ, offline.
+    """Show where two targets, or two releases, differ once they are rendered; offline.
 
-    Example: `delivery diff staging prod`
+    A release is named as `delivery release` or `delivery fetch` named it, or by its file.
 
-    Exit codes: 0 they do not, 2 they do.
+    Example: `delivery diff staging prod`, `delivery diff 2026.11.23-g3f2a9c10 2026.11.24-g0a1b2c3d`
+
+    Exit codes: 0 they do not, 2 they do, 4 there is no such target or release.
     """
-    found = diff(here(), first, second)
+    releases = [name for name in (first, second) if is_release(name)]
+    if len(releases) == 1:
+        raise DeliveryError(
+            f"diff: given {first} and {second}, expected two targets or two releases, such as "
+            "staging prod"
+        )
+    found = (
+        diff_releases(named_archive(first), named_archive(second))
+        if releases
+        else diff(here(), first, second)
+    )
     text = "\n".join(f"{d.path}\n    {first}: {d.first}\n    {second}: {d.second}" for d in found)
     emit(output, [d._asdict() for d in found], escape(text) or "no difference")
     raise typer.Exit(Exit.FOUND if found else Exit.DONE)
@@ -133,11 +148,13 @@ def doctor_command(
 
     Example: `delivery doctor staging`
 
-    Exit codes: 0 all is well, 2 something is missing.
+    Exit codes: 0 all is well, 2 something is missing, 4 the target cannot be seen.
     """
     symptoms = list(examine(here(), target or None))
     text = "\n".join(f"{'✓' if s.well else '✗'} {s.name}: {s.told}" for s in symptoms)
     emit(output, [symptom.as_json() for symptom in symptoms], escape(text))
+    if any(symptom.hidden for symptom in symptoms):
+        raise typer.Exit(Exit.BAD_INPUT)
     raise typer.Exit(Exit.DONE if all(s.well for s in symptoms) else Exit.FOUND)
 
 
@@ -145,12 +162,15 @@ def _all_seen(drift: bool | None) -> list[Status]:
     """All targets; what cannot be seen is told as such, unless nothing can.
 
     Raises:
+        TamperedError: somebody changed the ledger of one.
         DeliveryError: none of them can be seen.
     """
     statuses, errors = [], []
     for name in load_policy(here()).released:
         try:
             statuses.append(_status(name, drift))
+        except TamperedError:
+            raise
         except DeliveryError as error:
             errors.append(error)
             statuses.append(unseen(name, str(error).partition("\n")[0]))

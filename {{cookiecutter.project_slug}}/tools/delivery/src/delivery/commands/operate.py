@@ -23,9 +23,9 @@ from delivery.commands.common import (
     say,
     seconds,
     site,
-    write_whole,
 )
 from delivery.errors import DeliveryError, Exit
+from delivery.files import write_whole
 from delivery.ledger import NO_RELEASE, Event
 from delivery.operate import Operation
 from delivery.policy import load_policy

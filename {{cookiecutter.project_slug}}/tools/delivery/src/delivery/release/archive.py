@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from pydantic import ValidationError
 
 from delivery.errors import DeliveryError, Exit
+from delivery.files import write_whole
 from delivery.release.manifest import FILE, LIMIT, Manifest, sha256
 
 _MOST = 20 * LIMIT  # bytes of an opened archive
@@ -44,11 +45,9 @@ class Archive:
 
     def write(self, folder: Path) -> Path:
         """Write it whole or not at all."""
-        folder.mkdir(parents=True, exist_ok=True)
         file = folder / self.name
-        half = file.with_suffix(".part")
-        half.write_bytes(self.content)
-        return half.replace(file)
+        write_whole(file, self.content)
+        return file
 
 
 @dataclass(frozen=True)
@@ -111,7 +110,7 @@ def read_archive(content: bytes, name: str) -> tuple[Archive, dict[str, bytes]]:
         raise _refused(name, f"it has {len(content):,} bytes, expected at most {LIMIT:,}")
     try:
         files = dict(_entries(content, name))
-        manifest = Manifest.model_validate_json(files.pop(FILE))
+        manifest = Manifest.parse(files.pop(FILE))
     except (tarfile.TarError, zlib.error, ArithmeticError, OSError, EOFError, ValueError) as error:
         raise _refused(name, _short(error)) from None
     except KeyError:

@@ -1,0 +1,74 @@
+"""Deliberate faults in what a target says of itself, and in what surrounds the tool."""
+
+from __future__ import annotations
+
+from mutants.faults import Fault, _tool
+
+_LEDGER = "tests/test_delivery_ledger.py"
+
+
+def _seen(name: str, file: str, old: str, new: str, test: str) -> Fault:
+    """A fault that only a workspace shows."""
+    return _tool(name, file, old, new)._replace(test=f"{_LEDGER}::{test}")
+
+
+# fmt: off
+LEDGER_FAULTS = [
+    # other versions
+    _tool("unknown fields of an event stop a target", "ledger.py", 'cls.model_validate(document, extra="ignore")', "cls.model_validate(document)"),
+    _tool("unknown fields of a kept policy stop a target", "policy.py", 'cls.model_validate(dict(stored), extra="ignore")', "cls.model_validate(dict(stored))"),
+    _tool("a newer policy is guessed", "policy.py", "schema > cls.SCHEMA", "False"),
+    _tool("a newer manifest is guessed", "release/manifest.py", "schema > SCHEMA", "False"),
+    _tool("a newer plan is guessed", "plan.py", "schema > SCHEMA", "False"),
+    _tool("a newer marker is guessed", "store.py", "if schema > SCHEMA:", "if False:"),
+    _tool("a digest without what a later version added", "release/manifest.py", 'model_config = ConfigDict(extra="allow", frozen=True)', 'model_config = ConfigDict(extra="ignore", frozen=True)'),
+    _tool("a lock of a later version is nobody's", "ledger.py", "for k, v in json.loads(content).items() if k in known}", "for k, v in json.loads(content).items()}"),
+    _tool("what a version left out stops a target", "policy.py", "other.plan_hours or self.plan_hours", "other.plan_hours"),
+    _seen("the whole policy is kept again", "deploy.py", "prepared.own.terms.stored()", 'prepared.own.model_dump(mode="json")',
+          "test_a_policy_field_that_a_later_version_dropped_stops_nothing[standin]"),
+    # what cannot be seen
+    _seen("a ledger that is gone is begun anew", "ledger.py", "if entries is None and not self.is_new:", "if False:",
+          "test_what_is_gone_is_never_taken_for_new[standin]"),
+    _seen("a state that is gone is empty", "site.py", "if standing.delivered and not state.content:", "if False:",
+          "test_what_is_gone_is_never_taken_for_new[standin]"),
+    _seen("403 is a failure", "workspace.py", "return self._call(path, call, NotFound, PermissionDenied)", "return self._call(path, call, NotFound)",
+          "test_what_cannot_be_seen_is_never_taken_for_new[standin-marker-403]"),
+    _seen("a lock is broken on a target that is not seen", "operate.py", "        self.site.check_seen()\n        self.site.ledger.names()\n", "",
+          "test_what_cannot_be_seen_is_never_taken_for_new[standin-marker-403]"),
+    _seen("a marker before its ledger", "store.py", '        self.workspace.make_folder(f"{self.target.root}/ledger")\n', "",
+          "test_the_ledger_is_there_before_the_marker[standin]"),
+    _tool("the lock makes a ledger", "ledger.py", "        self.names()  # a ledger", "        # a ledger"),
+    # edited events
+    _tool("an edited event is believed", "ledger.py", "if after and self._read(after).previous", "if False and self._read(after).previous"),
+    _seen("an edited ledger is a target out of sight", "commands/observe.py", "        except TamperedError:\n            raise\n", "",
+          "test_an_edited_event_is_shown_by_every_command_that_reads_it[standin]"),
+    # many years
+    _tool("one folder for ever", "ledger.py", '(f"/{first:08d}" if first else "")', '""'),
+    _tool("further folders are not read", "ledger.py", "folders = [e.path for e in entries or [] if _FOLDER.fullmatch(e.name)]", "folders: list[str] = []"),
+    _tool("events of an earlier version are looked for elsewhere", "ledger.py", "return self._places.get(name) or event_path", "return event_path"),
+    _tool("two events of one number", "ledger.py", "        self._withdraw(lock, name)\n", ""),
+    _tool("whoever lost the lock stays", "ledger.py", "for name in others if holds else [mine]:", "for name in others:"),
+    _seen("a full folder is a riddle", "workspace.py", 'mend = _FULL_MEND if full else ""', 'mend = ""', "test_a_full_folder_takes_no_more[standin]"),
+    # surroundings
+    _tool("a number that is none is taken", "environment.py", "if not (given.isascii() and given.isdecimal()) or int(given) < least:", "if int(given) < least:"),
+    _tool("any text is an address", "environment.py", "    if not well:\n", "    if False:\n"),
+    _tool("the SDK stays in parts", "sdk.py", 'vars(_package)["__getattr__"] = _Rest(_package)', "pass"),
+    _tool("the SDK is not where its package is", "sdk.py", "    setattr(importlib.import_module(parent), name, module)\n", ""),
+    _tool("the CLI's children go on", "bundle_cli.py", "os.killpg(process.pid, signal.SIGKILL)", "process.kill()"),
+    _tool("calls of nobody", "bundle_cli.py", '            "DATABRICKS_CLI_UPSTREAM": AGENT,\n', ""),
+    _seen("own calls of nobody", "workspace.py", "            product=AGENT,\n            product_version=__version__,\n        )\n        return Client", "        )\n        return Client",
+          "test_the_tool_names_itself_in_its_own_calls_and_in_those_of_the_cli[standin]"),
+    _tool("the work of a living process is removed", "site.py", "    except BlockingIOError:\n        return True\n", "    except BlockingIOError:\n        return False\n"),
+    _tool("two containers in one folder", "site.py", "_PROCESS = uuid.uuid4().hex", '_PROCESS = "7"'),
+    _tool("a reason of several lines", "show.py", '"".join(c if c.isprintable() else " " for c in text).split()', "[text]"),
+    _tool("nobody approved, says history", "show.py", 'if event.approved_by else ""', 'if False else ""'),
+    _tool("a finding's name is no rule", "check.py", "if name not in (*RULES, *FINDINGS):", "if name not in RULES:"),
+    _tool("only one name keeps the others", "check.py", "if finding.rule not in other)", ")"),
+    _tool("releases differ by their names", "diff.py", "if not _NAMES_ITSELF.search(one.path)]", "]"),
+    _tool("a dynamic version ends a release", "release/build.py", "(OSError, ValueError, AttributeError, TypeError) as error", "(OSError, ValueError) as error"),
+    _tool("a wheel without its commit", "release/build.py", '    _uv(source, "version", "--frozen", "--quiet", version)  # it knows TOML, in any form\n', "")._replace(
+          test="tests/test_delivery_releases.py::test_the_commit_is_in_the_wheel_s_version_however_that_is_written[standin-version = '0.1.0']"),
+    _tool("a name is a forge", "forge.py", '.get(host, "")\n', '.get(host, "gitlab" if "gitlab" in host else "github")\n')._replace(
+          test="tests/test_forges.py::test_an_unknown_forge_is_never_guessed"),
+]
+# fmt: on
