@@ -465,6 +465,48 @@ def test_a_run_takes_its_time_and_can_be_cancelled(workspace: Workspace, deploye
     assert deployer.state(hanging)["result_state"] == "CANCELED"
 
 
+def test_a_job_has_as_many_runs_at_once_as_it_says(workspace: Workspace, deployer: Caller) -> None:
+    one, two = deployer.create_job("one"), deployer.create_job("two", max_concurrent_runs=2)
+    workspace.on_run("one", "hang")
+    workspace.on_run("two", "hang")
+    states = [deployer.state(deployer.run(key)[1]["run_id"]) for key in (one, one, two, two, two)]
+    skipped = ("SKIPPED", "MAXIMUM_CONCURRENT_RUNS_REACHED")
+    assert [(s["life_cycle_state"], s.get("result_state", "")) for s in states] == [
+        ("RUNNING", ""), skipped, ("RUNNING", ""), ("RUNNING", ""), skipped,
+    ]  # fmt: skip
+
+
+def test_runs_wait_in_their_order_where_the_job_has_a_queue(
+    workspace: Workspace, deployer: Caller
+) -> None:
+    key = deployer.create_job("daily", queue={"enabled": True})
+    workspace.on_run("daily", "hang")
+    scheduled = workspace.start_run("daily")
+    waiting = [deployer.run(key)[1]["run_id"] for _ in range(2)]
+    assert [deployer.state(run)["life_cycle_state"] for run in waiting] == ["QUEUED", "QUEUED"]
+    workspace.end_run(scheduled, "fail")
+    assert [deployer.state(run)["life_cycle_state"] for run in waiting] == ["RUNNING", "QUEUED"]
+    deployer("POST", "/api/2.2/jobs/runs/cancel", {"run_id": waiting[0]})
+    assert deployer.state(waiting[0])["result_state"] == "CANCELED"
+    assert deployer.state(waiting[1])["life_cycle_state"] == "RUNNING"
+
+
+def test_runs_end_in_the_ways_of_the_service(workspace: Workspace, deployer: Caller) -> None:
+    key = deployer.create_job("daily")
+    for outcome, expected in (
+        ("time out", ("TERMINATED", "TIMEDOUT")),
+        ("skip", ("SKIPPED", "MAXIMUM_CONCURRENT_RUNS_REACHED")),
+        ("retry", ("TERMINATED", "SUCCESS")),
+    ):
+        workspace.on_run("daily", outcome)
+        state = deployer.state(deployer.run(key)[1]["run_id"])
+        assert (state["life_cycle_state"], state["result_state"]) == expected
+    workspace.run_seconds = 0.2
+    run = deployer.run(key)[1]["run_id"]
+    time.sleep(0.12)
+    assert deployer.state(run)["life_cycle_state"] == "WAITING_FOR_RETRY"
+
+
 def test_a_repeated_start_is_one_run(workspace: Workspace, deployer: Caller) -> None:
     key = deployer.create_job("daily")
     started = {deployer.run(key, idempotency_token="one")[1]["run_id"] for _ in range(3)}

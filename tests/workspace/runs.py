@@ -1,4 +1,8 @@
-"""Runs of jobs: they take a moment, and end as a test says."""
+"""Runs of jobs: they take a moment, and end as a test says.
+
+A job has as many runs at once as it says, one unless it says more. A run beyond that waits where
+the job has a queue, and is skipped where it has none.
+"""
 
 import time
 from collections.abc import Callable
@@ -14,19 +18,27 @@ if TYPE_CHECKING:
     from .server import Workspace
 
 Outcome = str | Callable[[Json], str]
-OUTCOMES = ("succeed", "fail", "hang")
+OUTCOMES = ("succeed", "fail", "hang", "time out", "retry", "skip")
 
 
 @dataclass
 class Run:
-    """One run of a job."""
+    """One run of a job.
+
+    Attributes:
+        seconds: How long it takes once it has begun.
+        begun: When it left the queue, by the clock that only goes forward; 0 while it waits.
+        skipped: It never took place.
+    """
 
     job: Json
     outcome: str
     trigger: str
     creator: str
-    due: float
+    seconds: float
     request: Json
+    begun: float = 0
+    skipped: bool = False
     id: int = field(default_factory=next_id)
     started: int = field(default_factory=now_ms)
     cancelled: bool = False
@@ -35,15 +47,33 @@ class Run:
 
     @property
     def active(self) -> bool:
-        """It has not ended."""
-        if self.cancelled:
+        """It has not ended; one that waits in the queue has not, either."""
+        if self.cancelled or self.skipped:
             return False
-        return self.outcome == "hang" or time.monotonic() < self.due
+        return not self.begun or self.outcome == "hang" or self.age < self.seconds
+
+    @property
+    def age(self) -> float:
+        """How long it has been going on, in seconds."""
+        return time.monotonic() - self.begun if self.begun else 0
 
     def state(self, task: str = "") -> Json:
         """Its state, or that of a task."""
+        if self.active and not self.begun:
+            reason = "Queued due to reaching maximum concurrent runs of the job."
+            return {"life_cycle_state": "QUEUED", "state_message": "", "queue_reason": reason}
         if self.active:
-            return {"life_cycle_state": "RUNNING", "state_message": "In run"}
+            cycle = "RUNNING" if self.outcome != "retry" or self.age < self.seconds / 2 else ""
+            return {
+                "life_cycle_state": cycle or "WAITING_FOR_RETRY",
+                "state_message": "In run",
+            }
+        if self.skipped:
+            return {
+                "life_cycle_state": "SKIPPED",
+                "result_state": "MAXIMUM_CONCURRENT_RUNS_REACHED",
+                "state_message": "Skipped: the job has reached its maximum of concurrent runs.",
+            }
         if self.cancelled:
             return {
                 "life_cycle_state": "TERMINATED",
@@ -51,7 +81,10 @@ class Run:
                 "state_message": "Run cancelled.",
                 "user_cancelled_or_timedout": True,
             }
-        if self.outcome == "succeed":
+        if self.outcome == "time out":
+            state = {"life_cycle_state": "TERMINATED", "result_state": "TIMEDOUT"}
+            return {**state, "state_message": "Run timed out.", "user_cancelled_or_timedout": True}
+        if self.outcome in ("succeed", "retry"):
             state = {"life_cycle_state": "TERMINATED", "result_state": "SUCCESS"}
             return {**state, "state_message": ""}
         message = "Workload failed, see run output for details"
@@ -88,12 +121,33 @@ def start(
     said = outcome({"job": job, **(request or {})}) if callable(outcome) else outcome
     if said not in OUTCOMES:
         raise ValueError(f"{said!r} is none of {OUTCOMES}")
-    due = time.monotonic() + workspace.run_seconds
     creator = creator or job["creator_user_name"]
-    run = Run(job, said, trigger, creator, due, request or {})
+    run = Run(job, said, trigger, creator, workspace.run_seconds, request or {})
     run.task_ids = {task["task_key"]: next_id() for task in job["settings"].get("tasks", [])}
+    run.skipped = said == "skip" or (not has_queue(job) and not _has_room(workspace, job))
     workspace.runs[run.id] = run
+    dequeue(workspace)
     return run
+
+
+def has_queue(job: Json) -> bool:
+    """Whether runs beyond those at once wait; what is made by the API has none by itself."""
+    return bool(job["settings"].get("queue", {}).get("enabled"))
+
+
+def _has_room(workspace: "Workspace", job: Json) -> bool:
+    job = workspace.jobs.get(job["job_id"], job)
+    most = job["settings"].get("max_concurrent_runs", 1)
+    runs = [run for run in workspace.runs.values() if run.begun]
+    mine = [run for run in runs if run.job["job_id"] == job["job_id"]]
+    return sum(run.active for run in mine) < int(most)
+
+
+def dequeue(workspace: "Workspace") -> None:
+    """Lets runs begin that waited, in their order, as far as their jobs have room."""
+    for run in workspace.runs.values():
+        if run.active and not run.begun and _has_room(workspace, run.job):
+            run.begun = time.monotonic()
 
 
 @call("POST", r"/api/2\.[12]/jobs/run-now")
@@ -110,6 +164,7 @@ def _run_now(workspace: "Workspace", request: Request) -> Json:
 
 def _find(workspace: "Workspace", request: Request, key: object, least: str) -> Run:
     number = int(str(key or 0))
+    dequeue(workspace)
     for run in workspace.runs.values():
         if number == run.id or number in run.task_ids.values():
             permissions.need(workspace, "jobs", run.job["job_id"], request.caller, least)
@@ -135,6 +190,7 @@ def _output(workspace: "Workspace", request: Request) -> Json:
 @call("GET", r"/api/2\.[12]/jobs/runs/list")
 def _list(workspace: "Workspace", request: Request) -> Json:
     query = request.query
+    dequeue(workspace)
     job_id = int(query.get("job_id") or 0)
     runs = [
         run

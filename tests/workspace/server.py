@@ -167,15 +167,24 @@ class Workspace:
         return found[0]
 
     def on_run(self, name: str, outcome: runs.Outcome) -> None:
-        """How runs of a job end: succeed, fail, hang, or what a function of the run says."""
+        """How runs of a job end: as one of `runs.OUTCOMES`, or what a function of the run says."""
         if not callable(outcome) and outcome not in runs.OUTCOMES:
             raise ValueError(f"{outcome!r} is none of {runs.OUTCOMES}")
         self.outcomes[name] = outcome
 
-    def start_run(self, name: str) -> int:
-        """Starts a run as a schedule does; gives its id."""
+    def start_run(self, name: str, trigger: str = "PERIODIC") -> int:
+        """Starts a run as a schedule does, or another trigger; gives its id."""
         with self.lock:
-            return runs.start(self, self.job(name), "PERIODIC").id
+            return runs.start(self, self.job(name), trigger).id
+
+    def end_run(self, number: int, outcome: str = "succeed") -> None:
+        """Ends a run now, in one of the outcomes; `cancel` is as if a person canceled it."""
+        with self.lock:
+            run = self.runs[number]
+            run.cancelled, run.seconds = outcome == "cancel", 0
+            run.outcome = run.outcome if outcome == "cancel" else outcome
+            run.begun = run.begun or time.monotonic()
+            runs.dequeue(self)
 
     # Faults
 
