@@ -55,7 +55,7 @@ def less(lake: Lake) -> None:
 
 def by_hand(lake: Lake) -> None:
     """Somebody changes a job in the workspace."""
-    lake.job("staging", "flights_daily")["timeout_seconds"] = 5400
+    lake.job("staging", "flights_daily")["timeout_seconds"] = 900
 
 
 def left_lock(lake: Lake) -> None:

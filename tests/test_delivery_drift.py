@@ -27,7 +27,7 @@ def test_what_hands_changed_is_found_and_nothing_else(delivered: Lake) -> None:
         ("file", f"{edited.partition('/files/')[2]} was edited"),
     }
     one = found["jobs.flights_daily", "timeout_seconds"]
-    assert (one["delivered"], one["found"]) == (3600, 77)
+    assert (one["delivered"], one["found"]) == (1200, 77)
     assert "timeout_seconds: 77" in one["adopt"]
 
 

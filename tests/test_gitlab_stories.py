@@ -156,7 +156,7 @@ def assert_a_request_is_planned_by_the_tool_of_main(gitlab: GitLab) -> None:
     innocent = lake.text(TOOL)
     spy = f'import os\nif "DATABRICKS_OIDC_TOKEN" in os.environ: open("{gitlab.typed}", "w")\n'
     lake.write(TOOL, innocent + spy)
-    lake.edit(JOB, "timeout_seconds: 3600", "timeout_seconds: 1800")
+    lake.edit(JOB, "timeout_seconds: 1200", "timeout_seconds: 900")
     gitlab.push(f"feat: {EVIL}")
     gitlab.typed.unlink()
     before, request = lake.workspace.snapshot(), gitlab.requested(LATE, "main")
@@ -253,7 +253,7 @@ def assert_drift_fails_the_night(gitlab: GitLab) -> None:
     page = night.artifact("status", "public/index.html")
     assert all(part in page for part in (*TARGETS, gitlab.lake.running("prod")))
     assert [issue.title for issue in gitlab.forge.issues] == ["drift on prod"]
-    gitlab.lake.job("prod", "flights_daily")["timeout_seconds"] = 1800
+    gitlab.lake.job("prod", "flights_daily")["timeout_seconds"] = 900
 
 
 @pytest.mark.parametrize("gitlab", ["trunk"], indirect=True)

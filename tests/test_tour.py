@@ -16,7 +16,7 @@ def test_the_tour_is_taken_from_the_first_to_the_last_stop() -> None:
     for promise in (
         "is back, and verified",
         "volumes.extra_files is kept",
-        "timeout_seconds: 5400",
+        "timeout_seconds: 900",
         "staging: as it was delivered",
     ):
         assert promise in said.stdout

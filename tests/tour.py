@@ -101,9 +101,9 @@ class Tour:
         """A change by hand is found, and made the project's own."""
         shutil.rmtree(self.lake.path / "resources/extra")
         self.lake.edit("delivery.yml", "\n    extra: extra_job", "")
-        self.lake.job("staging", "flights_daily")["timeout_seconds"] = 5400
+        self.lake.job("staging", "flights_daily")["timeout_seconds"] = 900
         self.type("drift", "staging", who="planner", code=2)
-        self.lake.edit(JOB, "timeout_seconds: 3600", "timeout_seconds: 5400")
+        self.lake.edit(JOB, "timeout_seconds: 1200", "timeout_seconds: 900")
         self.lake.release("adopt the timeout")
         self.type("deploy", "staging")
         self.type("drift", "staging", who="planner")

@@ -115,6 +115,7 @@ resources:
       tags: {project: demo, domain: shop}
       email_notifications: {on_failure: ["${var.owner}"]}
       run_as: {service_principal_name: "${var.runner}"}
+      timeout_seconds: 1200
 """,
     "pyproject.toml": """\
 [project]

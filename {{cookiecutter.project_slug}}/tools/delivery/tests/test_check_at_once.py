@@ -224,7 +224,7 @@ def test_all_wrong_types_of_a_resource_are_told(project: Path, edit: Edit) -> No
     edit(
         JOB,
         "      tags:",
-        "      max_concurrent_runs: many\n      timeout_seconds: soon\n      tags:",
+        "      max_concurrent_runs: many\n      max_retries: soon\n      tags:",
     )
     edit(JOB, "          environment_key: default\n", "          max_retries: no\n"
          "          environment_key: default\n")  # fmt: skip

@@ -169,7 +169,16 @@ def test_a_job_by_another_key_is_offered_for_adoption(tmp_path: Path) -> None:
     jobs = tree(tmp_path, {"new": {"name": "n0"}})
     found = judge(changes, situation(state=state, tree=jobs))
     assert [v.verdict for v in found] == ["mark"]
-    assert found[0].reason.endswith("delivery adopt prod jobs.new --from jobs.j0")
+    assert "delivery adopt prod jobs.new --from jobs.j0 --reason" in found[0].reason
+
+
+def test_a_renamed_job_that_is_refused_is_kept_by_adoption_first(tmp_path: Path) -> None:
+    state = {"jobs.old": {"state": {"name": "n"}}}
+    changes = [Change(key="jobs.old", action="delete"), Change(key="jobs.new", action="create")]
+    found = judge(changes, situation(state=state, tree=tree(tmp_path, {"new": {"name": "n"}})))
+    (refused,) = [v.reason for v in found if v.verdict == "refuse"]
+    adopt = refused.index("delivery adopt prod jobs.new --from jobs.old --reason")
+    assert adopt < refused.index("--allow-destroy jobs.old")
 
 
 def test_a_job_that_runs_is_marked() -> None:

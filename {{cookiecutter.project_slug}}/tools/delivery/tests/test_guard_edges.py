@@ -26,8 +26,7 @@ def test_going_back_destroys_no_data_either() -> None:
     ((verdict, reason),) = verdicts(Change(key="volumes.x", action="delete"), back=True)
     assert verdict == "refuse"
     assert reason == (
-        "delete loses what it holds; name it: --allow-destroy volumes.x --reason …, "
-        "or an allow entry in delivery.yml"
+        "delete loses what it holds; going back destroys nothing: go forward with a mended release"
     )
 
 

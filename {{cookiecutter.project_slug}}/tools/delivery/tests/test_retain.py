@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from delivery.bundle import load
 from delivery.errors import DeliveryError, Exit
-from delivery.retain import FILE, lay_over, overlay
+from delivery.retain import included_name, lay_over, overlay
 
 STATE = {
     "volumes.files": {"__id__": "c.s.files", "state": {"name": "files", "volume_type": "MANAGED"}},
@@ -74,14 +75,44 @@ def test_a_kind_that_nobody_tried_stops_going_back() -> None:
     with pytest.raises(DeliveryError, match=r"mcp_services\.a: given a resource of mcp") as caught:
         overlay(STATE, ["mcp_services.a"])
     assert caught.value.code is Exit.REFUSED
-    assert "--allow-destroy mcp_services.a" in str(caught.value)
+    assert "destroy" not in str(caught.value)
 
 
-def test_the_overlay_is_not_deployed_as_a_file(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("include", "name"),
+    [
+        ("targets/*.yml, resources/*/*.yml, release*.yml", "release-retained.yml"),
+        ("release*.yml, targets/*.yml, resources/flights/*.yml", "resources/flights/retained.yml"),
+        ("release.yml, resources/*/jobs.yml, resources/**/*.yaml",
+         "resources/_retained/retained.yaml"),
+        ("'*.json', targets/prod.yml", "retained.json"),
+    ],
+)  # fmt: skip
+def test_the_overlay_is_where_the_root_includes_it_and_is_no_file_of_the_release(
+    tmp_path: Path, include: str, name: str
+) -> None:
+    root = tmp_path / "databricks.yml"
+    root.write_text(f"include: [{include}]\n", encoding="utf-8")
+    (tmp_path / "release.yml").write_text("variables: {}\n", encoding="utf-8")
+    (tmp_path / "targets").mkdir()
+    (tmp_path / "targets/prod.yml").write_text("targets: {prod: {}}\n", encoding="utf-8")
+    (tmp_path / "resources/a").mkdir(parents=True)
+    (tmp_path / "resources/a/jobs.yml").write_text("resources: {}\n", encoding="utf-8")
     lay_over(tmp_path, STATE, ["schemas.raw"])
-    written = json.loads((tmp_path / FILE).read_text(encoding="utf-8"))
-    assert written["sync"] == {"exclude": [FILE]}
+    written = json.loads((tmp_path / name).read_text(encoding="utf-8"))
+    assert written["sync"] == {"exclude": [(tmp_path / name).name]}  # relative to its own folder
     assert [*written["resources"]] == ["schemas"]
+    assert name in load(tmp_path).files
+
+
+def test_no_file_is_overwritten_and_none_is_laid_where_nothing_includes_it(tmp_path: Path) -> None:
+    (tmp_path / "release-retained.yml").touch()
+    assert included_name(tmp_path, ["release*.yml"]) == "release-retained-2.yml"
+    for patterns in ([], ["release.yml"], ["re*/release.yml"], ["re?*.yml"], ["*.txt"]):
+        assert included_name(tmp_path, patterns) is None
+    (tmp_path / "databricks.yml").write_text("include: [release.yml]\n", encoding="utf-8")
+    with pytest.raises(DeliveryError, match=r"expected a pattern that takes one more file"):
+        lay_over(tmp_path, STATE, ["schemas.raw"])
 
 
 def test_nothing_kept_is_no_overlay(tmp_path: Path) -> None:

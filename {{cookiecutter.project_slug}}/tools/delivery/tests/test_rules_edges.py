@@ -48,9 +48,7 @@ def test_all_unknown_fields_are_told_at_once(project: Path, edit: Edit) -> None:
 
 
 def test_an_id_that_only_the_workspace_knows_fits_the_model(project: Path, edit: Edit) -> None:
-    edit(
-        JOB, "      tags:", "      timeout_seconds: ${resources.schemas.shop_gold.id}\n      tags:"
-    )
+    edit(JOB, "timeout_seconds: 1200", "timeout_seconds: ${resources.schemas.shop_gold.id}")
     assert found(project, "model") == []
 
 

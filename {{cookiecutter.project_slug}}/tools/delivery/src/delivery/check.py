@@ -13,6 +13,7 @@ from delivery.errors import DeliveryError, Finding, InvalidFileError
 from delivery.forbidden import forbidden
 from delivery.policy import FILE, Policy, line_of, load_policy, removed_fields
 from delivery.preview import TARGET
+from delivery.retain import included_name
 from delivery.rules import branches, conventions
 from delivery.rules.identity import check_home, check_identity
 from delivery.rules.model import check_model
@@ -63,6 +64,11 @@ def _include(project: Project) -> Iterator[Finding]:
             if name not in project.bundle.files:
                 mend = "Move it to targets/NAME.yml or resources/DOMAIN/NAME.yml."
                 yield Finding(name, 0, "include", "no include of databricks.yml reaches it", mend)
+    include = project.bundle.tree.items_of("include")
+    if include and included_name(project.root, list(map(str, include))) is None:
+        place, message = project.bundle.tree.marks["include"], "no pattern takes one more file"
+        mend = "Add release*.yml: going back declares there what it keeps."
+        yield Finding(place.file, place.line, "include", message, mend)
     yield from _refused_includes(project)
 
 

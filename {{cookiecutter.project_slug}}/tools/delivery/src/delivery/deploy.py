@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,11 +17,12 @@ from delivery.notify import notify
 from delivery.operate import let_go
 from delivery.plan import Plan, moved, normalised
 from delivery.policy import Policy
-from delivery.prepare import Preparation, Prepared, Wishes
+from delivery.prepare import Preparation, Prepared, Wishes, unsaved
 from delivery.release import Archive
 from delivery.site import Site
 from delivery.status import mixed_jobs
-from delivery.verify import verify
+from delivery.verify import Verification, verify
+from delivery.workspace import Job
 
 Say = Callable[[str], None]
 
@@ -93,6 +94,7 @@ class Delivery:
             self.say("planning once more")
             prepared = self._let_go(self._judged())
             self._refuse_short_token(prepared.own)
+            self._remove(prepared.removed)
             if _is_done(prepared):
                 if self.wishes.back:
                     self._block(lock, prepared)
@@ -129,9 +131,13 @@ class Delivery:
             if release not in standing.blocked:
                 self.site.ledger.append(lock, "blocked", release, reason=self.wishes.reason)
 
-    def _locked(self, what: str) -> contextlib.AbstractContextManager[Lock]:
+    @contextlib.contextmanager
+    def _locked(self, what: str) -> Iterator[Lock]:
         waiting = lambda told: self.say(f"waiting for {told}")  # noqa: E731
-        return self.site.ledger.lock(what, self.wait, self.break_lock, waiting)
+        with self.site.ledger.lock(what, self.wait, self.break_lock, waiting) as lock:
+            if self.break_lock:  # both locks are of the run that is gone
+                self.site.store.remove_lock_of_cli()
+            yield lock
 
     def _judged(self) -> Prepared:
         """The plan as it is now.
@@ -202,12 +208,26 @@ class Delivery:
             deployed = self._deployed(lock, prepared, began)
         except CliError as error:
             return self._way_back(lock, prepared, str(error), self.left_by_us[-1])
-        failures = self._verified(prepared, deployed)
-        if failures:
-            return self._way_back(lock, prepared, "; ".join(failures), deployed.state.serial)
+        seen = self._verified(prepared, deployed)
+        if seen.failed:
+            return self._way_back(lock, prepared, "; ".join(seen.failed), deployed.state.serial)
+        if seen.open:
+            self._leave_open(prepared, seen)
         event = self._write(lock, "verified", prepared, began)
         self.site.forget()
         return Result(prepared.plan.release, event, "delivered and verified")
+
+    def _leave_open(self, prepared: Prepared, seen: Verification) -> None:
+        """What could not be verified is neither good nor bad; it is verified later.
+
+        Raises:
+            DeliveryError: always; the message says how.
+        """
+        release, target = prepared.plan.release, self.site.target.name
+        told = f"{release} runs on {target} and is not verified yet: {'; '.join(seen.open)}"
+        told += "\n    It is not blocked. To verify it, type the same command again."
+        notify(self.site.policy, target, told)
+        raise DeliveryError(told, Exit.FAILED)
 
     def _deployed(self, lock: Lock, prepared: Prepared, began: float) -> Event:
         """Hand the plan to the CLI, once more after a failure, and write down what came of it."""
@@ -219,10 +239,14 @@ class Delivery:
         self.site.store.put(prepared.archive)
         if plan.back:
             self._block(lock, prepared)
-        started = self._write(lock, "started", prepared, began)
+        self._write(lock, "started", prepared, began)
         self.say(f"deploying {plan.release}")
-        self._run_cli(lock, prepared, broken)
-        self._tidy(started)
+        try:
+            self._run_cli(lock, prepared, broken)
+        except CliError:
+            self._tidy(came_through=False)
+            raise
+        self._tidy()
         kind = "rolled_back" if plan.back else "deployed"
         event = self._write(lock, kind, prepared, began, detail=_detail(prepared))
         self.site.store.keep_state(Name(event.seq, kind, event.release), self.site.store.state())
@@ -263,27 +287,40 @@ class Delivery:
                 self.left_by_us.append(self.left_by_us[-1] + 1)
                 prepared.cli.bind(key.partition(".")[2], identity)
 
-    def _tidy(self, started: Event) -> None:
-        """Put away jobs that this deploy made and that no state knows: an answer was lost.
+    def _tidy(self, came_through: bool = True) -> None:
+        """Put away jobs that a delivery of ours made and that no state knows: an answer was lost.
 
-        A double was never seen by anybody and goes; what else there is may not start by itself.
+        Nobody has seen a double, nor what a failed deploy made: they go. What else there is may
+        not start by itself.
         """
-        state = self.site.store.state()
-        doubles = self.site.store.doubles(state, self.site.ledger.written(started))
-        for job in self.site.store.orphans(state):
-            if job in doubles:
-                self.say(f"removing job {job.id}, which was made twice: {job.name}")
-                self.site.workspace.delete_job(job.id)
-            else:
-                self.site.workspace.pause(job.id)
+        try:
+            state = self.site.store.state()
+            orphans = self.site.store.orphans(state)
+            if orphans:
+                useless = self.site.store.doubles(state, orphans) if came_through else orphans
+                during, kept = self.site.ledger.under_way(), unsaved(self.site)
+                ours = [j for j in useless if during(j.created) and str(j.id).encode() not in kept]
+                self._remove(ours)
+                for job in orphans:
+                    if job not in ours:
+                        self.site.workspace.pause(job.id)
+        except DeliveryError as error:
+            if came_through:
+                raise
+            self.say(f"what the deploy left could not be removed: {error}")
 
-    def _verified(self, prepared: Prepared, deployed: Event) -> list[str]:
+    def _remove(self, jobs: Iterable[Job]) -> None:
+        for job in jobs:
+            self.say(f"removing job {job.id}, which no state knows: {job.name}")
+            self.site.workspace.delete_job(job.id)
+
+    def _verified(self, prepared: Prepared, deployed: Event) -> Verification:
         """What fails; a verification that cannot be carried out has failed, too."""
         try:
             state = self.site.store.state()
             return verify(self.site.workspace, prepared.proof, state, deployed.id, self.say)
         except DeliveryError as error:
-            return [f"verification: {error}"]
+            return Verification(failed=(f"verification: {error}",))
 
     def _way_back(self, lock: Lock, prepared: Prepared, reason: str, serial: int) -> Result:
         """Bring back what was verified before.
@@ -334,11 +371,15 @@ class Delivery:
             approved_digest="",
         )
         prepared = back._let_go(back._judged())
+        self._remove(prepared.removed)
         began = time.monotonic()
         deployed = back._deployed(lock, prepared, began)
-        failures = back._verified(prepared, deployed)
-        if failures:
-            raise DeliveryError(f"{release} is back, but fails now too: {'; '.join(failures)}")
+        seen = back._verified(prepared, deployed)
+        if seen.failed:
+            raise DeliveryError(f"{release} is back, but fails now too: {'; '.join(seen.failed)}")
+        if seen.open:
+            again = f"verify it: delivery rollback {self.site.target.name} --reason …"
+            return f"{release} is back, not verified yet: {'; '.join(seen.open)}; {again}"
         back._write(lock, "verified", prepared, began)
         return f"{release} is back, and verified."
 

@@ -191,8 +191,7 @@ def _orphans(site: Site) -> str:
     if orphans:
         known = ", ".join(f"{job.name} ({job.id})" for job in orphans)
         raise DeliveryError(
-            f"{known}; keep them: delivery adopt {site.target.name} jobs.KEY --id ID "
-            "--archive FILE --reason …"
+            f"{known}; keep them: delivery adopt {site.target.name} --all --archive FILE --reason …"
         )
     return "none"
 

@@ -52,7 +52,11 @@ def running_plan(site: Site) -> Prepared:
     running = site.ledger.standing().running
     if not running:
         raise DeliveryError(f"target {site.target.name}: nothing was delivered there yet")
-    prepared = Preparation(site, site.store.get(running), Wishes(back=False)).plan()
+    return _plan_of(site, running)
+
+
+def _plan_of(site: Site, release: str) -> Prepared:
+    prepared = Preparation(site, site.store.get(release), Wishes(back=False)).plan()
     shutil.rmtree(site.work, ignore_errors=True)
     return prepared
 
@@ -60,18 +64,40 @@ def running_plan(site: Site) -> Prepared:
 def find_drift(site: Site) -> list[Drift]:
     """Everything that hands changed, but what the policy lets them."""
     prepared = running_plan(site)
-    return [*of_resources(prepared, site.policy.drift.ignore), *_of_files(site, prepared)]
+    return [*of_resources(site, prepared), *_of_files(site, prepared)]
 
 
-def of_resources(prepared: Prepared, ignored: Sequence[str]) -> Iterator[Drift]:
+def of_resources(site: Site, prepared: Prepared) -> Iterator[Drift]:
     """What hands changed in resources, but what the policy lets them.
 
-    What a deploy that was cut off left is none: there, state and release differ.
+    What a deploy that was cut off did is none: either state and release differ, or it is what the
+    release of that deploy declares.
     """
+    cut_off = prepared.standing.unfinished
+    other = cut_off and cut_off.release != prepared.plan.release
+    begun = _plan_of(site, cut_off.release) if cut_off and other else None
+    for drift in _of_changes(prepared, site.policy.drift.ignore):
+        if begun is None or _is_left(begun, drift):
+            yield drift
+
+
+def _is_left(begun: Prepared, drift: Drift) -> bool:
+    """Whether going on with a deploy that was cut off would still change this."""
+    if drift.what == _GONE:
+        return drift.key in begun.target.declared
+    node = begun.raw["plan"].get(f"resources.{drift.key}", {"action": "skip"})
+    change = (node.get("changes") or {}).get("" if drift.what == _ALL else drift.what, {})
+    return bool(node["action"] != "skip" and change.get("action", "skip") != "skip")
+
+
+_GONE, _ALL = "deleted by hand", "all of them"
+
+
+def _of_changes(prepared: Prepared, ignored: Sequence[str]) -> Iterator[Drift]:
     for change in prepared.plan.changes:
         if change.action == "create" and change.key in prepared.state.entries:
             note = to_delete(prepared, change.key)
-            yield Drift(key=change.key, what="deleted by hand", note=note)
+            yield Drift(key=change.key, what=_GONE, note=note)
         for field in filter(_is_by_hand, change.fields):
             name = f"{change.key}: {field.path}"
             if not any(_matches(name, pattern) for pattern in ignored):
@@ -99,9 +125,7 @@ def _drift(prepared: Prepared, key: str, field: Field) -> Drift:
     change = told.get(path) or field.model_dump()
     new, remote = (shown(path, change.get(name), whole=True) for name in ("new", "remote"))
     adopt, note = propose(prepared, key, path)
-    return Drift(
-        key=key, what=path or "all of them", delivered=new, found=remote, adopt=adopt, note=note
-    )
+    return Drift(key=key, what=path or _ALL, delivered=new, found=remote, adopt=adopt, note=note)
 
 
 def _of_files(site: Site, prepared: Prepared) -> Iterator[Drift]:

@@ -147,8 +147,12 @@ def _has_refresh(path: str, value: Any) -> bool:
     return path.rpartition(".")[2] == "full_refresh" and bool(value)
 
 
-def _permitted(key: str, danger: str, situation: Situation) -> Verdict:
-    """Whether somebody named the key, and may."""
+def _permitted(key: str, danger: str, situation: Situation, keep: str = "") -> Verdict:
+    """Whether somebody named the key, and may.
+
+    Args:
+        keep: how to keep what is there; otherwise the release declares it once more.
+    """
     if key in situation.policy.guard.protected:
         return Verdict(key=key, verdict="refuse", reason=f"{danger}; guard.protected forbids it")
     if key in situation.named:
@@ -158,7 +162,13 @@ def _permitted(key: str, danger: str, situation: Situation) -> Verdict:
     if exception:
         reason = f"{danger}; allowed until {exception.until}: {exception.reason}"
         return Verdict(key=key, verdict="allow", reason=reason)
-    mend = f"name it: --allow-destroy {key} --reason …, or an allow entry in delivery.yml"
+    mend = keep or "to keep it, declare it again"
+    if situation.back:
+        mend = "going back destroys nothing: go forward with a mended release"
+    else:
+        mend += (
+            f"; if it may go: --allow-destroy {key} --reason …, or an allow entry in delivery.yml"
+        )
     return Verdict(key=key, verdict="refuse", reason=f"{danger}; {mend}")
 
 
@@ -168,12 +178,14 @@ def _jobs_lost(changes: Sequence[Change], situation: Situation) -> Iterator[Verd
     total = sum(key.startswith("jobs.") and key.count(".") == 1 for key in situation.state)
     limit = min(situation.policy.guard.jobs_deleted, total // 5)
     for key in lost:
-        renamed = _renamed(key, changes, situation)
+        renamed, keep = _renamed(key, changes, situation), ""
         if renamed:
-            reason = f"looks like {renamed} by another key: delivery adopt {situation.target} "
-            yield Verdict(key=key, verdict="mark", reason=f"{reason}{renamed} --from {key}")
+            adopt = f"delivery adopt {situation.target} {renamed} --from {key} --reason …"
+            keep = f"looks like {renamed} by another key, to keep it: {adopt}"
+            yield Verdict(key=key, verdict="mark", reason=keep)
         if len(lost) > limit and not situation.back:
-            yield _permitted(key, f"{len(lost)} of {total} jobs would be deleted", situation)
+            danger = f"{len(lost)} of {total} jobs would be deleted"
+            yield _permitted(key, danger, situation, keep)
 
 
 def _renamed(key: str, changes: Sequence[Change], situation: Situation) -> str:

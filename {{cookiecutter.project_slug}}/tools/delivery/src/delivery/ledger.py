@@ -269,7 +269,7 @@ class Ledger:
         self._bodies: dict[Name, bytes] = {}
         self._events: dict[Name, Event] = {}
         self._known: dict[int, Name] = {}
-        self._places: dict[Name, str] = {}
+        self._places: dict[Name, Entry] = {}
 
     def names(self) -> list[Name]:
         """All events in their order: one listing, and one for each further thousand.
@@ -288,7 +288,7 @@ class Ledger:
         folders = [e.path for e in entries or [] if _FOLDER.fullmatch(e.name)]
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             listings = [entries or [], *pool.map(self.workspace.entries, folders)]
-        self._places = {name: entry.path for one in listings for name, entry in _events(one)}
+        self._places = {name: entry for one in listings for name, entry in _events(one)}
         names = sorted(self._places)
         for expected, name in enumerate(names, start=1):
             if name.seq != expected:
@@ -296,14 +296,33 @@ class Ledger:
         self._known = {name.seq: name for name in names}
         return names
 
+    def under_way(self) -> Callable[[float], bool]:
+        """Tells of a moment whether a delivery was under way, by the workspace's own clock.
+
+        One whose lock was broken may go on: its CLI ends by itself.
+        """
+        names = {name: self._places[name].created for name in self.names()}
+
+        def during(moment: float) -> bool:
+            for name in reversed([name for name, created in names.items() if created <= moment]):
+                if name.kind == "started":
+                    return True
+                if name.kind in ("deployed", "rolled_back", "verified"):
+                    return False
+                if name.kind == "failed" and "lock" not in self.read(name).detail:
+                    return False
+            return False
+
+        return during
+
     def written(self, event: Event | Name) -> float:
         """When an event was written, by the workspace's clock, as Unix time in seconds.
 
         Where the workspace does not tell, it was never: nothing is taken for younger than it.
         """
-        name = Name(event.seq, event.kind, event.release)
-        known = dict(_events(self.workspace.entries(str(PurePosixPath(self._path(name)).parent))))
-        return known[name].created if name in known else float("inf")
+        self.names()
+        known = self._places.get(Name(event.seq, event.kind, event.release))
+        return known.created if known else float("inf")
 
     def standing(self, names: Sequence[Name] | None = None) -> Standing:
         """What the target's events amount to."""
@@ -471,7 +490,8 @@ class Ledger:
         return self._bodies[name]
 
     def _path(self, name: Name) -> str:
-        return self._places.get(name) or event_path(self.target, name)
+        known = self._places.get(name)
+        return known.path if known else event_path(self.target, name)
 
     def _lost(self) -> DeliveryError:
         return DeliveryError(f"lock of {self.target.name}: it was taken from us", Exit.FAILED)

@@ -1,17 +1,18 @@
 """The exceptions: block and unblock releases, remove old ones, adopt what exists."""
 
 import contextlib
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from typing import Any
 
 from delivery import retain
 from delivery.bundle_cli import BundleCli, CliError
 from delivery.errors import DeliveryError, Exit
 from delivery.ledger import NO_RELEASE, Event, Lock
+from delivery.leftovers import Found
 from delivery.notify import notify
-from delivery.prepare import Preparation, Wishes
+from delivery.prepare import Preparation, Prepared, Wishes
 from delivery.release import ID, Archive
 from delivery.site import Site
 
@@ -69,7 +70,6 @@ class Operation:
         if not told:
             raise DeliveryError(f"lock of {self.site.target.name}: nobody has it")
         with replace(self, break_lock=True)._locked("break-lock") as lock:
-            self.site.store.remove_lock_of_cli()
             cut_off = self.site.ledger.standing().unfinished
             release = cut_off.release if cut_off else NO_RELEASE
             detail = {"lock": told}
@@ -115,20 +115,42 @@ class Operation:
             found = resource_id or self._id_of(instead_of)
             self._refuse_foreign(key, found)
             self._refuse_known(key, found, instead_of)
+            detail: dict[str, Any] = {"key": key, "id": found, "from": instead_of}
+            if not instead_of and preparation.leftovers.is_ours(key, found):
+                detail["ours"] = True
             cli = BundleCli(preparation.opened.folder, self.site.target.name, self.site.workspace)
-            if self.site.store.breaks_lock_of_cli(self.break_lock):
-                self.site.store.remove_lock_of_cli()
+            self.site.store.breaks_lock_of_cli(allowed=False)
             _rebind(cli, key, found, instead_of)
             self.site.forget()
-            detail = {"key": key, "id": found, "from": instead_of}
-            return self.site.ledger.append(
-                lock,
-                "adopted",
-                archive.manifest.release,
-                reason=self.reason,
-                approved_by=self.approved_by,
-                detail=detail,
-            )
+            return self._adopted(lock, archive, detail)
+
+    def adopt_all(self, archive: Archive, dry_run: bool) -> tuple[list[Found], list[Found]]:
+        """Let the bundle own all that a delivery of this target made and that no state knows.
+
+        Returns:
+            What was bound, and what is there but is not known to be ours: it is left alone.
+        """
+        if dry_run:
+            return _told_apart(Preparation(self.site, archive, Wishes(first=True)).plan())
+        with self._locked("adopt --all") as lock:
+            self.site.store.breaks_lock_of_cli(allowed=False)
+            prepared = Preparation(self.site, archive, Wishes(first=True)).plan()
+            ours, others = _told_apart(prepared)
+            bound: dict[str, str] = {}
+            try:
+                for one in ours:
+                    self.say(f"adopting {one.key} ({one.id})")
+                    prepared.cli.bind(one.key.partition(".")[2], one.id)
+                    bound[one.key] = one.id
+            finally:
+                if bound:
+                    self._adopted(lock, archive, {"all": bound, "ours": True})
+            self.site.forget()
+        return ours, others
+
+    def _adopted(self, lock: Lock, archive: Archive, detail: dict[str, Any]) -> Event:
+        given = {"reason": self.reason, "approved_by": self.approved_by, "detail": detail}
+        return self.site.ledger.append(lock, "adopted", archive.manifest.release, **given)
 
     def _refuse_key(self, key: str, declared: set[str], instead_of: str) -> None:
         if key not in declared:
@@ -176,7 +198,14 @@ class Operation:
         self.site.check_seen()
         waiting = lambda told: self.say(f"waiting for {told}")  # noqa: E731
         with self.site.ledger.lock(what, self.wait, self.break_lock, waiting) as lock:
+            if self.break_lock:  # both locks are of the run that is gone
+                self.site.store.remove_lock_of_cli()
             yield lock
+
+
+def _told_apart(prepared: Prepared) -> tuple[list[Found], list[Found]]:
+    """What is there of what a release would create: ours, and what somebody made."""
+    return [f for f in prepared.found if f.ours], [f for f in prepared.found if not f.ours]
 
 
 def _rebind(cli: BundleCli, key: str, resource_id: str, instead_of: str) -> None:
@@ -210,9 +239,7 @@ def let_go(cli: BundleCli, key: str, earlier: str, resource_id: str) -> None:
 def _declared(cli: BundleCli, key: str) -> Iterator[str]:
     """Declare a key that the release has no more: the CLI wants it so."""
     kind, _, name = key.partition(".")
-    file = cli.folder / retain.FILE
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps({"resources": {kind: {name: {"name": name}}}}), encoding="utf-8")
+    file = retain.include(cli.folder, {"resources": {kind: {name: {"name": name}}}})
     try:
         yield name
     finally:

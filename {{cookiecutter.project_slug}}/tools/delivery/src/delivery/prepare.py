@@ -12,9 +12,9 @@ from typing import Any
 from delivery import guard, retain
 from delivery.bundle_cli import CONTRACTS, BundleCli, is_in_contracts, usable_version
 from delivery.errors import DeliveryError, Exit
-from delivery.existing import existing
 from delivery.forbidden import refuse_forbidden
 from delivery.ledger import Event, Ledger, Name, Standing
+from delivery.leftovers import Found, Leftovers
 from delivery.own_rights import with_rights
 from delivery.plan import Change, Plan, Verdict, expiry, normalised
 from delivery.policy import Policy, Terms, Verify, load_policy
@@ -22,6 +22,7 @@ from delivery.release import Archive, Opened, open_archive
 from delivery.site import UNKNOWN, Site
 from delivery.store import State
 from delivery.target import Target, own_host, read_target
+from delivery.workspace import Job
 
 GATE = "policy"  # what stands for the key in verdicts that are about the release as a whole
 
@@ -58,6 +59,8 @@ class Prepared:
         proof: the jobs that prove the delivery.
         allowed: exceptions of the policy that are used up then.
         adopted: keys that were adopted since, and the key that the release has for each.
+        removed: jobs that a delivery of ours made and lost, and that go with this one.
+        found: what is there already of what would be created.
     """
 
     plan: Plan
@@ -71,6 +74,8 @@ class Prepared:
     proof: Verify
     allowed: tuple[str, ...]
     adopted: Mapping[str, str]
+    removed: tuple[Job, ...]
+    found: tuple[Found, ...]
     state: State
     standing: Standing
 
@@ -96,8 +101,7 @@ class Preparation:
 
     @cached_property
     def _leftover(self) -> Mapping[str, bytes]:
-        folders = [self.site.work, *self.site.abandoned()]
-        return _rescued(folders, self.site.target.name)
+        return _rescued(self.site)
 
     @cached_property
     def target(self) -> Target:
@@ -166,13 +170,60 @@ class Preparation:
         since = max(
             (n.seq for n in ends if n.release == release or not self.wishes.back), default=0
         )
-        later = [n for n in self.names if n.kind == "adopted" and n.seq > since]
-        told = [self.site.ledger.read(name).detail for name in later]
+        told = [detail for seq, detail in self._adoptions if seq > since]
         found = {
             str(t["key"]): str(t.get("from", "")) for t in told if t["key"] in self.state.entries
         }
         declared = self.target.declared
-        return {k: v if v in declared else "" for k, v in found.items() if k not in declared}
+        gone = {key: old if old in declared else "" for key, old in found.items()}
+        return {k: v for k, v in gone.items() if k not in declared and (v or self._is_by_hand(k))}
+
+    @cached_property
+    def _adoptions(self) -> list[tuple[int, dict[str, Any]]]:
+        """What was adopted one by one: what people made, and what got another key."""
+        names = [name for name in self.names if name.kind == "adopted"]
+        found = [(name.seq, self.site.ledger.read(name).detail) for name in names]
+        return [(seq, told) for seq, told in found if "key" in told and not told.get("ours")]
+
+    def _is_by_hand(self, key: str) -> bool:
+        """Whether a person made it; a release that renames its own made it itself."""
+        made = {str(told["id"]) for _, told in self._adoptions if not told.get("from")}
+        return not self.wishes.back or str(self.state.entries[key].get("__id__")) in made
+
+    @cached_property
+    def jobs(self) -> list[Job]:
+        """All jobs of the workspace, listed once."""
+        return list(self.site.workspace.jobs())
+
+    @cached_property
+    def orphans(self) -> list[Job]:
+        """Jobs with this target's mark that no state knows, not even one that was not saved."""
+        told = b"".join(self._leftover.values())
+        orphans = self.site.store.orphans(self.state, self.jobs)
+        return [job for job in orphans if str(job.id).encode() not in told]
+
+    @cached_property
+    def leftovers(self) -> Leftovers:
+        """Where to look for what was left in the workspace."""
+        adopted = [(str(told["key"]), str(told["id"])) for _, told in self._adoptions]
+        return Leftovers(
+            workspace=self.site.workspace,
+            target=self.target,
+            state=self.state,
+            jobs=self.jobs,
+            orphans=self.orphans,
+            under_way=self.site.ledger.under_way(),
+            adopted=adopted,
+        )
+
+    @cached_property
+    def removed(self) -> list[Job]:
+        """Orphans of ours that are of no use: doubles, and what going back leaves."""
+        doubles = self.site.store.doubles(self.state, self.orphans)
+        useless = self.orphans if self.wishes.back else doubles
+        adopted = {identity for _, identity in self.leftovers.adopted} if useless else ()
+        ours = (job for job in useless if self.leftovers.under_way(job.created))
+        return [job for job in ours if str(job.id) not in adopted]
 
     @cached_property
     def running(self) -> Event | None:
@@ -237,10 +288,11 @@ class Preparation:
         told = normalised(raw, {known.deployer, known.planner, me})
         changes = with_rights(told, raw, target.tree, self.state.entries, known, me)
         situation = replace(self._situation, active=self._active([c.key for c in changes]))
+        found = list(self.leftovers.where(changes)) if _creates(changes) else []
         verdicts = [
             *_of_cli(cli_version),
             *self._gates(),
-            *self._in_the_way(changes),
+            *self._in_the_way(found),
             *guard.judge(changes, situation),
             *self._idle(changes),
         ]
@@ -255,6 +307,8 @@ class Preparation:
             policy=self.policy,
             proof=self.proof,
             adopted=self.adopted,
+            removed=tuple(self.removed),
+            found=tuple(found),
             allowed=tuple(sorted({*situation.used, *guard.used_up(verdicts, situation)})),
             state=self.state,
             standing=self.standing,
@@ -282,14 +336,27 @@ class Preparation:
             expires=expiry(made, self.policy.plan_hours),
         )
 
-    def _in_the_way(self, changes: Sequence[Change]) -> Iterator[Verdict]:
+    def _in_the_way(self, found: Sequence[Found]) -> Iterator[Verdict]:
         """What would be created, and is there already."""
-        for key, identity in existing(self.site.workspace, self.target, changes).items():
+        target, rest = self.target.name, "--archive FILE --reason …"
+        ours = [one.key for one in found if one.ours]
+        if ours:
             yield _refusal(
-                f"{key} is there already ({identity}): a deploy that was cut off left it, or "
-                f"somebody made it; keep it: delivery adopt {self.target.name} {key} --id "
-                f"{identity} --archive FILE --reason …"
+                f"{', '.join(ours)}: left by a deploy that was cut off; keep all of it: "
+                f"delivery adopt {target} --all {rest}"
             )
+        for one in found:
+            keep = f"keep it: delivery adopt {target} {one.key} --id {one.id} {rest}"
+            if one.adopted:
+                yield _refusal(
+                    f"{one.key} was adopted before and let go since ({one.id}): a deploy would "
+                    f"make a second one; {keep}"
+                )
+            elif not one.ours:
+                yield _refusal(
+                    f"{one.key} is there already ({one.id}), and nothing shows that a delivery "
+                    f"to {target} made it; {keep}"
+                )
 
     def _idle(self, changes: Sequence[Change]) -> Iterator[Verdict]:
         """Keys that are named although nothing happens to them: perhaps they are misspelt."""
@@ -344,35 +411,25 @@ class Preparation:
 
     def _of_orphans(self) -> Iterator[Verdict]:
         """Jobs that no state knows: of a delivery that was cut off, or copies."""
-        store, since = self.site.store, float("inf")
-        if self.standing.begun:
-            begun = [name for name in self.names if name.kind == "started"]
-            since = self.site.ledger.written(begun[-1])
-        doubles, copies = store.doubles(self.state, since), store.doubles(self.state, 0)
-        for job in store.orphans(self.state):
-            if job in doubles:
-                reason = "was made twice by a delivery that was cut off: it is removed"
-                yield Verdict(
-                    key=GATE, verdict="mark", reason=f"job {job.id} ({job.name}) {reason}"
-                )
-            elif any(str(job.id).encode() in content for content in self._leftover.values()):
-                continue  # what was cut off here goes on here
-            elif job in copies:
+        doubles = self.site.store.doubles(self.state, self.orphans)
+        adopt = f"delivery adopt {self.target.name}"
+        for job in self.orphans:
+            told = f"job {job.id} ({job.name})"
+            if job in self.removed:
+                reason = "was made by a delivery that was cut off or failed: it is removed"
+                yield Verdict(key=GATE, verdict="mark", reason=f"{told} {reason}")
+            elif job in doubles:
                 yield _refusal(
-                    f"job {job.id} ({job.name}) is a second one of that name with this target's "
-                    "mark, made past this tool: delete it in the workspace"
+                    f"{told} is a second one of that name with this target's mark, and none of "
+                    "its deliveries was under way when it was made; keep it under a key of its "
+                    f"own: {adopt} jobs.KEY --id {job.id} --archive FILE --reason …, or remove it "
+                    "in the workspace if nobody needs it"
                 )
-            else:
+            elif self.leftovers.key_of(job) not in self.target.declared - {*self.state.entries}:
                 yield _refusal(
-                    f"job {job.id} ({job.name}) was made by a deploy that was cut off; keep it, "
-                    f"with a release that has it: delivery adopt {self.target.name} "
-                    f"jobs.{self._key_of(job.name)} --id {job.id} --archive FILE --reason …"
+                    f"{told} was made by a deploy that was cut off; keep it, with a release that "
+                    f"has it: {adopt} --all --archive FILE --reason …"
                 )
-
-    def _key_of(self, name: str) -> str:
-        """The key of the job of this name; a job is called by its key unless YAML says more."""
-        jobs = self.target.tree.section("resources").section("jobs")
-        return next((key for key in jobs if jobs.section(key).get("name") == name), "KEY")
 
     def _promotion(self) -> Iterator[Verdict]:
         manifest, target, policy = self.archive.manifest, self.target.name, self.policy
@@ -513,18 +570,27 @@ def _of_cli(version: str) -> Iterator[Verdict]:
         yield Verdict(key=GATE, verdict="mark", reason=reason)
 
 
+def _creates(changes: Sequence[Change]) -> bool:
+    return any(change.action == "create" and change.key.count(".") == 1 for change in changes)
+
+
 def _refusal(reason: str) -> Verdict:
     return Verdict(key=GATE, verdict="refuse", reason=reason)
 
 
-def _rescued(works: Sequence[Path], target: str) -> dict[str, bytes]:
+def _rescued(site: Site) -> dict[str, bytes]:
     """What an interrupted CLI wrote down of its work; the next try on this machine goes on."""
-    name = f"*/.databricks/bundle/{target}/resources.json.wal"
-    logs = [log for work in works for log in work.glob(name)]
+    name = f"*/.databricks/bundle/{site.target.name}/resources.json.wal"
+    logs = [log for work in (site.work, *site.abandoned()) for log in work.glob(name)]
     if not logs:
         return {}
     newest = max(logs, key=lambda log: log.stat().st_mtime)
     return {file.name: file.read_bytes() for file in newest.parent.glob("resources.json*")}
+
+
+def unsaved(site: Site) -> bytes:
+    """What the CLI knows on this machine of work that it could not finish, as it wrote it down."""
+    return b"".join(_rescued(site).values())
 
 
 def _restore(folder: Path, target: str, files: Mapping[str, bytes]) -> None:

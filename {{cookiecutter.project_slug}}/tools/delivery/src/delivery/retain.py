@@ -2,14 +2,17 @@
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
+from delivery.bundle import read_yaml
+from delivery.bundle.load import ROOT_FILE
 from delivery.errors import DeliveryError, Exit
 from delivery.resources import KINDS, about
 
-FILE = "resources/_retained/retained.yml"
+_SUFFIXES = (".yml", ".yaml", ".json")
 
 
 def overlay(state: Mapping[str, Mapping[str, Any]], keys: Iterable[str]) -> dict[str, Any]:
@@ -26,16 +29,53 @@ def overlay(state: Mapping[str, Mapping[str, Any]], keys: Iterable[str]) -> dict
     for key in sorted(keys):
         kind, _, name = key.partition(".")
         resources.setdefault(kind, {})[name] = _declared(kind, key, state)
-    return {"resources": resources, "sync": {"exclude": [FILE]}}
+    return {"resources": resources}
 
 
 def lay_over(folder: Path, state: Mapping[str, Mapping[str, Any]], keys: Iterable[str]) -> None:
-    """Declare what is kept, in an opened release; the file itself is not deployed."""
+    """Declare what is kept, in an opened release."""
     kept = list(keys)
     if kept:
-        file = folder / FILE
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps(overlay(state, kept), indent=1), encoding="utf-8")
+        include(folder, overlay(state, kept))
+
+
+def include(folder: Path, document: Mapping[str, Any]) -> Path:
+    """Add a file to an opened release, where its root includes it; the file is not deployed.
+
+    A path below `sync` is relative to the file that it stands in.
+
+    Raises:
+        DeliveryError: no file can be added: the root includes files by their names alone.
+    """
+    patterns = [str(p) for p in read_yaml(folder, ROOT_FILE).items_of("include")]
+    name = included_name(folder, patterns)
+    if name is None:
+        raise DeliveryError(
+            f"include of databricks.yml: given {', '.join(patterns) or 'nothing'}, expected a "
+            f"pattern that takes one more file, such as {_EXAMPLE}\n    Without it nothing can be "
+            "kept when going back. Go forward with a release that has it.",
+            Exit.REFUSED,
+        )
+    file = folder / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    told = {**document, "sync": {"exclude": [file.name]}}
+    file.write_text(json.dumps(told, indent=1), encoding="utf-8")
+    return file
+
+
+_EXAMPLE = "release*.yml"
+
+
+def included_name(folder: Path, patterns: Sequence[str]) -> str | None:
+    """The name of a file that is not there, and that a pattern of an include list takes."""
+    for number, pattern in product(("", "-2"), reversed(patterns)):
+        *parts, last = pattern.replace("**", "*").split("/")
+        file = last.replace("*", f"-retained{number}", 1).replace("*", "").removeprefix("-")
+        name = "/".join([*(part.replace("*", "_retained") for part in parts), file])
+        is_plain = "*" in last and not {*name} & {*"*?[]\\"}
+        if is_plain and name.endswith(_SUFFIXES) and not (folder / name).exists():
+            return name
+    return None
 
 
 def _declared(kind: str, key: str, state: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
@@ -44,8 +84,7 @@ def _declared(kind: str, key: str, state: Mapping[str, Mapping[str, Any]]) -> di
         retained = ", ".join(name for name, one in KINDS.items() if one.fate == "retained")
         raise DeliveryError(
             f"{key}: given a resource of {kind}, expected one that can be retained: {retained}\n"
-            f"    Go forward with a mended release, or name the key: --allow-destroy {key} "
-            "--reason …",
+            "    Go forward with a mended release: nothing is lost.",
             Exit.REFUSED,
         )
     entry, names = state[key].get("state", {}), dict(known.renamed)

@@ -110,7 +110,7 @@ def read_status(site: Site) -> tuple[Status, int]:
         blocked={r: site.ledger.read(n).reason for r, n in standing.blocked.items()},
         orphans=[f"{job.name} ({job.id})" for job in site.store.orphans(state)],
         lock=held.told(now) if held else "",
-        unfinished=str(standing.unfinished.release) if standing.unfinished else "",
+        unfinished=_unfinished(site, standing),
         unexplained=_unexplained(site.ledger, names, state),
         previous=standing.back(site.store.kept()),
         dora=dora(site.ledger, names, now),
@@ -121,7 +121,8 @@ def read_status(site: Site) -> tuple[Status, int]:
 
 def with_drift(status: Status, drifted: list[str]) -> Status:
     """The status of a target about which it is known which resources hands changed."""
-    sync: Sync = "mixed" if status.mixed else "drifted" if drifted else "in sync"
+    mixed = status.mixed or status.unfinished
+    sync: Sync = "mixed" if mixed else "drifted" if drifted else "in sync"
     return status.model_copy(update={"drifted": drifted, "sync": sync})
 
 
@@ -297,6 +298,17 @@ def _health(standing: Standing) -> Health:
     if standing.verified:
         return "verified"
     return "failed" if standing.failed else "not verified"
+
+
+def _unfinished(site: Site, standing: Standing) -> str:
+    """A deploy of which no end is known, and what to do about it; empty where there is none."""
+    if standing.unfinished is None:
+        return ""
+    begun, target = site.ledger.read(standing.unfinished), site.target.name
+    return (
+        f"deploy of {begun.release}, begun {begun.at:%Y-%m-%d %H:%M} UTC by {begun.actor}; to end "
+        f"it: delivery deploy {target}, to go back: delivery rollback {target} --reason …"
+    )
 
 
 def mixed_jobs(state: State, standing: Standing) -> str:

@@ -1,7 +1,7 @@
 """What a target keeps in its workspace: marker, state of the CLI, archives of releases."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -124,27 +124,26 @@ class Store:
                 f"{document.get('cli_version')} wrote it: update the delivery tool (the template)."
             )
 
-    def doubles(self, state: State, since: float) -> list[Job]:
-        """Orphans of the same name as a job of the state: the CLI sent a request twice.
-
-        Args:
-            since: when the delivery began that made them, as Unix time; older ones are copies
-                that somebody made.
-        """
+    def doubles(self, state: State, orphans: Iterable[Job]) -> list[Job]:
+        """Orphans of the same name as a job of the state."""
         entries = (state.entries[f"jobs.{key}"] for key in state.ids("jobs"))
         names = {entry.get("state", {}).get("name") for entry in entries}
-        young = (job for job in self.orphans(state) if job.created >= since)
-        return [job for job in young if job.name in names]
+        return [job for job in orphans if job.name in names]
 
-    def orphans(self, state: State) -> list[Job]:
-        """Jobs that a deploy of this target made and that no state knows: it was cut off."""
+    def orphans(self, state: State, jobs: Iterable[Job] | None = None) -> list[Job]:
+        """Jobs that a deploy of this target made and that no state knows: it was cut off.
+
+        Args:
+            jobs: all jobs of the workspace, where they are known already.
+        """
         known = set(state.ids("jobs").values())
-        return [job for job in self.jobs() if str(job.id) not in known]
+        return [job for job in self.jobs(jobs) if str(job.id) not in known]
 
-    def jobs(self) -> list[Job]:
+    def jobs(self, jobs: Iterable[Job] | None = None) -> list[Job]:
         """All jobs that deploys of this target made."""
         made_here = f"{self.target.root}/state/metadata.json"
-        return [job for job in self.workspace.jobs() if job.deployment == made_here]
+        known = self.workspace.jobs() if jobs is None else jobs
+        return [job for job in known if job.deployment == made_here]
 
     def lock_of_cli(self) -> str:
         """Who holds the CLI's own lock and since when; empty when nobody does."""

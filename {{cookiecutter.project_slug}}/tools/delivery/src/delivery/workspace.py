@@ -75,6 +75,8 @@ class Run:
     Attributes:
         state: `running`, `succeeded` or `failed`.
         started: Unix time in seconds.
+        cause: why it proves nothing: `queued`, `skipped` or `canceled`; empty for all others.
+        starter: who started it by hand or by an API; empty where a schedule or the like did.
     """
 
     id: int
@@ -82,6 +84,8 @@ class Run:
     state: str
     message: str
     started: float
+    cause: str = ""
+    starter: str = ""
 
 
 class Workspace:
@@ -402,11 +406,35 @@ def _exists(error: Any) -> bool:
     return error.error_code == "RESOURCE_ALREADY_EXISTS" or "already exists" in str(error)
 
 
+# Results of runs that never took place; the job was busy, or its task was not to run.
+_SKIPPED = ("MAXIMUM_CONCURRENT_RUNS_REACHED", "EXCLUDED", "DISABLED")
+_CANCELED = ("CANCELED", "UPSTREAM_CANCELED")
+
+
 def _run(run: Any) -> Run:
     state = run.state
     cycle = state.life_cycle_state.value if state and state.life_cycle_state else ""
     result = state.result_state.value if state and state.result_state else ""
     ended = cycle in ("TERMINATED", "SKIPPED", "INTERNAL_ERROR")
     told = ("succeeded" if result == "SUCCESS" else "failed") if ended else "running"
-    message = (state.state_message or "") if state else ""
-    return Run(run.run_id, run.run_page_url or "", told, message, (run.start_time or 0) / 1000)
+    return Run(
+        id=run.run_id,
+        url=run.run_page_url or "",
+        state=told,
+        message=(state.state_message or "") if state else "",
+        started=(run.start_time or 0) / 1000,
+        cause=_cause(cycle, result),
+        starter=(run.creator_user_name or "") if _value(run.trigger) == "ONE_TIME" else "",
+    )
+
+
+def _cause(cycle: str, result: str) -> str:
+    if cycle in ("QUEUED", "BLOCKED"):
+        return "queued"
+    if cycle == "SKIPPED" or result in _SKIPPED:
+        return "skipped"
+    return "canceled" if result in _CANCELED else ""
+
+
+def _value(word: Any) -> str:
+    return str(word.value) if word else ""

@@ -190,14 +190,13 @@ def _status(target: str, drift: bool | None) -> Status:
     if not asked or not status.release:
         return status
     try:
-        prepared = running_plan(place)
+        drifted = sorted({one.key for one in of_resources(place, running_plan(place))})
     except DeliveryError as error:
         if drift:
             raise
         say(f"whether hands changed anything is unknown: {error}")
         return status
-    found = of_resources(prepared, place.policy.drift.ignore)
-    return with_drift(status, sorted({one.key for one in found}))
+    return with_drift(status, drifted)
 
 
 def _told_apart(given: list[str], merge: list[Path]) -> tuple[list[str], list[Path]]:

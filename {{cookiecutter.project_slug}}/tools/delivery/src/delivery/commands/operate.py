@@ -110,28 +110,54 @@ def prune_command(
 
 def adopt_command(
     target: TargetArgument,
-    key: Annotated[str, typer.Argument(help="The key in the release, such as jobs.flights_daily.")],
-    reason: ReasonOption,
+    key: Annotated[
+        str, typer.Argument(help="The key in the release, such as jobs.flights_daily.")
+    ] = "",
+    reason: ReasonOption = "",
     resource_id: Annotated[str, typer.Option("--id", help="The id of what is there.")] = "",
     instead_of: Annotated[str, typer.Option("--from", help="The key it was known by.")] = "",
+    everything: Annotated[
+        bool, typer.Option("--all", help="All that deliveries to this target made and lost.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what --all binds.")] = False,
     archive: ArchiveOption = None,
     digest: DigestOption = None,
     wait: WaitOption = "0",
     break_lock: BreakOption = False,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Own what is there: an orphan, a job made by hand, or a resource under another key.
+    """Own what is there: what a cut-off deploy left, a job made by hand, or one of another key.
 
-    Example: `delivery adopt prod jobs.flights_daily --id 123 --reason "was made by hand"`
+    Example: `delivery adopt prod jobs.flights_daily --id 123 --reason "was made by hand"`, or
+    `delivery adopt prod --all --reason "the runner died"`
 
     Exit codes: 0 done, 1 the CLI failed, 3 somebody works on the target, 4 bad input or set-up.
     """
-    if bool(resource_id) == bool(instead_of):
-        raise DeliveryError("adopt: expected either --id 123 or --from jobs.old_key")
+    key, everything = ("", True) if key == "all" else (key, everything)  # as pipelines say it
+    if sum(map(bool, (resource_id, instead_of, everything))) != 1 or everything == bool(key):
+        example = "--all, or a key with either --id 123 or --from jobs.old_key"
+        raise DeliveryError(f"adopt: expected {example}")
+    if dry_run and not everything:
+        raise DeliveryError("--dry-run: expected with --all only")
     release = find_archive(archive, digest)
-    operation = _operation(target, reason, wait, break_lock, release)
-    event = operation.adopt(release, key, resource_id, instead_of)
-    _show(event, output)
+    operation = _operation(target, "dry run" if dry_run else reason, wait, break_lock, release)
+    if everything:
+        _adopt_all(operation, release, dry_run, output)
+    else:
+        _show(operation.adopt(release, key, resource_id, instead_of), output)
+
+
+def _adopt_all(operation: Operation, archive: Archive, dry_run: bool, output: Output) -> None:
+    ours, others = operation.adopt_all(archive, dry_run)
+    verb, target = "would be adopted" if dry_run else "adopted", operation.site.target.name
+    lines = [f"{one.key} ({one.id}) {verb}" for one in ours] or ["nothing to adopt"]
+    lines += [
+        f"{one.key} ({one.id}) stays: nothing shows that a delivery to {target} made it; if it is "
+        f"yours: delivery adopt {target} {one.key} --id {one.id} --reason …"
+        for one in others
+    ]
+    document = {"adopted": {f.key: f.id for f in ours}, "stay": {f.key: f.id for f in others}}
+    emit(output, {**document, "dry_run": dry_run}, escape("\n".join(lines)))
 
 
 @previews.command("up")

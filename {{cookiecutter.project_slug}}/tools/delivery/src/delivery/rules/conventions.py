@@ -68,8 +68,9 @@ def check_notifications(tree: Section) -> Iterator[Finding]:
 
 
 def check_verification(tree: Section, policy: Policy) -> Iterator[Finding]:
-    """Each domain that has jobs names the one that proves a delivery."""
+    """Each domain that has jobs names the one that proves a delivery, and it ends in time."""
     jobs = {key: mark for kind, key, _, mark in resources(tree) if kind == "jobs"}
+    yield from _ends(tree, policy)
     for domain, job in policy.verify.jobs.items():
         if job not in jobs:
             known = ", ".join(jobs) or "none"
@@ -80,3 +81,27 @@ def check_verification(tree: Section, policy: Policy) -> Iterator[Finding]:
             message = f"verify.jobs: given nothing for {domain}, expected one of its jobs"
             mend = f"verify:\n      jobs:\n        {domain}: {domain}_daily"
             yield Finding(FILE, 0, "verify", message, mend)
+
+
+def _ends(tree: Section, policy: Policy) -> Iterator[Finding]:
+    """A run that may take longer than its verification would take a good release back."""
+    minutes, paused = policy.verify.minutes, tree.section("presets").get("trigger_pause_status")
+    for kind, key, job, mark in resources(tree):
+        domains = [d for d, name in policy.verify.jobs.items() if (kind, name) == ("jobs", key)]
+        seconds = job.get("timeout_seconds", 0)
+        if domains and isinstance(seconds, int) and not 0 < seconds <= minutes * 60:
+            file, line = job.marks.get("timeout_seconds", mark)
+            message = (
+                f"jobs.{key}: timeout_seconds: given {seconds or 'none'}, expected at most "
+                f"{minutes * 60}: verify.minutes of {FILE} is {minutes}"
+            )
+            mend = (
+                f"timeout_seconds: {minutes * 60}. If it needs more: a longer verify.minutes, or "
+                f"another job of {domains[0]} in verify.jobs"
+            )
+            yield Finding(file, line, "verify", message, mend)
+        if domains and "continuous" in job and paused != "PAUSED":
+            file, line = job.marks["continuous"]
+            message = f"jobs.{key}: verifies {domains[0]}, and is continuous: it is never free"
+            mend = f"Name a job that ends in verify.jobs of {FILE}."
+            yield Finding(file, line, "verify", message, mend)
