@@ -51,8 +51,8 @@ check: $(STAMP) ## format, lint and types of the template's own code
 	@$(BIN)/mypy
 	@$(BIN)/yamllint --strict --config-file '$(PROJECT)/.yamllint.yaml' .github
 
-bad-days: $(STAMP) ## every call of a deploy fails in every way, and is the last before a kill (EVERY=3: each third)
-	@BAD_DAYS=$(or $(EVERY),1) PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -n 2 -rP tests/test_delivery_bad_days.py
+bad-days: $(STAMP) ## every call of a deploy fails in every way, is the last before a kill, and in pairs (EVERY=3: each third; PAIRS=20)
+	@BAD_DAYS=$(or $(EVERY),1) BAD_PAIRS=$(or $(PAIRS),108) PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -n 2 -rP tests/test_delivery_bad_days.py
 
 mutants: $(STAMP) ## break the product on purpose: each fault must turn its test red (FULL=1: the whole suite)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tests/mutants $(if $(FULL),--full)

@@ -66,6 +66,7 @@ resources:
       run_as: ${var.run_as}
       permissions: ${var.job_permissions}
       email_notifications: {on_failure: ["${var.owner}"]}
+      schedule: {quartz_cron_expression: "0 0 4 * * ?", timezone_id: UTC, pause_status: UNPAUSED}
       tasks: [{task_key: a, notebook_task: {notebook_path: /Shared/x}}]
 """
 

@@ -1,6 +1,6 @@
 """Whatever goes wrong, where it goes wrong: the next try finishes, and nothing is left behind.
 
-A few places are chosen in each run; `make bad-days` tries all of them.
+A few places are chosen in each run; `make bad-days` tries all of them, and more pairs of faults.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import random
 import re
 import shutil
 import signal
@@ -136,6 +137,8 @@ def mended(lake: Lake, tried: Said, archive: Path) -> list[str]:
         told = ("--archive", archive, "--reason", "it was cut off")
         if lake.run("adopt", "staging", key, "--id", number, *told).code == 3:
             lake.done("adopt", "staging", key, "--id", number, *told, "--break-lock")
+    if "delivery adopt staging --all" in tried.err:
+        lake.done("adopt", "staging", "--all", "--archive", archive, "--reason", "it was cut off")
     blocked = re.search(r"delivery unblock staging (\S+) --reason", tried.err)
     if blocked:
         lake.done("unblock", "staging", blocked[1], "--reason", "the service stumbled")
@@ -200,7 +203,7 @@ def test_an_approved_plan_goes_on_after_a_kill_and_nothing_else_with_it(
     said = delivered.refused("deploy", "staging", *told)
     assert "jobs.flights_daily: approved" in said
     assert "running: approved" not in said
-    settings["timeout_seconds"] = 3600
+    settings["timeout_seconds"] = 1200
     verifying = "/jobs/run-now"
     killed(delivered, "tool", told, lambda s: delivered.workspace.fault("POST", verifying, s))
     delivered.done(*gone)
@@ -208,6 +211,184 @@ def test_an_approved_plan_goes_on_after_a_kill_and_nothing_else_with_it(
     assert delivered.ledger("staging")[-1] == "verified"
     assert delivered.leftovers("staging") == []
     assert "approved plan" in delivered.refused("deploy", "staging", *told)
+
+
+# --- two things at once ---
+
+TROUBLES = ("lost", "refused", "storm", "reset", "tool", "both")
+STAGES = ("first", "update", "back")
+PAIRS = int(os.environ.get("BAD_PAIRS", "12"))
+CALLS_OF = {"first": 140, "update": 140, "back": 70}  # about so many calls a stage makes
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two faults in one delivery.
+
+    Attributes:
+        stage: of a first delivery, of an update, or of the automatic rollback of one.
+        first, second: what goes wrong: an answer is lost, a call is refused, the service turns
+            calls away for a while, a connection is cut, the tool dies, the tool and the CLI die.
+        at, after: at which call, and how many calls later.
+        elsewhere: what is typed after a kill is typed on another machine.
+    """
+
+    stage: str
+    first: str
+    second: str
+    at: int
+    after: int
+    elsewhere: bool
+
+    def __str__(self) -> str:
+        where = "elsewhere" if self.elsewhere else "here"
+        return f"{self.stage}-{self.first}@{self.at}-{self.second}+{self.after}-{where}"
+
+
+def pairs(count: int) -> list[Pair]:
+    """Every kind with every kind at each stage; as many as are asked for, the same each time."""
+    chance = random.Random(11)
+    kinds = [(s, a, b) for a in TROUBLES for b in TROUBLES for s in STAGES]
+    chance.shuffle(kinds)
+    chosen = (kinds * (1 + count // len(kinds)))[:count]
+    return [
+        Pair(s, a, b, chance.randint(1, CALLS_OF[s]), chance.randint(1, 40), chance.random() < 0.5)
+        for s, a, b in chosen
+    ]
+
+
+@dataclass
+class Machine:
+    """Where commands are typed while things go wrong.
+
+    Attributes:
+        victim: the process that works on the target now.
+        killed: something was killed.
+    """
+
+    lake: Lake
+    victim: subprocess.Popen[str] | None = None
+    killed: bool = False
+
+    def arm(self, kind: str, nth: int) -> None:
+        """Let something go wrong at the nth call from now on."""
+        workspace = self.lake.workspace
+        if kind in ("tool", "both"):
+            workspace.fault_all(nth, lambda: self.kill(kind))
+        elif kind == "storm":
+            workspace.fault_all(nth, 503, times=4)
+            workspace.fault_all(nth + 4, 429, times=4)
+        else:
+            workspace.fault_all(nth, 400 if kind == "refused" else kind)
+
+    def kill(self, kind: str) -> None:
+        """End the process that works, and the CLI that it started or not."""
+        if self.victim is None or self.victim.poll() is not None:
+            return
+        children = _children(self.victim.pid)
+        self.victim.kill()
+        self.killed = True
+        for child in children if kind == "both" else ():
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child, signal.SIGKILL)
+
+    def run(self, *arguments: object) -> Said:
+        """Type a command; what it started has ended, too."""
+        self.victim = self.lake.start(*arguments)
+        children: set[int] = set()
+        while self.victim.poll() is None:
+            children |= _children(self.victim.pid)
+            time.sleep(0.01)
+        out, err = self.victim.communicate()
+        end = time.monotonic() + 60
+        while any(Path(f"/proc/{child}").exists() for child in children):
+            assert time.monotonic() < end
+            time.sleep(0.02)
+        return Said(self.victim.returncode, out, err)
+
+
+def settled(machine: Machine, command: tuple[object, ...], archive: Path) -> list[str]:
+    """Type a command, and what its messages ask for, until it is done; gives what was said."""
+    said: list[str] = []
+    options: list[str] = []
+    for _ in range(TRIES):
+        tried = machine.run(*command, *options)
+        assert "Traceback" not in tried.err, tried.err
+        if tried.code == 0:
+            return said
+        said.append(tried.err)
+        options = mended(machine.lake, tried, archive)
+        if command[0] == "rollback":
+            options = [one for one in options if one == "--break-lock"]
+    raise AssertionError("no end of it:\n" + "\n---\n".join(said))
+
+
+@pytest.mark.parametrize("pair", pairs(PAIRS), ids=str)
+def test_two_faults_in_one_delivery_leave_nothing_behind(
+    request: pytest.FixtureRequest,
+    lake: Lake,
+    source: Source,
+    clean: Clean,
+    tmp_path: Path,
+    pair: Pair,
+) -> None:
+    if pair.stage != "first":
+        request.getfixturevalue("delivered")
+    survive(lake, source, clean.outcome, pair, tmp_path / "elsewhere")
+
+
+def survive(lake: Lake, source: Source, expected: Any, pair: Pair, elsewhere: Path) -> None:
+    """Deliver while two things go wrong; whatever that leads to, it can be finished."""
+    machine, workspace = Machine(lake), lake.workspace
+    lake.extra.update(PATIENT)
+    deploy: tuple[object, ...] = ("deploy", "staging", "--archive", source.more)
+    if pair.stage == "first":
+        deploy = (*deploy, "--first")
+
+    def begin() -> None:
+        machine.arm(pair.first, pair.at)
+        machine.arm(pair.second, pair.at + pair.after)
+
+    if pair.stage == "back":
+        outcomes = ["fail"]
+        workspace.on_run("extra_job", lambda _: outcomes.pop() if outcomes else "succeed")
+        workspace.fault(
+            "POST", "-failed-|workspace/import$", Once(lake, "failed", begin), times=999
+        )
+    else:
+        begin()
+    said = [machine.run(*deploy).err]
+    if machine.killed and pair.elsewhere:
+        lake.home = elsewhere
+    workspace.on_run("extra_job", "succeed")
+    if pair.stage == "back":
+        if lake.ledger("staging")[-1] != "verified":  # it did not come through by itself
+            said += settled(machine, ("rollback", "staging", "--reason", "again"), source.more)
+        workspace.faults.clear()
+        assert lake.leftovers("staging") == []
+        assert lake.running("staging") == source.first.name.removesuffix(".tar.gz")
+        assert [job["settings"]["name"] for job in workspace.jobs.values()] == ["flights_daily"]
+    said += settled(machine, deploy, source.more)
+    workspace.faults.clear()
+    print(f"PAIR\t{pair}\t{len(said)}")
+    assert lake.leftovers("staging") == []
+    assert outcome(lake) == expected
+    lake.done("history", "staging")
+
+
+@dataclass
+class Once:
+    """Something that is done when the ledger has its first event of a kind."""
+
+    lake: Lake
+    kind: str
+    do: Callable[[], None]
+    done: bool = False
+
+    def __call__(self) -> None:
+        if not self.done and self.kind in self.lake.ledger("staging"):
+            self.done = True
+            self.do()
 
 
 def killed(

@@ -317,7 +317,7 @@ def test_what_was_approved_is_the_way_back_that_is_gone(
     settings = delivered.workspace.job("flights_daily")["settings"]
     settings["timeout_seconds"] = 3601
     assert "jobs.flights_daily: approved" in delivered.refused(*told, "--plan", plan)
-    settings["timeout_seconds"] = 3600
+    settings["timeout_seconds"] = 1200
     delivered.done(*told, "--plan", plan)
     assert delivered.ledger("staging")[-1] == "verified"
 
@@ -405,3 +405,30 @@ resources:
       name: extra_files
       volume_type: MANAGED
 """
+
+
+@pytest.mark.parametrize(
+    "include",
+    [
+        "targets/*.yml, resources/flights/*.yml, resources/extra/*.yml, release*.yml",
+        "release*.yml, targets/identity.yml, targets/dev.yml, targets/preview.yml, "
+        "targets/staging.yml, targets/prod.yml, resources/*/*.yml",
+    ],
+)
+def test_what_is_kept_does_not_depend_on_how_files_are_included(lake: Lake, include: str) -> None:
+    lines = "  - targets/*.yml\n  - resources/*/*.yml\n  - release*.yml\n"
+    told = "".join(f"  - {pattern}\n" for pattern in include.split(", "))
+    lake.edit("databricks.yml", lines, told)
+    first = lake.release("another include")
+    lake.done("deploy", "staging", "--first", "--archive", first)
+    lake.write("resources/extra/all.yml", DATA)
+    outcomes = ["fail", "succeed", "succeed"]
+    lake.workspace.on_run("flights_daily", lambda _: outcomes.pop(0))
+    said = lake.run("deploy", "staging", "--archive", lake.release("with data"))
+    assert f"{name_of(first)} is back, and verified" in said.err, said.err
+    (volume,) = [name for name in lake.workspace.volumes if name.endswith("extra_files")]
+    (lake.path / "resources/extra/all.yml").unlink()
+    lake.done("deploy", "staging", "--archive", lake.code("after"))
+    assert volume in lake.workspace.volumes
+    assert not [file for file in lake.workspace.files if "retained" in file]  # it is no file of it
+    lake.done("drift", "staging")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mutants.check import CHECK_FAULTS
+from mutants.days import DAYS_FAULTS
 from mutants.faults import FAULTS as OTHER_FAULTS
 from mutants.github import GITHUB_FAULTS
 from mutants.gitlab import GITLAB_FAULTS
@@ -22,4 +23,5 @@ FAULTS = [
     *GUIDE_FAULTS,
     *KINDS_FAULTS,
     *ONE_VIEW_FAULTS,
+    *DAYS_FAULTS,
 ]

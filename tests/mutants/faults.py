@@ -80,7 +80,7 @@ BUNDLE_FAULTS = [
     _project("includes that reach nothing", "databricks.yml", "resources/*/*.yml", "resources/*.yml", RULES),
     _project("a secret in YAML", "resources/flights/volumes.yml", "      comment: Files",
              "      password: hunter2hunter2\n      comment: Files", RULES),
-    _project("a domain's job without timeout", JOB, "timeout_seconds: 3600", "timeout_seconds: 0", BUNDLE),
+    _project("a domain's job without timeout", JOB, "timeout_seconds: 1200", "timeout_seconds: 0", BUNDLE),
     _project("nobody is told", JOB, "        on_failure:\n          - ${var.owner}\n", "        on_start: []\n", BUNDLE),
     _project("requirements left behind", "databricks.yml", "    - requirements.txt\n", "", BUNDLE),
     _project("classic runs something else", "options/compute=classic/" + JOB, "max_retries: 1", "max_retries: 2",
@@ -253,7 +253,7 @@ DELIVERY_FAULTS = [
               f"{WAY_BACK}test_a_rollback_that_was_cut_off_goes_on_where_it_was"),
     _delivery("a failed rollback blocks", "deploy.py", "        if prepared.plan.back:\n            told", "        if False:\n            told",
               f"{WAY_BACK}test_a_failed_rollback_blocks_nothing_and_can_be_tried_again"),
-    _delivery("a verification that cannot start", "deploy.py", 'return [f"verification: {error}"]', "raise",
+    _delivery("a verification that cannot start", "deploy.py", 'return Verification(failed=(f"verification: {error}",))', "raise",
               f"{WAY_BACK}test_a_verification_that_cannot_start_has_failed"),
     _delivery("going back asks for approval", "deploy.py", "        if not plan.back:\n", "        if True:\n",
               f"{WAY_BACK}test_prod_goes_back_without_a_second_approval"),
@@ -326,7 +326,7 @@ DELIVERY_FAULTS = [
               f"{WAY_BACK}test_what_hands_made_and_a_release_adopted_is_let_go_and_not_deleted"),
     _delivery("one thing of two keys", "operate.py", "            self._refuse_known(key, found, instead_of)\n", "",
               f"{OPERATIONS}test_nothing_is_owned_twice"),
-    _delivery("copies are deleted", "store.py", "if job.created >= since)", "if True)",
+    _delivery("copies are deleted", "prepare.py", "if self.leftovers.under_way(job.created))", "if True)",
               f"{OPERATIONS}test_a_copy_of_a_job_is_told_and_not_deleted"),
     _delivery("the CLI's lock is anybody's", "deploy.py", "        if not held or self.site.store.made", "        if True or self.site.store.made",
               f"{REFUSALS}test_the_cli_s_lock_of_somebody_else_is_not_taken"),
@@ -349,7 +349,7 @@ DELIVERY_FAULTS = [
     # What was made without an answer
     _delivery("made twice without an answer", "deploy.py", "            self._own(prepared)\n", "",
               f"{BAD_DAYS}test_what_was_made_without_an_answer_is_kept"),
-    _delivery("what is there is no matter", "prepare.py", "            *self._in_the_way(changes),\n", "",
+    _delivery("what is there is no matter", "prepare.py", "            *self._in_the_way(found),\n", "",
               f"{BAD_DAYS}test_what_is_there_already_is_adopted_and_not_made_again"),
     # Staying at home
     _delivery("releases choose their folders", "prepare.py", "        _refuse_elsewhere(target, self.archive.manifest.release)\n", "",
@@ -434,7 +434,7 @@ DELIVERY_FAULTS = [
     _delivery("prod without approval", "approval.py", '    mode = policy.approval_of(target)', '    mode = "none"',
               f"{REFUSALS}test_prod_asks_for_receipt_plan_and_approval"),
     # The way back and what is kept
-    _delivery("verification proves nothing", "verify.py", '    elif run.state == "failed":', '    elif run.state == "":',
+    _delivery("verification proves nothing", "verify.py", '        elif run.state == "failed":', '        elif run.state == "":',
               f"{STORY}test_a_release_that_fails_its_verification_goes_back_by_itself"),
     _delivery("what failed is not blocked", "deploy.py", 'lock, "blocked", release, digest=', 'lock, "unblocked", release, digest=',
               f"{STORY}test_a_release_that_fails_its_verification_goes_back_by_itself"),
@@ -444,7 +444,7 @@ DELIVERY_FAULTS = [
               f"{STORY}test_going_back_keeps_what_holds_data_until_it_is_named"),
     _delivery("grants are not kept", "retain.py", 'for part in ("permissions", "grants"):', 'for part in ("permissions",):'),
     _delivery("a kind that nobody tried is kept", "retain.py", "    if known.state_only is None:", "    if False:"),
-    _delivery("doubles stay", "deploy.py", "            if job in doubles:", "            if False:",
+    _delivery("doubles stay", "deploy.py", "                self._remove(ours)\n", "",
               f"{BAD_DAYS}test_a_lost_answer_leaves_no_double"),
 ]
 

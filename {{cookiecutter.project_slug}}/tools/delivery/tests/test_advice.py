@@ -10,7 +10,7 @@ import pytest
 import delivery
 from delivery import guard
 from delivery.plan import Change, Field
-from delivery.rules.model import _CLASSES
+from delivery.resources import KINDS as KNOWN
 from test_guard import situation
 
 SOURCES = sorted(Path(delivery.__file__).parent.rglob("*.py"))
@@ -54,7 +54,7 @@ def test_what_destroys_is_never_the_first_thing_that_a_message_tells_people_to_d
     assert found == []
 
 
-KINDS = sorted({*_CLASSES, *guard.HOLD_NO_DATA, "unheard_of"} - {"permissions", "grants"})
+KINDS = sorted({*KNOWN, "unheard_of"} - {"permissions", "grants"})
 
 
 @pytest.mark.parametrize("kind", KINDS)

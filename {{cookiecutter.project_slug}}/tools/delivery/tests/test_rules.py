@@ -46,17 +46,17 @@ def found(project: Path, rule: str) -> list[tuple[str, str]]:
          "verify.jobs.shop: given shop_dialy, expected one of shop_daily"),
         ("convention", POLICY, "verify:\n  jobs:\n    shop: shop_daily\n", "", f"{POLICY}:0",
          "verify.jobs: given nothing for shop, expected one of its jobs"),
-        ("convention", JOB, "timeout_seconds: 1200", "timeout_seconds: 1201", f"{JOB}:29",
+        ("convention", JOB, "timeout_seconds: 1200", "timeout_seconds: 1201", f"{JOB}:30",
          "jobs.shop_daily: timeout_seconds: given 1201, expected at most 1200: verify.minutes of "
          "delivery.yml is 20"),
         ("convention", JOB, "      timeout_seconds: 1200\n", "", f"{JOB}:3",
          "jobs.shop_daily: timeout_seconds: given none, expected at most 1200: verify.minutes of "
          "delivery.yml is 20"),
         ("convention", POLICY, "    shop: shop_daily\n", "    shop: shop_daily\n  minutes: 19\n",
-         f"{JOB}:29", "jobs.shop_daily: timeout_seconds: given 1200, expected at most 1140: "
+         f"{JOB}:30", "jobs.shop_daily: timeout_seconds: given 1200, expected at most 1140: "
          "verify.minutes of delivery.yml is 19"),
         ("convention", JOB, "      timeout_seconds: 1200\n", "      continuous: {}\n"
-         "      timeout_seconds: 1200\n", f"{JOB}:29",
+         "      timeout_seconds: 1200\n", f"{JOB}:30",
          "jobs.shop_daily: verifies shop, and is continuous: it is never free"),
         ("include", "databricks.yml", "  - targets/*.yml\n  - resources/*/*.yml\n",
          "  - targets/dev.yml\n  - targets/staging.yml\n  - targets/prod.yml\n"
