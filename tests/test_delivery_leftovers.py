@@ -22,6 +22,7 @@ resources:
       tags: {{project: "${{bundle.name}}", domain: extra}}
       permissions: ${{var.job_permissions}}
       email_notifications: {{on_failure: ["${{var.owner}}"]}}
+      run_as: ${{var.run_as}}
       tasks: [{{task_key: a, notebook_task: {{notebook_path: /Shared/x}}}}]
 """
 REASON = ("--reason", "made by hand")
@@ -141,7 +142,8 @@ RIGHTS = "/permissions/jobs|/acls/put"  # given once what they are of is there
 def cut_off(lake: Lake, source: Source, tmp_path: Path, at: str, *options: str) -> None:
     """A deploy of everything dies at a call, with its CLI; what comes next is typed elsewhere."""
     told = ("--archive", source.more, *options)
-    killed(lake, "both", told, lambda strike: lake.workspace.fault("*", at, strike))
+    writing = ("POST", "PUT", "PATCH")
+    killed(lake, "both", told, lambda kill: [lake.workspace.fault(m, at, kill) for m in writing])
     lake.home = tmp_path / "another"
 
 

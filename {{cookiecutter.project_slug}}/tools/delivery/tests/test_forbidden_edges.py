@@ -86,7 +86,7 @@ def test_what_only_the_cli_reads_is_refused(
     [
         ({"workspace": {"host": "https://x"}}, "workspace.host: given 'https://prod.example.com'"),
         ({"workspace": {"state_path": "/x"}}, "workspace.state_path: given nothing"),
-        ({"run_as": {"service_principal_name": "x"}}, "run_as.service_principal_name: given '${"),
+        ({"run_as": {"service_principal_name": "x"}}, "run_as: given nothing, the CLI"),
         ({"permissions": [{"level": "CAN_MANAGE"}]}, "permissions: given nothing"),
         ({"variables": {"catalog": {"default": "demo"}}}, "variables.catalog.default: given 'de"),
         ({"variables": {"catalog": {"value": "demo"}}}, "variables.catalog.value: given nothing"),
@@ -99,7 +99,7 @@ def test_what_only_the_cli_reads_is_refused(
         ({"resources": {"apps": {"x": {"name": "x"}}}}, "resources.apps: given nothing"),
         (
             {"resources": {"jobs": {"shop_daily": {"run_as": {"user_name": "x"}}}}},
-            "resources.jobs.shop_daily.run_as: given nothing",
+            "resources.jobs.shop_daily.run_as.user_name: given nothing",
         ),
         (
             {"resources": {"jobs": {"shop_daily": {"tags": {"api_token": "abc"}}}}},

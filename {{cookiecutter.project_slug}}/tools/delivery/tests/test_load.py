@@ -123,5 +123,5 @@ def test_other_root_files_are_no_includes(project: Path, edit: Edit) -> None:
 
 def test_one_identity_takes_the_place_of_another(project: Path, edit: Edit) -> None:
     edit("databricks.yml", "include:", "run_as: {user_name: ana}\ninclude:")
-    prod = load(project).with_target("prod")
-    assert prod["run_as"] == {"service_principal_name": "${var.runner}"}
+    edit("targets/prod.yml", "    presets:", "    run_as: {group_name: b}\n    presets:")
+    assert load(project).with_target("prod")["run_as"] == {"group_name": "b"}
