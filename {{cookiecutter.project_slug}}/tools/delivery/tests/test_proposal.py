@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from delivery.bundle.document import read_yaml
-from delivery.drift import Drift, is_notebook, of_resources
+from delivery.drift import Drift, is_notebook, resource_drift
 from delivery.plan import normalised, shown
 from delivery.prepare import Prepared
 from delivery.show import drift_as_text
@@ -39,7 +39,7 @@ def _prepared(root: Path, key: str, path: str, change: Any, remote: Any) -> Prep
 
 
 def _drift(root: Path, path: str, change: Any, remote: Any = None, key: str = JOB) -> Drift:
-    (found,) = of_resources(_prepared(root, key, path, change, remote), [])
+    (found,) = resource_drift(_prepared(root, key, path, change, remote), [])
     return found
 
 
@@ -175,7 +175,7 @@ def test_whom_hands_let_a_job_run_as_is_never_adopted(project: Path, path: str) 
 def test_what_no_yaml_declares_has_nothing_to_adopt(project: Path, key: str) -> None:
     prepared = _prepared(project, key, "comment", {"remote": "by hand"}, {})
     prepared.plan.retained.append("volumes.kept")
-    (found,) = of_resources(prepared, [])
+    (found,) = resource_drift(prepared, [])
     assert found.adopt == ""
     assert found.note.startswith("it is retained and in no YAML of this release; put it back: ")
 
@@ -193,9 +193,9 @@ def test_a_secret_is_never_proposed(project: Path, path: str, found: Any) -> Non
 
 def test_only_what_hands_changed_is_drift(project: Path) -> None:
     half_done = {"old": 4000, "new": 3600, "remote": 4000}
-    assert list(of_resources(_prepared(project, JOB, "x", half_done, {}), [])) == []
+    assert list(resource_drift(_prepared(project, JOB, "x", half_done, {}), [])) == []
     by_hand = {"old": 3600, "new": 3600, "remote": 4000}
-    assert list(of_resources(_prepared(project, JOB, "x", by_hand, {}), ["jobs.*: x"])) == []
+    assert list(resource_drift(_prepared(project, JOB, "x", by_hand, {}), ["jobs.*: x"])) == []
     assert _drift(project, "x", by_hand).found == 4000
     rights = [{"principal": "users", "privileges": ["SELECT"]}]
     lost = {"old": {"full_name": "a.b", "__embed__": rights}, "new": rights}
@@ -213,7 +213,7 @@ def test_only_what_the_state_knows_was_deleted(project: Path) -> None:
         changes = normalised(created, frozenset())
         one = cast(Prepared, SimpleNamespace(**{**vars(prepared), "plan": SimpleNamespace(
             changes=changes, release="r1")}))  # fmt: skip
-        assert [drift.what for drift in of_resources(one, [])] == expected
+        assert [drift.what for drift in resource_drift(one, [])] == expected
 
 
 @given(st.one_of(st.text(), st.from_regex(r"\A[-+0-9.eExo_:]{1,8}\Z"), st.integers(), st.floats(

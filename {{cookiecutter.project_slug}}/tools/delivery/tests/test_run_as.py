@@ -14,6 +14,7 @@ from test_guard import field, policy, tree, verdicts
 from test_rules import JOB, STAGING
 
 OWN = 'run_as: {service_principal_name: "${var.runner}"}'
+LAST = "timeout_seconds: 1200"
 KNOWN = Identities("deployer", "runner", "planner")
 STRICT = policy(rights={"prod": "refuse"})
 PIPELINE = "\n  pipelines:\n    shop_pipe: {name: shop_pipe}\n"
@@ -53,7 +54,7 @@ def test_each_job_names_the_runner(
 @pytest.mark.parametrize(("text", "key"), [(PIPELINE, "pipelines.shop_pipe"),
                                            (ALERT, "alerts.shop_alert")])  # fmt: skip
 def test_so_does_whatever_else_runs(project: Path, edit: Edit, text: str, key: str) -> None:
-    edit(JOB, OWN, f"{OWN}{text}")
+    edit(JOB, LAST, f"{LAST}{text}")
     assert [t.split(": ")[1] for t in told(project)] == [key, key]
 
 

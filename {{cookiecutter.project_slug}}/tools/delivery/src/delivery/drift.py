@@ -76,7 +76,7 @@ def of_resources(site: Site, prepared: Prepared) -> Iterator[Drift]:
     cut_off = prepared.standing.unfinished
     other = cut_off and cut_off.release != prepared.plan.release
     begun = _plan_of(site, cut_off.release) if cut_off and other else None
-    for drift in _of_changes(prepared, site.policy.drift.ignore):
+    for drift in resource_drift(prepared, site.policy.drift.ignore):
         if begun is None or _is_left(begun, drift):
             yield drift
 
@@ -93,7 +93,12 @@ def _is_left(begun: Prepared, drift: Drift) -> bool:
 _GONE, _ALL = "deleted by hand", "all of them"
 
 
-def _of_changes(prepared: Prepared, ignored: Sequence[str]) -> Iterator[Drift]:
+def resource_drift(prepared: Prepared, ignored: Sequence[str]) -> Iterator[Drift]:
+    """What differs in a plan although no release changed it.
+
+    Args:
+        ignored: patterns of `key: field` that the policy lets people change.
+    """
     for change in prepared.plan.changes:
         if change.action == "create" and change.key in prepared.state.entries:
             note = to_delete(prepared, change.key)
