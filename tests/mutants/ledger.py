@@ -45,7 +45,7 @@ LEDGER_FAULTS = [
     # many years
     _tool("one folder for ever", "ledger.py", '(f"/{first:08d}" if first else "")', '""'),
     _tool("further folders are not read", "ledger.py", "folders = [e.path for e in entries or [] if _FOLDER.fullmatch(e.name)]", "folders: list[str] = []"),
-    _tool("events of an earlier version are looked for elsewhere", "ledger.py", "return self._places.get(name) or event_path", "return event_path"),
+    _tool("events of an earlier version are looked for elsewhere", "ledger.py", "return known.path if known else event_path", "return event_path"),
     _tool("two events of one number", "ledger.py", "        self._withdraw(lock, name)\n", ""),
     _tool("whoever lost the lock stays", "ledger.py", "for name in others if holds else [mine]:", "for name in others:"),
     _seen("a full folder is a riddle", "workspace.py", 'mend = _FULL_MEND if full else ""', 'mend = ""', "test_a_full_folder_takes_no_more[standin]"),
