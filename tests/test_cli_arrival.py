@@ -22,7 +22,12 @@ from baking import Baked, cookiecutter, expect_success, run
 pytestmark = pytest.mark.slow
 VERSION = "1.27.0"
 LOCK = "tools/cli-requirements.txt"
-PROGRAM = f"#!/bin/sh\necho 'Databricks CLI v{VERSION}'\n"
+PROGRAM = f"""#!/bin/sh
+case "$*" in
+  *--help) echo '--auto-approve --force-lock --plan' ;;
+  *) echo 'Databricks CLI v{VERSION}' ;;
+esac
+"""
 
 
 @dataclass(frozen=True)
