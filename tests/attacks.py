@@ -238,9 +238,9 @@ BESIDE: dict[str, Callable[[Files, Aim], None]] = {
     "setup.py": _setup_py,
 }
 READINGS: dict[str, Callable[[Files, Aim], None]] = {
-    "octal": _yaml("resources/flights/job.yml", "timeout_seconds: 3600", "timeout_seconds: 03600"),
+    "octal": _yaml("resources/flights/job.yml", "timeout_seconds: 1200", "timeout_seconds: 01200"),
     "underscore": _yaml(
-        "resources/flights/job.yml", "timeout_seconds: 3600", "timeout_seconds: 3_600"
+        "resources/flights/job.yml", "timeout_seconds: 1200", "timeout_seconds: 1_200"
     ),
     "binary": _yaml(
         "resources/flights/job.yml", "max_concurrent_runs: 1", "max_concurrent_runs: 0b1"
