@@ -67,4 +67,4 @@ def refused_includes(root: Path, files: Iterable[str], tree: Section) -> Iterato
             yield Finding(str(path), 0, RULE, message, "Rename it, or narrow the pattern.")
         if any(part.startswith(".") for part in path.parts):
             message = "a hidden file that include reaches, and that people overlook"
-            yield Finding(str(path), 0, RULE, message, "Rename it without the dot, or remove it.")
+            yield Finding(str(path), 0, RULE, message, "Rename it without the dot.")
