@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 import sys
@@ -14,9 +15,15 @@ import pytest
 import standin
 from baking import QUESTIONS, TEMPLATE, Baked, export, export_repository, name_of, option_sets
 from delivering import MORE, Lake, furnish, hold, lock_file, prepare, restore
+from hypothesis import settings
 from workspace import Workspace
 
 sys.path.insert(0, str(TEMPLATE / "tools/delivery/src"))  # tests may use the tool itself
+
+# The same cases in every run, and a busy machine is no fault; HYPOTHESIS=seek looks for new ones.
+settings.register_profile("steady", deadline=None, derandomize=True, database=None)
+settings.register_profile("seek", deadline=None, max_examples=2000, database=None)
+settings.load_profile(os.environ.get("HYPOTHESIS", "steady"))
 
 Bake = Callable[..., Baked]
 REAL = shutil.which("databricks")

@@ -283,9 +283,14 @@ def test_nothing_is_owned_twice(delivered: Lake, source: Source) -> None:
     assert f"{known} is owned by jobs.flights_daily already" in said
 
 
-def test_a_copy_of_a_job_is_told_and_not_deleted(delivered: Lake) -> None:
+@pytest.mark.parametrize(
+    "other",
+    [{"creator_user_name": "person@example.com"}, {"created_time": 4102444800000}],
+    ids=["made by another", "made later"],
+)
+def test_a_copy_of_a_job_is_told_and_not_deleted(delivered: Lake, other: dict[str, Any]) -> None:
     ((known, job),) = delivered.workspace.jobs.items()
-    delivered.workspace.jobs[777] = {**json.loads(json.dumps(job)), "job_id": 777}
+    delivered.workspace.jobs[777] = {**json.loads(json.dumps(job)), "job_id": 777, **other}
     rights = delivered.workspace.permissions
     rights["/jobs/777"] = rights[f"/jobs/{known}"]
     said = delivered.refused("deploy", "staging", "--archive", delivered.code("second"))

@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from delivery.approval import approvers, check_approval, known_approvals
@@ -484,6 +485,11 @@ def test_doctor_asks_for_the_repository_s_address(monkeypatch: pytest.MonkeyPatc
     assert symptoms()["forge"].told.startswith("not looked at: set project.url")
 
 
+def home_of(forge: Any) -> str:
+    """Where the project is asked about."""
+    return str(forge.api.home)
+
+
 @pytest.mark.parametrize(
     ("url", "home"),
     [
@@ -497,8 +503,7 @@ def test_the_two_addresses_that_everybody_knows_name_their_forge(
 ) -> None:
     on_a_laptop(monkeypatch)
     found = forge_of(of(url))
-    assert found is not None
-    assert found.api.home == home
+    assert home_of(found) == home
 
 
 UNKNOWN = [
@@ -529,10 +534,8 @@ def test_the_policy_says_which_forge_it_is(monkeypatch: pytest.MonkeyPatch, url:
     on_a_laptop(monkeypatch)
     host, _, path = url.removeprefix("https://").partition("/")
     gitlab, github = forge_of(of(url, "gitlab")), forge_of(of(url, "github"))
-    assert gitlab is not None
-    assert github is not None
-    assert gitlab.api.home == f"https://{host}/api/v4/projects/{path.replace('/', '%2F')}"
-    assert github.api.home == f"https://{host}/api/v3/repos/{path}"
+    assert home_of(gitlab) == f"https://{host}/api/v4/projects/{path.replace('/', '%2F')}"
+    assert home_of(github) == f"https://{host}/api/v3/repos/{path}"
 
 
 def test_a_job_s_own_surroundings_say_it_first(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -112,6 +112,7 @@ def planned(lake: Lake, archive: Archive, wishes: Wishes) -> str:
     """Plan a release in this process: why it is refused, or nothing."""
     try:
         site = open_site(lake.path, "staging", archive)
+        site.ledger.is_new = wishes.first
         Preparation(site, archive, wishes).plan()
     except DeliveryError as error:
         return f"{error.code}: {error}"

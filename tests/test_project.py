@@ -94,7 +94,7 @@ def test_a_project_has_no_secret_in_any_file(project: Baked, bake: Bake) -> None
 
 
 @pytest.mark.again
-@pytest.mark.parametrize("folder", ["tests/unit", "tests/pipeline", "tools/delivery/tests"])
+@pytest.mark.parametrize("folder", ["tests/unit", "tests/pipeline"])
 def test_the_default_project_passes_its_own_tests(folder: str, bake: Bake) -> None:
     figures = pytest_summary(bake().pytest(folder, "--exitfirst"))
     assert figures["passed"] > 0
@@ -136,9 +136,8 @@ def test_the_unrendered_tree_passes_in_place_and_nothing_is_left_behind(tmp_path
         expect_success(BIN / command[0], *command[1:], *cache, ".", cwd=TEMPLATE)
     expect_success(BIN / "yamllint", "--strict", ".", cwd=TEMPLATE)
     assert types_of(project) == ""
-    for folder in ("tests/unit", "tools/delivery/tests"):
-        done = project.pytest(folder, HYPOTHESIS_STORAGE_DIRECTORY=str(tmp_path))
-        assert set(pytest_summary(done)) == {"passed"}
+    done = project.pytest("tests/unit", HYPOTHESIS_STORAGE_DIRECTORY=str(tmp_path))
+    assert set(pytest_summary(done)) == {"passed"}
     assert set(TEMPLATE.rglob("*")) - before == set()
 
 

@@ -14,7 +14,7 @@ UNIT, PIPELINE = f"{OWN}[tests/unit]", f"{OWN}[tests/pipeline]"
 ENVIRONMENTS = "tests/test_environments.py::test"
 SETUP = "tests/test_template_setup.py::test"
 ARRIVAL = "tests/test_cli_arrival.py::test"
-DELIVERY = f"{OWN}[tools/delivery/tests]"
+DELIVERY = "tests/tool"
 
 
 class Fault(NamedTuple):
@@ -326,7 +326,9 @@ DELIVERY_FAULTS = [
               f"{WAY_BACK}test_what_hands_made_and_a_release_adopted_is_let_go_and_not_deleted"),
     _delivery("one thing of two keys", "operate.py", "            self._refuse_known(key, found, instead_of)\n", "",
               f"{OPERATIONS}test_nothing_is_owned_twice"),
-    _delivery("copies are deleted", "prepare.py", "if self.leftovers.under_way(job.created))", "if True)",
+    _delivery("later copies are deleted", "site.py", " and during(job.created)]", "]",
+              f"{OPERATIONS}test_a_copy_of_a_job_is_told_and_not_deleted"),
+    _delivery("copies by others are deleted", "site.py", "if job.creator in makers and during", "if during",
               f"{OPERATIONS}test_a_copy_of_a_job_is_told_and_not_deleted"),
     _delivery("the CLI's lock is anybody's", "deploy.py", "        if not held or self.site.store.made", "        if True or self.site.store.made",
               f"{REFUSALS}test_the_cli_s_lock_of_somebody_else_is_not_taken"),
@@ -561,9 +563,11 @@ TEMPLATE_FAULTS = [
     _project("an answer without quotes", "delivery.yml", 'compute: "{{ cookiecutter.compute }}"', "compute: {{ cookiecutter.compute }}",
              "tests/test_bake.py::test_answers_stand_between_double_quotes_in_yaml"),
     Fault("the pipeline swallows failures", ".ci/run", "make test || failed=$?", "make test || true",
-          "tests/test_pipelines.py::test_a_failing_test_fails_the_pipeline"),
+          "tests/test_pipelines.py::test_the_pipeline_fails_when_its_checks_or_its_tests_do"),
     Fault("the pipeline swallows checks", ".ci/run", "make check || failed=$?", "make check || true",
           "tests/test_pipelines.py::test_the_pipeline_fails_when_its_checks_or_its_tests_do"),
+    Fault("tests that fail are no failure", "Makefile", "$(BIN)/pytest -n 2 $(TESTS)", "$(BIN)/pytest -n 2 $(TESTS) || true",
+          "tests/test_pipelines.py::test_a_failing_test_fails_make"),
     Fault("a pipeline that skips", "Makefile", 'test -z "$(CI)" || exit 4; }', "true; }", f"{SETUP}_a_tool_that_is_missing_is_a_skip_on_a_laptop_and_a_failure_in_a_pipeline"),
     Fault("the demo brings everything", "Makefile", "$(DEMO): $(PINS)\n", "$(DEMO): $(PINS) $(STAMP)\n", f"{SETUP}_two_demos_at_once_show_gold_and_bring_what_they_need_alone"),
     Fault("half a demo", "Makefile", "$(PYTHON) -m venv --clear .venv-demo", "test -d .venv-demo || $(PYTHON) -m venv .venv-demo", f"{SETUP}_a_demo_that_was_cut_off_is_begun_again"),

@@ -26,7 +26,7 @@ ONE_VIEW_FAULTS = [
     _delivery("values are not compared", "one_view.py", "    elif not _is_same(ours, cli):", "    elif False:"),
     _delivery("what only the CLI has is passed by", "one_view.py", "for key in dict.fromkeys([*ours, *cli]):", "for key in ours:"),
     _delivery("a secret is told", "one_view.py", '"(hidden)" if hidden else', '"(hidden)" if False else'),
-    _delivery("octal numbers", "bundle/document.py", "if not node.style and _AMBIGUOUS", "if False and _AMBIGUOUS"),
+    _delivery("octal numbers", "bundle/document.py", "if not node.style and AMBIGUOUS", "if False and AMBIGUOUS"),
     _delivery("tags are believed", "bundle/document.py", "        if node.tag != usual:", "        if False:"),
     _delivery("merged twice", "bundle/document.py", "                if merges > 1:", "                if False:"),
     _delivery("identities are mixed", "bundle/load.py", '        if "run_as" in target:', "        if False:"),

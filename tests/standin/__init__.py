@@ -16,11 +16,16 @@ _TOOL = _TESTS.parent / "{{cookiecutter.project_slug}}" / "tools" / "delivery" /
 
 
 def install(folder: Path) -> Path:
-    """Write a program `databricks` into `folder`, to be put on the PATH."""
+    """Write a program `databricks` into `folder`, to be put on the PATH.
+
+    It starts many times in a test, so it keeps what Python compiles beside itself, whatever its
+    surroundings say.
+    """
     program = folder / "databricks"
     sources = shlex.quote(f"{_TESTS}:{_TOOL}")
     run = f"exec {shlex.quote(sys.executable)} -m standin"
-    environment = f"PYTHONPATH={sources} PYTHONDONTWRITEBYTECODE=1"
+    compiled = shlex.quote(str(folder / "bytecode"))
+    environment = f"PYTHONPATH={sources} PYTHONPYCACHEPREFIX={compiled} PYTHONDONTWRITEBYTECODE="
     folder.mkdir(parents=True, exist_ok=True)
     program.write_text(f'#!/bin/sh\n{environment} {run} "$@"\n', encoding="utf-8")
     program.chmod(0o755)

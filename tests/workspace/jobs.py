@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from .server import Workspace
 
 TASKS_IN_A_PAGE = 100
+JOBS_IN_A_PAGE = 100
 WITH_SOURCE = ("notebook_task", "spark_python_task", "dbt_task", "sql_task")
 
 
@@ -120,6 +121,8 @@ def _list(workspace: "Workspace", request: Request) -> Json:
     ]
     expand = request.query.get("expand_tasks") == "true"
     rows = [job if expand else _brief(job) for job in reversed(jobs)]
+    if int(request.query.get("limit", 20)) > JOBS_IN_A_PAGE:
+        raise invalid(f"limit is at most {JOBS_IN_A_PAGE}")
     return page(request, "jobs", rows)
 
 

@@ -298,8 +298,8 @@ class Delivery:
             orphans = self.site.store.orphans(state)
             if orphans:
                 useless = self.site.store.doubles(state, orphans) if came_through else orphans
-                during, kept = self.site.ledger.under_way(), unsaved(self.site)
-                ours = [j for j in useless if during(j.created) and str(j.id).encode() not in kept]
+                kept = unsaved(self.site)
+                ours = [j for j in self.site.lost(useless) if str(j.id).encode() not in kept]
                 self._remove(ours)
                 for job in orphans:
                     if job not in ours:

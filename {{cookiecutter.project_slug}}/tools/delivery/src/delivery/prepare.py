@@ -221,9 +221,10 @@ class Preparation:
         """Orphans of ours that are of no use: doubles, and what going back leaves."""
         doubles = self.site.store.doubles(self.state, self.orphans)
         useless = self.orphans if self.wishes.back else doubles
-        adopted = {identity for _, identity in self.leftovers.adopted} if useless else ()
-        ours = (job for job in useless if self.leftovers.under_way(job.created))
-        return [job for job in ours if str(job.id) not in adopted]
+        if not useless:
+            return []
+        adopted = {identity for _, identity in self.leftovers.adopted}
+        return [job for job in self.site.lost(useless) if str(job.id) not in adopted]
 
     @cached_property
     def running(self) -> Event | None:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from delivery.bundle import Items, Section
+from delivery.bundle.document import AMBIGUOUS
 from delivery.plan import HIDDEN, shown
 from delivery.prepare import Prepared
 from delivery.retain import permission
@@ -28,11 +29,12 @@ _BREAKS = re.compile(r"[\x7f-\x9f\u2028\u2029\ufeff]")
 
 
 class _Dumper(yaml.SafeDumper):
-    """Quotes what only YAML 1.2, which the CLI reads, takes for a number."""
+    """Quotes what YAML 1.2, which the CLI reads, takes for a number, and what may be one."""
 
 
 _NUMBER = re.compile(r"(?:0o[0-7]+|[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?)\Z")
-_Dumper.add_implicit_resolver("tag:yaml.org,2002:float", _NUMBER, list("-+.0123456789"))
+for _pattern in (_NUMBER, AMBIGUOUS):
+    _Dumper.add_implicit_resolver("tag:yaml.org,2002:float", _pattern, list("-+.0123456789"))
 
 
 class _Step(NamedTuple):

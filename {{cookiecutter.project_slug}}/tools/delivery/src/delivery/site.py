@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from delivery.policy import Policy, load_policy
 from delivery.release.archive import Archive, open_archive
 from delivery.store import State, Store
 from delivery.target import Target, own_host, read_target
-from delivery.workspace import Workspace, connect
+from delivery.workspace import Job, Workspace, connect
 
 # A number of a process means nothing in another container that shares the cache; a lock does.
 _PROCESS = uuid.uuid4().hex
@@ -54,6 +54,11 @@ class Site:
     def running(self, standing: Standing) -> Event | None:
         """The event that delivered what runs; None when nothing was delivered yet."""
         return self.ledger.read(standing.delivered) if standing.delivered else None
+
+    def lost(self, jobs: Iterable[Job]) -> list[Job]:
+        """Those jobs that a delivery of ours made: by who made them, and when."""
+        during, makers = self.ledger.under_way(), (self.target.deployer, self.workspace.me)
+        return [job for job in jobs if job.creator in makers and during(job.created)]
 
     def check_seen(self, may_be_new: bool = False) -> None:
         """Make sure that this is the target we mean, and that we can see it.

@@ -177,7 +177,7 @@ def _looked_at(ledger: Ledger, names: Sequence[Name], now: datetime) -> tuple[li
     left, first = list(_telling(names)), len(names) + 1
     oldest, read = now, 0
     while left and read < _MOST_EVENTS:
-        block = [left.pop() for _ in range(min(4 * _AT_ONCE, len(left)))]
+        block = [left.pop() for _ in range(min(2 * _AT_ONCE, len(left)))]
         _read_all(ledger, block)
         read += len(block)
         for name in block:

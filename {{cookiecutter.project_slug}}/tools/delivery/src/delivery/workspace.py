@@ -24,6 +24,7 @@ T = TypeVar("T")
 # A service that answers 500 once is asked again; everything we send may be sent twice.
 _TRIES = 4
 _RETRY_SECONDS = 120  # in which the SDK repeats a call that was cut off or turned away
+_JOBS_PER_PAGE = 100  # the most that jobs/list gives at once
 _GITHUB = "github-oidc"  # how the SDK calls the exchange of a token of GitHub
 _FULL = "MAX_CHILD_NODE_SIZE_EXCEEDED"  # a folder takes 10,000 entries; it comes with 403
 _FULL_MEND = (
@@ -60,12 +61,19 @@ class Entry:
 
 @dataclass(frozen=True)
 class Job:
-    """A job in the workspace, whose deployment made it, and when, as Unix time in seconds."""
+    """A job in the workspace.
+
+    Attributes:
+        deployment: the bundle's deployment that it belongs to; empty for none.
+        created: Unix time in seconds.
+        creator: who made it; empty where nobody knows any more.
+    """
 
     id: int
     name: str
     deployment: str
     created: float
+    creator: str
 
 
 @dataclass(frozen=True)
@@ -212,11 +220,12 @@ class Workspace:
 
     def jobs(self) -> Iterator[Job]:
         """All jobs that we may see."""
-        for job in self._call("jobs", lambda: list(self._client.jobs.list())):
+        for job in self._call("jobs", lambda: list(self._client.jobs.list(limit=_JOBS_PER_PAGE))):
             settings = job.settings
             deployment = settings.deployment.metadata_file_path if settings.deployment else ""
             created = (job.created_time or 0) / 1000
-            yield Job(job.job_id, settings.name or "", deployment or "", created)
+            creator = job.creator_user_name or ""
+            yield Job(job.job_id, settings.name or "", deployment or "", created, creator)
 
     def delete_job(self, job: int) -> None:
         """Delete a job; nothing happens when it is not there."""

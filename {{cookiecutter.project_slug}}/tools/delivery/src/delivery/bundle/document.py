@@ -17,10 +17,10 @@ from delivery.errors import Finding, InvalidFileError
 RULE = "yaml"
 
 # Plain scalars that the CLI's YAML takes for a number of another value, or for a number at all.
-_AMBIGUOUS = re.compile(
-    r"[-+]?(?:0[0-9_]+|0b[01_]+|(?=[^_]*_)[0-9][0-9_]*(?:\.[0-9_]*)?(?:[eE][-+]?[0-9_]+)?"
+AMBIGUOUS = re.compile(
+    r"(?:[-+]?(?:0[0-9_]+|0b[01_]+|(?=[^_]*_)[0-9][0-9_]*(?:\.[0-9_]*)?(?:[eE][-+]?[0-9_]+)?"
     r"|0x[0-9a-fA-F]*_[0-9a-fA-F_]*|0o[0-7]*_[0-7_]*|\.(?:inf|Inf|INF))"
-    r"|[-+]0[xo][0-9a-fA-F_]+|\.(?:nan|NaN|NAN)"
+    r"|[-+]0[xo][0-9a-fA-F_]+|\.(?:nan|NaN|NAN))\Z"
 )
 
 
@@ -125,7 +125,7 @@ _TIME = re.compile(r"\d{4}-\d{1,2}-\d{1,2}(?:[Tt ].*)?")
 
 def _is_text(key: yaml.Node) -> bool:
     """Whether both readers take a key for a text."""
-    odd = _is_plain(key) and (_AMBIGUOUS.fullmatch(key.value) or _TIME.fullmatch(key.value))
+    odd = _is_plain(key) and (AMBIGUOUS.fullmatch(key.value) or _TIME.fullmatch(key.value))
     return key.tag in _KEY_TAGS and not odd
 
 
@@ -155,7 +155,7 @@ class _Document:
         except (ValueError, KeyError, AttributeError):  # such as `08` or `!!int x`
             self._fail(node, f"given {node.value}, which is no number", f"Quote it: '{node.value}'")
         self._refuse_tag(node)
-        if not node.style and _AMBIGUOUS.fullmatch(node.value):
+        if not node.style and AMBIGUOUS.fullmatch(node.value):
             mend = f"Quote it: '{node.value}', or write the number without zeros, _ or base."
             self._fail(node, f"given {node.value}, which the CLI reads as another value", mend)
         return value

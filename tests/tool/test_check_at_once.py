@@ -1,0 +1,280 @@
+"""`delivery check` tells everything at once, each with its place and what to do about it."""
+
+from pathlib import Path
+
+import pytest
+from delivery.bundle import load
+from delivery.bundle_cli import BundleCli
+from delivery.check import RULES, Project, check
+from delivery.errors import DeliveryError, InvalidFileError
+from delivery.policy import load_policy
+
+from tool.conftest import Edit, git
+from tool.test_rules import JOB, POLICY, PROD, SCHEMA, STAGING, found
+
+ROOT, TASKS = "databricks.yml", "src/app/shop/tasks.py"
+
+SLIPS = {
+    "include": (ROOT, "  - resources/*/*.yml\n", ""),
+    "reference": (SCHEMA, "${var.catalog}", "${var.catalgo}"),
+    "wiring": (JOB, "task: shop.load", "task: shop.laod"),
+    "model": (SCHEMA, "      name:", "      nmae: x\n      name:"),
+    "path": (JOB, "      tags:", "      x: {path: ../gone.py}\n      tags:"),
+    "convention": (JOB, "on_failure:", "on_start:"),
+    "released": (PROD, "mode: production", "mode: development"),
+    "run_as": (JOB, '"${var.runner}"', '"${var.planner}"'),
+    "placeholder": (POLICY, "  url: https://example.com/team/demo\n", ""),
+    "parity": (PROD, "    variables:", "    git: {branch: x}\n    variables:"),
+    "identity": ("targets/identity.yml", "uuid:", "uid:"),
+    "policy": (POLICY, "prod: release", "qa: release"),
+    "cli": (PROD, "mode: production", "mode: prodution"),
+    "secret": (SCHEMA, "      name:", "      password: hunter2\n      name:"),
+    "branch": (POLICY, "integration: main", "integration: trunk"),
+}
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_every_rule_says_where_and_how_to_mend(
+    project: Path, edit: Edit, monkeypatch: pytest.MonkeyPatch, rule: str
+) -> None:
+    monkeypatch.setattr("delivery.bundle_cli._found", lambda: "databricks")
+    monkeypatch.setattr(BundleCli, "complaints", lambda cli: ["Warning: odd\n  in x.yml:3:4"])
+    edit(*SLIPS[rule])
+    if rule == "branch":
+        edit(POLICY, "staging: main", "staging: stage")
+    told = check(Project(project, with_cli=True), [rule])
+    assert told
+    assert all(finding.file and finding.mend.strip() for finding in told), told
+
+
+def test_one_wrong_reference_is_one_finding(project: Path, edit: Edit) -> None:
+    edit(PROD, "Deployments/demo/${bundle.target}", "Deployments/${var.nope}")
+    edit(JOB, "      tags:", "      description: ${workspace.file_path}\n      tags:")
+    ((place, message),) = found(project, "reference")
+    assert (place, message[:11]) == (f"{PROD}:6", "${var.nope}")
+
+
+def test_a_wrong_reference_is_told_where_it_is_written(project: Path, edit: Edit) -> None:
+    edit(PROD, "catalog: demo_prod", "catalog: ${var.onwer}")
+    (finding,) = check(Project(project), ["reference"])
+    assert (finding.file, finding.line, finding.mend) == (PROD, 9, "Write owner for onwer.")
+
+
+def test_a_variable_that_nothing_uses_is_looked_at_too(project: Path, edit: Edit) -> None:
+    edit(PROD, "planner-of-prod", "${var.nope}")
+    ((place, _),) = found(project, "reference")
+    assert place == f"{PROD}:12"
+
+
+def test_a_circle_is_one_finding(project: Path, edit: Edit) -> None:
+    edit(PROD, "catalog: demo_prod", "owner: ${var.catalog}\n      catalog: ${var.owner}")
+    assert [message for _, message in found(project, "reference")] == [
+        "${var.catalog}: it refers to itself: var.catalog → var.owner → var.catalog (target prod)"
+    ]
+
+
+def test_all_files_that_are_no_yaml_are_told_and_the_rest_is_judged(
+    project: Path, edit: Edit
+) -> None:
+    edit(JOB, "resources:", "resources: [")
+    edit(SCHEMA, "resources:", "resources: {")
+    edit(PROD, "mode: production", "mode: development")
+    told = {(f.file, f.rule) for f in check(Project(project))}
+    assert told == {(JOB, "yaml"), (SCHEMA, "yaml"), (PROD, "released")}
+
+
+def test_a_broken_root_hides_no_other_broken_file_and_sets_off_no_rule(
+    project: Path, edit: Edit
+) -> None:
+    edit(ROOT, "bundle:", "bundle: [")
+    edit(
+        JOB, "      tags: {project: demo, domain: shop}\n", ""
+    )  # presets of the root may have them
+    edit(JOB, "\n        - task_key: load\n", "\n        -\n        - task_key: load\n")
+    edit(SCHEMA, "resources:", "resources: {")
+    told = check(Project(project))
+    assert {(f.file, f.rule) for f in told} == {
+        (ROOT, "yaml"), (SCHEMA, "yaml"), (JOB, "wiring"), (JOB, "model"),
+    }  # fmt: skip
+
+
+def test_a_command_that_needs_the_bundle_tells_all_of_it_too(project: Path, edit: Edit) -> None:
+    edit(SCHEMA, "resources:", "resources: {")
+    edit(PROD, "targets:", "targets: {")
+    with pytest.raises(InvalidFileError, match=rf"(?s){PROD}:.*{SCHEMA}:"):
+        load(project)
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "place", "message"),
+    [
+        (ROOT, "include:\n  - targets/*.yml\n  - resources/*/*.yml\n", "include: targets/*.yml\n",
+         f"{ROOT}:3", "include: given a text, expected a list"),
+        (ROOT, "variables:", "presets: [x]\nvariables:", f"{ROOT}:6",
+         "presets: given a list, expected keys and values"),
+        (PROD, "    presets:\n      trigger_pause_status: UNPAUSED", "    presets: 3",
+         f"{PROD}:13", "presets: given a number, expected keys and values"),
+        (SCHEMA, "  schemas:\n    shop_gold:", "  schemas: [1]\n  x:\n    shop_gold:",
+         f"{SCHEMA}:2", "schemas: given a list, expected keys and values"),
+        (JOB, "resources:", "targets: {qa: true}\nresources:", f"{JOB}:1",
+         "qa: given a truth value, expected keys and values"),
+    ],
+)  # fmt: skip
+def test_a_wrong_kind_of_value_is_told_with_an_example(
+    project: Path, edit: Edit, file: str, old: str, new: str, place: str, message: str
+) -> None:
+    edit(file, old, new)
+    told = [f for f in check(Project(project)) if f.file == file]
+    assert [(f"{f.file}:{f.line}", f.message) for f in told] == [(place, message)]
+    assert told[0].mend.startswith("Such as ")
+
+
+def test_what_is_empty_takes_nothing_away(project: Path, edit: Edit) -> None:
+    (project / "resources/shop/more.yml").write_text("resources:\n", encoding="utf-8")
+    edit(PROD, "    mode:", "    resources:\n    mode:")
+    assert check(Project(project)) == []
+
+
+def test_all_slips_of_the_policy_are_told_with_their_lines(project: Path, edit: Edit) -> None:
+    edit(POLICY, "verify:", "foo: 1\nplan_hours: 0\nverify:")
+    edit(POLICY, "    shop: shop_daily", "    shop: 3")
+    told = [(f.line, f.message) for f in check(Project(project))]
+    assert [line for line, _ in told] == [11, 12, 15]
+    assert [message.partition(":")[0] for _, message in told] == [
+        "foo", "plan_hours", "verify.jobs.shop",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "place"),
+    [
+        ("  targets:\n    staging: main\n    prod: release", "  targets: {}", "branches.targets"),
+        ("verify:", "naming: {keys: 'a{99999999999}'}\nverify:", "naming.keys"),
+    ],
+)
+def test_what_no_rule_could_work_with_is_refused(
+    project: Path, edit: Edit, old: str, new: str, place: str
+) -> None:
+    edit(POLICY, old, new)
+    with pytest.raises(DeliveryError, match=rf"delivery\.yml:\d+: {place}: "):
+        load_policy(project)
+    assert {f.rule for f in check(Project(project))} == {"policy"}
+
+
+def test_without_prefixes_a_branch_has_any_name_and_a_commit_is_still_judged(
+    project: Path, edit: Edit
+) -> None:
+    edit(POLICY, "prefixes: [feature, fix]", "prefixes: []")
+    git(project, "remote", "add", "origin", "https://example.com/team/demo.git")
+    (finding,) = check(Project(project, committing=True))
+    assert finding.mend == "git switch -c what-it-does"
+    git(project, "checkout", "--quiet", "--orphan", "anything")
+    assert check(Project(project, committing=True)) == []
+
+
+def test_a_target_that_is_none_hides_no_finding_of_those_that_are(
+    project: Path, edit: Edit
+) -> None:
+    edit(POLICY, "prod: release", "qa: release")
+    edit(STAGING, "mode: production", "mode: development")
+    told = [(f.file, f.line, f.rule) for f in check(Project(project))]
+    assert told == [(POLICY, 9, "policy"), (STAGING, 3, "released")]
+
+
+def test_code_that_does_not_parse_is_told_and_the_other_tasks_are_judged(
+    project: Path, edit: Edit
+) -> None:
+    edit(TASKS, "def count(tables):", "def count(tables:")
+    edit(JOB, "          depends_on:\n            - task_key: load", "          depends_on:\n"
+         "            - task_key: laod")  # fmt: skip
+    told = found(project, "wiring")
+    assert [place for place, _ in told] == [f"{JOB}:11", f"{TASKS}:10"]
+    assert "target" not in told[1][1], "it is so for all of them"
+
+
+@pytest.mark.parametrize(
+    "text", ["[project\n", "x = 1\n", "project = 3\n", "[project]\nscripts = 1\n"]
+)
+def test_a_broken_pyproject_is_one_finding(project: Path, text: str) -> None:
+    (project / "pyproject.toml").write_text(text, encoding="utf-8")
+    ((place, message),) = found(project, "wiring")
+    assert place == ("pyproject.toml:1" if text.startswith("[project\n") else "pyproject.toml:0")
+    assert message.startswith("cannot be read: ")
+    (project / "pyproject.toml").unlink()
+    assert len(found(project, "wiring")) == 1
+
+
+def test_an_entry_point_without_a_module_is_a_finding(project: Path, edit: Edit) -> None:
+    edit("pyproject.toml", "app.entry:main", "")
+    assert found(project, "wiring")
+
+
+@pytest.mark.parametrize("new", ["    shop_daily:\n    x:", "    shop_daily: 3\n    x:"])
+def test_an_empty_job_is_told_at_its_key(project: Path, edit: Edit, new: str) -> None:
+    edit(JOB, "    shop_daily:", new)
+    assert (f"{JOB}:3", "given no tasks, expected at least one") in found(project, "wiring")
+
+
+def test_an_empty_task_is_told_where_it_stands(project: Path, edit: Edit) -> None:
+    edit(JOB, "\n        - task_key: load\n", "\n        -\n        - task_key: load\n")
+    assert (f"{JOB}:18", "given nothing as a task") in found(project, "wiring")
+
+
+def test_all_wrong_types_of_a_resource_are_told(project: Path, edit: Edit) -> None:
+    edit(
+        JOB,
+        "      tags:",
+        "      max_concurrent_runs: many\n      max_retries: soon\n      tags:",
+    )
+    edit(JOB, "          environment_key: default\n", "          max_retries: no\n"
+         "          environment_key: default\n")  # fmt: skip
+    places = [place for place, _ in found(project, "model")]
+    assert places == [f"{JOB}:8", f"{JOB}:19", f"{JOB}:29", f"{JOB}:30"]
+
+
+def test_a_required_field_of_a_wrong_type_is_not_told_as_missing(project: Path, edit: Edit) -> None:
+    alert = (
+        "display_name: x, query_text: x, warehouse_id: x,\n      evaluation: 3,\n      schedule: x"
+    )
+    edit(SCHEMA, "  schemas:", f"  alerts:\n    shop_alert: {{{alert}}}\n  schemas:")
+    assert [place for place, _ in found(project, "model")] == [f"{SCHEMA}:4", f"{SCHEMA}:5"]
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "message"),
+    [
+        ("password: {{secrets/scope/key}}", 6, "given a key that is no text"),
+        ("size: 08", 6, "given 08, which is no number"),
+        ("size: !!int x", 6, "given x, which is no number"),
+        ("size: !!bool x", 6, "given x, which is no number"),
+    ],
+)
+def test_what_yaml_reads_otherwise_than_it_looks_is_told(
+    project: Path, edit: Edit, text: str, line: int, message: str
+) -> None:
+    edit(SCHEMA, "      name:", f"      {text}\n      name:")
+    assert [(f.line, f.message) for f in check(Project(project))] == [(line - 1, message)]
+
+
+@pytest.mark.parametrize("pattern", ["../*.yml", "/tmp/*.yml"])
+def test_an_include_out_of_the_project_is_told_and_its_files_are_left_alone(
+    project: Path, edit: Edit, monkeypatch: pytest.MonkeyPatch, pattern: str
+) -> None:
+    monkeypatch.setattr("delivery.bundle_cli._found", lambda: pytest.fail("the CLI was asked"))
+    outside = project.parent / "outside.yml"
+    outside.write_text("targets: {x: {workspace: {host: https://example.com}}}\n", "utf-8")
+    pattern = pattern.replace("/tmp/*.yml", outside.as_posix())
+    edit(ROOT, "  - targets/*.yml", f"  - targets/*.yml\n  - {pattern}")
+    told = check(Project(project, with_cli=True), ["include", "cli"])
+    assert [(f.file, f.line) for f in told] == [(ROOT, 3)]
+    assert "https://example.com" in outside.read_text("utf-8")
+
+
+def test_a_project_without_a_home_is_warned_with_the_line_to_write(
+    project: Path, edit: Edit
+) -> None:
+    edit(POLICY, "  url: https://example.com/team/demo\n", "")
+    git(project, "remote", "add", "origin", "git@example.com:team/lake.git")
+    (finding,) = check(Project(project))
+    assert (finding.rule, finding.severity, finding.line) == ("placeholder", "warning", 1)
+    assert 'url: "https://example.com/team/lake"' in finding.mend

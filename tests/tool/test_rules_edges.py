@@ -1,0 +1,308 @@
+"""The rules, where the other tests leave room."""
+
+from pathlib import Path
+
+import pytest
+from delivery.diff import diff
+from delivery.errors import DeliveryError
+from delivery.rules.identity import _place
+from delivery.rules.released import is_placeholder
+
+from tool.conftest import Edit, git
+from tool.test_rules import JOB, POLICY, PROD, SCHEMA, STAGING, found
+
+PIPELINE = "      catalog_name: ${var.catalog}\n      name: shop_gold\n"
+
+
+def test_a_resource_that_is_no_mapping_is_found_at_its_key(project: Path, edit: Edit) -> None:
+    edit(SCHEMA, f"    shop_gold:\n{PIPELINE}", "    shop_gold: abc\n")
+    ((place, message),) = found(project, "model")
+    assert place == f"{SCHEMA}:3"
+    assert message.startswith("schemas.shop_gold: Unexpected type: ")
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "place", "message"),
+    [
+        (JOB, "      tags:", "      max_concurrent_runs: many\n      tags:", f"{JOB}:27",
+         "jobs.shop_daily: invalid literal for int() with base 10: 'many'"),
+        (SCHEMA, "      name: shop_gold",
+         "      name: shop_gold\n      grants:\n        - {principal: a, privileges: [SELECT]}\n"
+         "        - {principal: a, privileges: [SELEKT]}",
+         f"{SCHEMA}:8", "schemas.shop_gold: 'SELEKT' is not a valid Privilege"),
+    ],
+)  # fmt: skip
+def test_a_value_of_the_wrong_type_is_found_where_it_stands(
+    project: Path, edit: Edit, file: str, old: str, new: str, place: str, message: str
+) -> None:
+    edit(file, old, new)
+    assert found(project, "model") == [(place, message)]
+
+
+def test_all_unknown_fields_are_told_at_once(project: Path, edit: Edit) -> None:
+    edit(SCHEMA, "      name:", "      nmae: x\n      zzzz: 1\n      name:")
+    assert found(project, "model") == [
+        (f"{SCHEMA}:5", "schemas.shop_gold: unknown field nmae, expected name"),
+        (f"{SCHEMA}:6", "schemas.shop_gold: unknown field zzzz"),
+    ]
+
+
+def test_an_id_that_only_the_workspace_knows_fits_the_model(project: Path, edit: Edit) -> None:
+    edit(JOB, "timeout_seconds: 1200", "timeout_seconds: ${resources.schemas.shop_gold.id}")
+    assert found(project, "model") == []
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [("", True), ("https://dbc-00000000-0000.cloud.example.com", True),
+     ("https://adb-0000000000000000.0.example.com", True),
+     ("https://0000000000000000.0.example.com", True),
+     ("00000000-0000-0000-0000-000000000001", True),
+     ("https://adb-1234567890123456.7.example.com", False),
+     ("0b2b6fd2-0d4a-4b0a-9d0e-6f3a7c1f2a33", False)],
+)  # fmt: skip
+def test_what_still_stands_for_not_set_is_known(host: str, expected: bool) -> None:
+    assert is_placeholder(host) is expected
+
+
+@pytest.mark.parametrize("everyone", ["users", "account users"])
+def test_nothing_is_managed_by_everyone(project: Path, edit: Edit, everyone: str) -> None:
+    rights = f"      permissions: [{{level: CAN_MANAGE, group_name: {everyone}}}]\n      tags:"
+    edit(JOB, "      tags:", rights)
+    assert found(project, "released") == [(f"{JOB}:3", "jobs.shop_daily: everyone may manage it")]
+
+
+@pytest.mark.parametrize("spelt", ["ALL_PRIVILEGES", "ALL PRIVILEGES"])
+def test_nobody_gets_all_privileges(project: Path, edit: Edit, spelt: str) -> None:
+    edit(SCHEMA, "      name:",
+         f"      grants: [{{principal: team, privileges: [{spelt}]}}]\n      name:")  # fmt: skip
+    assert found(project, "released") == [
+        (f"{SCHEMA}:3", "schemas.shop_gold: team gets all privileges")
+    ]
+
+
+@pytest.mark.parametrize("way", ["schedule", "trigger", "continuous"])
+def test_no_job_says_itself_whether_it_is_paused(project: Path, edit: Edit, way: str) -> None:
+    edit(JOB, "      tags:", f"      {way}: {{pause_status: PAUSED}}\n      tags:")
+    assert found(project, "released") == [
+        (f"{JOB}:27",
+         f"jobs.shop_daily: {way}.pause_status: the target decides: presets in targets/")
+    ]  # fmt: skip
+
+
+def test_a_release_has_no_default_that_a_bare_deploy_could_use(project: Path, edit: Edit) -> None:
+    edit("databricks.yml", "    description: The release.", "    default: x")
+    message = "variables.release: expected none, an archive brings its own"
+    assert found(project, "released") == [
+        (f"{PROD}:3", f"prod: {message}"), (f"{STAGING}:3", f"staging: {message}"),
+    ]  # fmt: skip
+
+
+def test_tags_of_the_target_count_and_pipelines_have_them_too(project: Path, edit: Edit) -> None:
+    edit(SCHEMA, "  schemas:", "  pipelines:\n    shop_flow: {name: x}\n  schemas:")
+    assert found(project, "convention") == [
+        (f"{SCHEMA}:3", "pipelines.shop_flow: given no tag domain, project")
+    ]
+    for file in (STAGING, PROD):
+        edit(file, "    presets:\n", "    presets:\n      tags: {project: demo, domain: shop}\n")
+    assert found(project, "convention") == []
+
+
+def test_a_webhook_is_somebody_who_is_told(project: Path, edit: Edit) -> None:
+    edit(JOB, 'email_notifications: {on_failure: ["${var.owner}"]}',
+         "webhook_notifications: {on_failure: [{id: x}]}")  # fmt: skip
+    assert found(project, "convention") == []
+
+
+def test_a_key_matches_as_a_whole(project: Path, edit: Edit) -> None:
+    edit(SCHEMA, "    shop_gold:", "    shop_Gold:")
+    edit(JOB, "schemas.shop_gold", "schemas.shop_Gold")
+    ((place, message),) = found(project, "convention")
+    assert place == f"{SCHEMA}:3"
+    assert message.startswith("schemas.shop_Gold: given shop_Gold, expected shop(_[a-z0-9]+)*")
+
+
+def test_a_folder_s_name_is_no_pattern(project: Path, edit: Edit) -> None:
+    (project / "resources/s.op").mkdir()
+    (project / SCHEMA).rename(project / "resources/s.op/schema.yml")
+    messages = [message for _, message in found(project, "convention")]
+    assert messages == [
+        r"schemas.shop_gold: given shop_gold, expected s\.op(_[a-z0-9]+)* "
+        "(such as s.op_shop_gold)"
+    ]
+
+
+@pytest.mark.parametrize("suffix", [".py", ".sql", ".ipynb"])
+def test_a_notebook_is_named_without_its_ending(project: Path, edit: Edit, suffix: str) -> None:
+    edit(JOB, "      tags:", "      x: {notebook_path: ../../src/flow}\n      tags:")
+    assert len(found(project, "path")) == 1
+    (project / f"src/flow{suffix}").touch()
+    assert found(project, "path") == []
+
+
+@pytest.mark.parametrize("built", ["requirements.txt", "dist/${var.wheel}", "release.yml"])
+def test_what_a_release_makes_itself_is_no_missing_file(
+    project: Path, edit: Edit, built: str
+) -> None:
+    edit(JOB, "      tags:", f"      x: '${{workspace.file_path}}/{built}'\n      tags:")
+    assert found(project, "path") == []
+
+
+def test_a_single_file_can_be_included(project: Path, edit: Edit) -> None:
+    edit(JOB, "      tags:", "      x: {path: ../../pyproject.toml}\n      tags:")
+    edit(POLICY, "verify:", "release: {include: [src/, pyproject.toml]}\nverify:")
+    assert found(project, "path") == []
+    edit(POLICY, "[src/, pyproject.toml]", "[src/, pyproject.tom]")
+    assert len(found(project, "path")) == 1
+
+
+def test_a_pattern_covers_what_is_below_it_and_no_name_that_starts_alike(
+    project: Path, edit: Edit
+) -> None:
+    edit(STAGING, "    variables:", "    git: {branch: y}\n    variables:")
+    edit(PROD, "    variables:", "    git: {branch: x}\n    gitty: {branch: x}\n    variables:")
+    edit(POLICY, "workspace.host]", "workspace.host, git]")
+    assert found(project, "parity") == [
+        (f"{PROD}:9", "gitty: staging has None, prod has {'branch': 'x'}")
+    ]
+
+
+def test_what_only_the_first_target_has_is_found_there(project: Path, edit: Edit) -> None:
+    edit(STAGING, "    variables:", "    git: {branch: x}\n    variables:")
+    assert found(project, "parity") == [
+        (f"{STAGING}:8", "git: staging has {'branch': 'x'}, prod has None")
+    ]
+
+
+def test_entries_of_lists_differ_by_their_names(project: Path, edit: Edit) -> None:
+    text = "    resources: {jobs: {shop_daily: {tasks: [{task_key: load, max_retries: 2}]}}}\n"
+    edit(PROD, "    presets:", f"{text}    presets:")
+    path = "resources.jobs.shop_daily.tasks[load].max_retries"
+    assert [m for _, m in found(project, "parity")] == [f"{path}: staging has None, prod has 2"]
+    edit(POLICY, "workspace.host]", f"workspace.host, '{path}']")
+    assert found(project, "parity") == []
+
+
+def test_a_target_that_is_none_has_no_differences(project: Path) -> None:
+    with pytest.raises(DeliveryError, match="given 'qa', expected one of dev, prod, staging"):
+        diff(project, "staging", "qa")
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["https://example.com/team/lake", "https://example.com/team/lake.git",
+     "https://example.com/team/lake/", "https://Example.com/Team/Lake", "example.com:team/lake",
+     "git@example.com:team/lake.git", "ssh://git@example.com:22/team/lake.git",
+     "https://u:t@example.com/team/lake.git"],
+)  # fmt: skip
+def test_a_repository_is_known_however_it_is_addressed(address: str) -> None:
+    assert _place(address) == ("example.com", "team/lake")
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["", "/srv/git/lake.git", "../lake", "lake", "file:///srv/git/lake.git", "C:\\git\\lake",
+     "C:/git/lake"],
+)  # fmt: skip
+def test_a_folder_of_this_machine_is_no_other_repository(address: str) -> None:
+    assert _place(address) is None
+
+
+def test_a_password_may_have_a_slash() -> None:
+    assert _place("https://user:wo/rd@example.com/team/lake") == ("example.com", "team/lake")
+
+
+def test_a_job_that_a_target_changes_stays_in_its_domain(project: Path, edit: Edit) -> None:
+    change = "    resources: {jobs: {shop_daily: {timeout_seconds: 60}}}\n    presets:"
+    for target in (STAGING, PROD):
+        edit(target, "    presets:", change)
+    assert [message for _, message in found(project, "convention")] == []
+
+
+def test_a_resource_stands_in_the_folder_of_a_domain(project: Path, edit: Edit) -> None:
+    edit("databricks.yml", "variables:", "resources: {volumes: {x: {name: x}}}\nvariables:")
+    told = [message for _, message in found(project, "convention")]
+    assert told == ["volumes.x: given databricks.yml, expected a file in resources/DOMAIN/"]
+
+
+def test_a_host_that_is_missing_is_told(project: Path, edit: Edit) -> None:
+    edit(PROD, "      host: https://prod.example.com\n", "")
+    assert [message for _, message in found(project, "placeholder")] == [
+        "prod: host is not set yet"
+    ]
+
+
+def test_readers_that_are_everyone_are_told_until_a_group_is_named(
+    project: Path, edit: Edit
+) -> None:
+    everyone = "  readers:\n    default: account users\n"
+    edit("databricks.yml", "  release:\n", f"{everyone}  release:\n")
+    edit(PROD, "      catalog: demo_prod\n", "      catalog: demo_prod\n      readers: analysts\n")
+    ((_, message),) = found(project, "placeholder")
+    assert message == "staging: readers: given account users: all may read it"
+
+
+def test_owners_that_no_forge_asks_are_told(project: Path) -> None:
+    file = project / "CODEOWNERS"
+    file.write_text("# a@b\n* @example/data\n/src/ @acme/data team@example.com\n", encoding="utf-8")
+    assert [message for _, message in found(project, "placeholder")] == [
+        "code owner: @example/data is not set yet, so nobody is asked to review",
+        "code owner: given team@example.com, an address: a mailing list is never asked",
+    ]
+    file.write_text("* @acme/data @ana\n", encoding="utf-8")
+    assert found(project, "placeholder") == []
+
+
+def test_no_credentials_of_an_address_are_told(project: Path, edit: Edit) -> None:
+    edit(POLICY, "team/demo", "team/lake")
+    who = "user:word"
+    git(project, "remote", "add", "origin", f"https://{who}@example.com/fork/lake.git")
+    ((_, message),) = found(project, "identity")
+    assert "word" not in message
+    assert "user" not in message
+
+
+def test_without_git_nothing_is_a_fork(
+    project: Path, edit: Edit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    edit(POLICY, "team/demo", "team/lake")
+    monkeypatch.setenv("PATH", "")
+    assert found(project, "identity") == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "file_path: ../../src/sales.lvdash.json",
+        "source_code_path: ../../src/portal",
+        "notebook_path: flow",
+        "project_directory: ../../src/dbt",
+        "libraries: [{jar: ../../src/*.jar}]",
+        "libraries: [{requirements: ../../src/more.txt}]",
+        "dependencies: ['-r ../../src/more.txt']",
+        "dependencies: [./more-1.0-py3-none-any.whl]",
+        "libraries: [{glob: {include: ../../src/flow/**}}]",
+    ],
+)
+def test_every_path_that_the_cli_opens_is_there(project: Path, edit: Edit, text: str) -> None:
+    edit(JOB, "      tags:", f"      x: {{{text}}}\n      tags:")
+    ((_, message),) = found(project, "path")
+    assert "expected a file" in message
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "notebook_path: /Workspace/Shared/flow",
+        "dependencies: [pandas==2.2.3, 'a-b[c] >= 1']",
+        "dependencies: ['--index-url https://example.com/simple']",
+        "libraries: [{whl: /Volumes/a/b/c/x.whl}]",
+        "libraries: [{whl: ../../src/*/entry.py}, {file: {path: ../../src/app/entry.py}}]",
+        "python_file: ../../src/app/entry.py",
+    ],
+)
+def test_what_is_there_or_in_the_workspace_is_no_finding(
+    project: Path, edit: Edit, text: str
+) -> None:
+    edit(JOB, "      tags:", f"      x: {{{text}}}\n      tags:")
+    assert found(project, "path") == []

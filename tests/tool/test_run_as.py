@@ -1,0 +1,162 @@
+"""Whom things run as: each names the runner, and a change of it is a right."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from delivery.bundle import Section
+from delivery.check import Project, check
+from delivery.plan import Change
+from delivery.run_as import Identities
+
+from tool.conftest import Edit
+from tool.test_guard import field, policy, tree, verdicts
+from tool.test_rules import JOB, STAGING
+
+OWN = 'run_as: {service_principal_name: "${var.runner}"}'
+LAST = "timeout_seconds: 1200"
+KNOWN = Identities("deployer", "runner", "planner")
+STRICT = policy(rights={"prod": "refuse"})
+PIPELINE = "\n  pipelines:\n    shop_pipe: {name: shop_pipe}\n"
+ALERT = "\n  alerts:\n    shop_alert: {run_as: {user_name: ana}, display_name: x}\n"
+
+
+def told(project: Path) -> list[str]:
+    return [f"{f.file}:{f.line} {f.message}" for f in check(Project(project), ["run_as"])]
+
+
+@pytest.mark.parametrize(
+    ("new", "line", "said"),
+    [
+        ("", 3, "names no run_as, so it would run as the deployer"),
+        ('run_as: {service_principal_name: "${var.deployer}"}', 29, "runs as the deployer"),
+        ('run_as: {service_principal_name: "${var.planner}"}', 29, "runs as the planner"),
+        ("run_as: {user_name: ana@example.com}", 29, "given {'user_name': 'ana@example.com'}"),
+        ('run_as: {user_name: "${var.runner}"}', 29, "given {'user_name': 'runner-of-staging'}"),
+        ("run_as: {service_principal_name: somebody}", 29, "given {'service_principal_name'"),
+        (OWN.replace('}"}', '}", user_name: x}'), 29, "'user_name': 'x'"),
+    ],
+    ids=["nobody", "deployer", "planner", "a user", "the runner as user", "another", "two"],
+)
+def test_each_job_names_the_runner(
+    project: Path, edit: Edit, new: str, line: int, said: str
+) -> None:
+    assert told(project) == []
+    edit(JOB, OWN, new)
+    first, second = told(project)
+    assert first.startswith(f"{JOB}:{line} prod: jobs.shop_daily: ")
+    assert second.startswith(f"{JOB}:{line} staging: jobs.shop_daily: ")
+    assert said in second
+    assert "expected the runner runner-of-staging as service_principal_name" in second
+    assert all("run_as: ${var.run_as}" in f.mend for f in check(Project(project), ["run_as"]))
+
+
+@pytest.mark.parametrize(("text", "key"), [(PIPELINE, "pipelines.shop_pipe"),
+                                           (ALERT, "alerts.shop_alert")])  # fmt: skip
+def test_so_does_whatever_else_runs(project: Path, edit: Edit, text: str, key: str) -> None:
+    edit(JOB, LAST, f"{LAST}{text}")
+    assert [t.split(": ")[1] for t in told(project)] == [key, key]
+
+
+@pytest.mark.parametrize("file", [STAGING, "databricks.yml"])
+def test_targets_name_nobody(project: Path, edit: Edit, file: str) -> None:
+    place = "    variables:" if file == STAGING else "variables:"
+    run_as = "run_as: {service_principal_name: x}"
+    edit(file, place, f"{'    ' if file == STAGING else ''}{run_as}\n{place}")
+    first = told(project)[0]
+    assert first.startswith(f"{file}:")
+    assert "run_as: expected none here: with it the CLI refuses apps" in first
+    assert "Remove it" in check(Project(project), ["run_as"])[0].mend
+
+
+def test_other_targets_are_free(project: Path, edit: Edit) -> None:
+    edit("targets/dev.yml", "    variables:", "    run_as: {user_name: ana}\n    variables:")
+    edit("targets/dev.yml", "catalog: demo_dev", "catalog: demo_dev\n      runner: nobody")
+    assert told(project) == []
+
+
+# --- the guard ---
+
+
+def change(old: Any, new: Any, remote: Any = None) -> Change:
+    path = "run_as.service_principal_name"
+    return Change(key="jobs.x", action="update", fields=field(path, old, new, remote))
+
+
+def job(folder: Path, name: str, **common: str) -> Section:
+    found = tree(folder, {"x": {"run_as": {"service_principal_name": name}} if name else {}})
+    if common:
+        found.put("run_as", tree_of(common), found.marks["resources"])
+    return found
+
+
+def tree_of(values: dict[str, str]) -> Section:
+    section = Section()
+    section.update(values)
+    return section
+
+
+@pytest.mark.parametrize(("identity", "said"), [
+    ("deployer", "runs as the deployer"),
+    ("planner", "runs as the planner"),
+    ("", "names no run_as, so it would run as the deployer"),
+])  # fmt: skip
+@pytest.mark.parametrize("back", [False, True])
+def test_nothing_ever_runs_as_the_deployer_or_the_planner(
+    tmp_path: Path, identity: str, said: str, back: bool
+) -> None:
+    known = {"tree": job(tmp_path, identity), "identities": KNOWN, "back": back}
+    ((verdict, reason),) = verdicts(Change(key="schemas.y", action="update"), **known)
+    assert verdict == "refuse"
+    assert reason.startswith(said)
+    assert "run_as: {service_principal_name: runner}" in reason
+
+
+def test_what_an_older_release_says_for_the_whole_target_counts(tmp_path: Path) -> None:
+    other = Change(key="schemas.y", action="update")
+    good = job(tmp_path, "", service_principal_name="runner")
+    assert verdicts(other, tree=good, identities=KNOWN) == []
+    bad = job(tmp_path, "", service_principal_name="deployer")
+    ((verdict, _),) = verdicts(other, tree=bad, identities=KNOWN)
+    assert verdict == "refuse"
+
+
+def test_another_identity_is_a_right(tmp_path: Path) -> None:
+    known = {"tree": job(tmp_path, "runner"), "identities": KNOWN}
+    told_of = "run_as.service_principal_name: given old, will be runner"
+    assert verdicts(change("old", "runner"), **known) == [("mark", told_of)]
+    assert verdicts(change("old", "runner"), given=STRICT, **known) == [("refuse", told_of)]
+    assert verdicts(change("runner", "runner", "by hand"), given=STRICT, **known) == []
+    named = {"given": STRICT, "named": {"jobs.x": "the runner was renewed"}}
+    assert verdicts(change("old", "runner"), **named, **known) == [("allow", told_of)]
+    assert verdicts(change("old", "runner"), given=STRICT, back=True, **known)[0][0] == "mark"
+
+
+def test_what_is_new_and_runs_as_another_is_seen(tmp_path: Path) -> None:
+    made = Change(key="jobs.x", action="create")
+    assert verdicts(made, tree=job(tmp_path, "runner"), identities=KNOWN) == []
+    known = {"tree": job(tmp_path, "ana"), "identities": KNOWN, "given": STRICT}
+    assert verdicts(made, **known) == [("refuse", "runs as ana, expected the runner")]
+
+
+@pytest.mark.parametrize(("kind", "path"), [
+    ("apps", "resources[0].job"), ("apps", "user_api_scopes"), ("clusters", "single_user_name"),
+    ("dashboards", "embed_credentials"), ("registered_models", "owner"),
+])  # fmt: skip
+def test_rights_that_a_resource_lends_are_rights(kind: str, path: str) -> None:
+    lent = Change(key=f"{kind}.x", action="update", fields=field(path, None, "more"))
+    ((verdict, reason),) = verdicts(lent, given=STRICT)
+    assert (verdict, bool(reason)) == ("refuse", True)
+    taken = Change(key=f"{kind}.x", action="update", fields=field(path, "more", None))
+    assert verdicts(taken, given=STRICT) == []
+
+
+def test_a_new_dashboard_with_the_deployers_credentials_is_seen() -> None:
+    resources, kind, one = Section(), Section(), Section()
+    one["embed_credentials"] = True
+    kind["x"], resources["dashboards"] = one, kind
+    whole = tree_of({})
+    whole["resources"] = resources
+    made = Change(key="dashboards.x", action="create")
+    ((verdict, reason),) = verdicts(made, tree=whole)
+    assert (verdict, reason) == ("mark", "whoever may open it reads with the deployer's rights")
