@@ -32,8 +32,9 @@ KINDS_FAULTS = [
     _tool("lent rights are no rights", "guard.py", "            if reason and changed.new and not changed.is_drift:\n", "            if False:\n"),
     _tool("a new dashboard lends the deployer's rights", "guard.py", 'if change.action == "create" and declared.get(_EMBEDDED):', "if False:"),
     # Rights that the CLI hides.
-    _tool("rights of the planner unseen", "own_rights.py", "if new == old == remote:", "if new == old:"),
-    _tool("what a release gives the planner is unseen", "own_rights.py", "if new == old == remote:", "if remote in (new, old):"),
+    _tool("rights of the planner unseen", "own_rights.py", "if new == remote:", "if new == old:"),
+    _tool("what a release gives the planner is unseen", "own_rights.py", "if new == remote:", "if remote in (new, old):"),
+    _tool("rights that a cut-off deploy gave are a change", "own_rights.py", "if new == remote:", "if new == old == remote:"),
     _tool("the deployer's level is not known", "own_rights.py", 'new = self._own_level if new in (None, "CAN_MANAGE") else new', "pass"),
     _tool("dashboards have an owner", "own_rights.py", 'return "CAN_MANAGE" if owned or self.kind not in _OWNED else _OWNER', "return _OWNER"),
     _seen("drift hides the planner", "own_rights.py", "remote = old if seen is None else", "remote = old if True else", f"{_DRIFT}[planner-standin]"),

@@ -101,6 +101,11 @@ def test_what_a_release_changes_is_no_drift() -> None:
     assert plan("planner", GIVEN, declared=declared) == plan("deployer", GIVEN, declared=declared)
 
 
+def test_what_a_deploy_gave_before_it_was_cut_off_is_no_change() -> None:
+    for known in (GIVEN[:2], GIVEN[1:2], GIVEN[1:]):  # to the state
+        assert plan("deployer", GIVEN, given=known) == []
+
+
 def test_who_else_plans_sees_its_own_rights_too() -> None:
     remote = [*GIVEN, ("admin@x.example", "CAN_MANAGE")]
     (change,) = plan("admin@x.example", remote)

@@ -59,7 +59,7 @@ class _OwnRights(NamedTuple):
             new = self._own_level if new in (None, "CAN_MANAGE") else new
         seen = self.entry.get("remote_state")
         remote = old if seen is None else _level(_entries(seen), principal)
-        if new == old == remote:
+        if new == remote:  # also where a deploy was cut off before the state knew of it
             return None
         if new == old and self.entry["action"] == "create":
             return None
