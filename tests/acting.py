@@ -11,12 +11,12 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import warm
 import yaml
 from baking import commit, environment, git
 from delivering import Lake
@@ -223,7 +223,7 @@ def tools(folder: Path, lake: Lake) -> Path:
     sources = os.pathsep.join(["$PWD/tools/delivery/src", "$PWD/src"])
     # act says it is on github.com, whatever it is told.
     forge = f'GITHUB_API_URL="$FORGE" GITHUB_REPOSITORY="{NAME}"'
-    run = f'{forge} PYTHONPATH="{sources}" exec {sys.executable} -m delivery "$@"'
+    run = f'{forge} PYTHONPATH="{sources}" {warm.program("delivery")}'
     delivery = f"#!/bin/sh\n{run}\n"
     script = f"""#!/bin/sh
 case "$1" in

@@ -8,13 +8,13 @@ import re
 import shlex
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
+import warm
 import yaml
 from baking import Baked, commit, expect_success, git
 from delivering import Lake, identities
@@ -453,7 +453,7 @@ def host(lake: Lake, forge: Forge) -> GitLab:
 def install(folder: Path) -> None:
     """What a job has: `make`, which takes notes, and sets up `delivery` of the job's checkout."""
     own = 'PYTHONPATH="$PWD/tools/delivery/src:$PWD/src"'
-    tool = f'{own} exec {shlex.quote(sys.executable)} -m delivery "$@"'
+    tool = f"{own} {warm.program('delivery')}"
     _program(folder / "delivery", tool)
     program = shlex.quote(str(folder / "delivery"))
     copied = f"mkdir -p .venv-tool/bin && cp {program} .venv-tool/bin/"

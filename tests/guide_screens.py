@@ -26,6 +26,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import standin
+import warm
 from baking import TEMPLATE, Baked, commit, cookiecutter, expect_success, export
 from delivering import Lake, furnish, lock_file, prepare
 from forges import Forge
@@ -229,8 +230,7 @@ def _shortened(page: tuple[str, ...], said: tuple[str, ...]) -> list[str]:
 def open_stage(path: Path, workspace: Workspace, forge: Forge, folder: Path) -> Stage:
     """A machine on which somebody types, and a workspace for what the guide needs."""
     programs = standin.install(folder / "programs").parent
-    run = f'exec {shlex.quote(sys.executable)} -m delivery "$@"'
-    _program(programs / "delivery", run)
+    _program(programs / "delivery", warm.program("delivery"))
     built = "mkdir -p dist && touch dist/lakehouse-0.1.0-py3-none-any.whl requirements.txt"
     _program(programs / "make", f'[ "$1" = wheel ] || exec {shutil.which("make")} "$@"\n{built}')
     workspace.add_identity(service_principal("previewer"))

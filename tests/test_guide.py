@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
 import standin
+import warm
 import yaml
 from baking import TEMPLATE, Baked, commit, git, name_of, run
 from conftest import Bake
@@ -107,7 +107,7 @@ def test_what_the_first_day_types_works_and_leaves_nothing_to_warn_of(
 def _typed(project: Baked, block: str, programs: Path) -> dict[str, str]:
     """What each line of a block says; the second block finds everything set."""
     standin.install(programs)
-    tool = f'PYTHONPATH=tools/delivery/src exec {sys.executable} -m delivery "$@"'
+    tool = f"PYTHONPATH=tools/delivery/src {warm.program('delivery')}"
     for name, script in {"delivery": tool, "make": "touch uv.lock"}.items():
         (programs / name).write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
         (programs / name).chmod(0o755)

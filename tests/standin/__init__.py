@@ -6,8 +6,9 @@ against both. It is no second bundle engine: it knows the kinds of resources in 
 """
 
 import shlex
-import sys
 from pathlib import Path
+
+import warm
 
 VERSION = "1.13.0"
 
@@ -16,17 +17,11 @@ _TOOL = _TESTS.parent / "{{cookiecutter.project_slug}}" / "tools" / "delivery" /
 
 
 def install(folder: Path) -> Path:
-    """Write a program `databricks` into `folder`, to be put on the PATH.
-
-    It starts many times in a test, so it keeps what Python compiles beside itself, whatever its
-    surroundings say.
-    """
+    """Write a program `databricks` into `folder`, to be put on the PATH."""
     program = folder / "databricks"
     sources = shlex.quote(f"{_TESTS}:{_TOOL}")
-    run = f"exec {shlex.quote(sys.executable)} -m standin"
-    compiled = shlex.quote(str(folder / "bytecode"))
-    environment = f"PYTHONPATH={sources} PYTHONPYCACHEPREFIX={compiled} PYTHONDONTWRITEBYTECODE="
+    environment = f"PYTHONPATH={sources} PYTHONDONTWRITEBYTECODE=1"
     folder.mkdir(parents=True, exist_ok=True)
-    program.write_text(f'#!/bin/sh\n{environment} {run} "$@"\n', encoding="utf-8")
+    program.write_text(f"#!/bin/sh\n{environment} {warm.program('standin')}\n", encoding="utf-8")
     program.chmod(0o755)
     return program
