@@ -149,6 +149,15 @@ FOREIGN: dict[str, Callable[[Aim], dict[str, Any]]] = {
         "variables": {"up": {"default": ".."}},
         "resources": {"alerts": {"flights_x": {"file_path": "${var.up}/${var.up}/../x.json"}}},
     },
+    "path of references": lambda aim: {
+        "variables": {"a_x": {"default": "/proc/self/environ"}, "b": {"default": "x"}},
+        "resources": {"alerts": {"flights_x": {"file_path": "${var.a_${var.b}}"}}},
+    },
+    "path of git": lambda aim: {
+        "bundle": {"git": {"origin_url": "/proc/self/environ"}},
+        "resources": {"alerts": {"flights_x": {"file_path": "${bundle.git.origin_url}"}}},
+    },
+    "value of a variable": lambda aim: {"variables": {"catalog": {"value": "acme_lakehouse_prod"}}},
     "app": lambda aim: {
         "resources": {"apps": {"flights-x": {"name": "x", "source_code_path": "../../../.."}}}
     },
@@ -157,6 +166,16 @@ FOREIGN: dict[str, Callable[[Aim], dict[str, Any]]] = {
     "sql file": lambda aim: _task(sql_task={"warehouse_id": "x", "file": {"path": "../../../x"}}),
     "dbt": lambda aim: _task(dbt_task={"commands": ["x"], "project_directory": "../../../x"}),
     "library": lambda aim: _task(libraries=[{"whl": "../../../../../etc/*.whl"}], **_WHEEL_TASK),
+    "library past a scheme": lambda aim: _task(
+        libraries=[{"whl": "../../x://../../../../../../../../proc/self/environ"}], **_WHEEL_TASK
+    ),
+    "library of references": lambda aim: {
+        "variables": {"a_x": {"default": "../../../../x.whl"}, "b": {"default": "x"}},
+        **_task(libraries=[{"whl": "${var.a_${var.b}}"}], **_WHEEL_TASK),
+    },
+    "library of nobody knows what": lambda aim: _task(
+        libraries=[{"whl": "x/${workspace.current_user.short_name}"}], **_WHEEL_TASK
+    ),
     "requirements": lambda aim: _job(
         environments=[{"environment_key": "x", "spec": {"dependencies": ["-r ../../../x.txt"]}}]
     ),

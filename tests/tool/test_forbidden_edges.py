@@ -70,6 +70,7 @@ def test_a_release_that_has_nothing_of_it_passes(
         ({"bundle": {"of_next_year": 1}}, "bundle.of_next_year"),
         ({"presets": {"source_linked_deployment": True}}, "presets.source_linked_deployment"),
         ({"of_next_year": {"x": 1}}, "of_next_year"),
+        ({"variables": {"catalog": {"value": "demo"}}}, "variables.catalog.value"),
     ],
 )
 def test_what_only_the_cli_reads_is_refused(
@@ -90,7 +91,6 @@ def test_what_only_the_cli_reads_is_refused(
         ({"run_as": {"service_principal_name": "x"}}, "run_as: given nothing, the CLI"),
         ({"permissions": [{"level": "CAN_MANAGE"}]}, "permissions: given nothing"),
         ({"variables": {"catalog": {"default": "demo"}}}, "variables.catalog.default: given 'de"),
-        ({"variables": {"catalog": {"value": "demo"}}}, "variables.catalog.value: given nothing"),
         ({"variables": {"more": {"default": "x"}}}, "variables.more: given nothing"),
         ({"include": ["x.yml"]}, "include[0]: given 'targets/dev.yml', the CLI reads 'x.yml'"),
         ({"bundle": {"uuid": "x"}}, "bundle.uuid: given '7d2c1a52"),

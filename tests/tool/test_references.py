@@ -109,3 +109,30 @@ def test_a_target_may_set_a_variable_by_definition(project: Path, edit: Edit) ->
 def test_the_root_path_has_a_default(project: Path, edit: Edit) -> None:
     value, _ = resolved(project, edit, "${workspace.root_path}", "dev")
     assert value == "/Workspace/Users/<workspace.current_user.userName>/.bundle/demo/dev"
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("${var.a_${bundle.target}}", "found"),
+        ("x ${var.a_${var.which}} y", "x found y"),
+        ("${var.a_${var.${var.name}}}", "found"),
+        ("${var.open}bundle.target}", "prod"),
+        ("${bundle.git.branch}", "of-the-files"),
+        ("${var.looked}", "<var.looked>"),
+        ("${var.whole}", "{'value': 'x'}"),
+    ],
+)
+def test_references_are_followed_as_the_cli_follows_them(
+    project: Path, edit: Edit, text: str, value: str
+) -> None:
+    """Tried with the CLI: what is made of references is read again; a lookup beats a default."""
+    declared = (
+        "variables:\n  a_prod: {default: found}\n  which: {default: prod}\n"
+        "  name: {default: which}\n  open: {default: '${'}\n  whole: {type: complex}\n"
+        "  looked: {default: x, lookup: {service_principal: x}}\n"
+    )
+    edit("databricks.yml", "variables:\n", declared)
+    edit("targets/prod.yml", "    variables:\n", "    variables:\n      whole: {value: x}\n")
+    edit("databricks.yml", "bundle:\n", "bundle:\n  git: {branch: of-the-files}\n")
+    assert resolved(project, edit, f"-{text}") == (f"-{value}", [])

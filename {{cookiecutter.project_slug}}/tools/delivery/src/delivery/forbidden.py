@@ -51,6 +51,9 @@ _ALLOWED: Mapping[str, Collection[str]] = {
     ),
 }
 _LOCAL = ("code_source_path", "file_path")  # the CLI opens these on this machine, absolute or not
+_OPENED = (*_LOCAL, "dependencies", "jar", "whl")  # and these, where they are not absolute
+# What is no text yet; but the names of a release and of its wheel, which are never a way up.
+_UNKNOWN = re.compile(r"<(?!var\.(?:release|wheel)>)[a-z]+\.|\$\{")
 _OPTION = re.compile(r"^-[re] +")  # of pip, before a path
 
 
@@ -98,6 +101,9 @@ def _found(tree: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
                 yield (name, key) if name else (key,)
     if _below(tree, "resources").get("secrets"):
         yield ("resources", "secrets")
+    for name, variable in _below(tree, "variables").items():
+        if isinstance(variable, Mapping) and variable.get("value") is not None:
+            yield ("variables", name, "value")  # the CLI's own: it wins over what a target says
     if "${" in str(_below(tree, "workspace").get("host", "")):
         yield ("workspace", "host")  # the CLI takes it as it stands
 
@@ -129,7 +135,9 @@ def _leaves(key: str, text: str, mark: Mark, made: bool) -> bool:
     path = _OPTION.sub("", text).strip("\"' ").replace("\\", "/")
     if key in _LOCAL and (path.startswith("/") or ":" in path):
         return True
-    if ".." not in path.split("/") or "://" in path:
+    if key in _OPENED and made and not path.startswith("/") and _UNKNOWN.search(path):
+        return True
+    if ".." not in path.split("/"):
         return False
     inside = posixpath.normpath(posixpath.join(posixpath.dirname(mark.file), path))
     return made or path.startswith("/") or inside.startswith("..")

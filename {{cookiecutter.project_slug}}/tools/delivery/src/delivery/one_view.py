@@ -6,17 +6,9 @@ from typing import Any, NamedTuple
 
 from delivery.bundle import Bundle, Items, Mark, Section
 from delivery.bundle.load import ROOT_FILE, folded, merged
+from delivery.bundle.references import DEFINITIONS
 from delivery.rules.secrets import is_secret
 
-# Full definitions that a target may give a variable; any other mapping is the value itself.
-_DEFINITIONS = (
-    {"default", "type", "description"},
-    {"default", "type"},
-    {"default", "description"},
-    {"lookup", "description"},
-    {"default"},
-    {"lookup"},
-)
 _OF_BUNDLE = {"cluster_id": "cluster_id", "compute_id": "cluster_id", "git": "git"}
 _NOWHERE = Mark(ROOT_FILE, 0)
 _LONGEST = 120
@@ -76,7 +68,7 @@ def _variables(bundle: Bundle, target: str) -> dict[str, Any]:
     """Every variable's definition, with what the target gives in place of default or lookup."""
     known: dict[str, Any] = {**bundle.tree.section("variables")}
     for name, given in bundle.target(target).section("variables").items():
-        whole = isinstance(given, Section) and {*given} in _DEFINITIONS
+        whole = isinstance(given, Section) and {*given} in DEFINITIONS
         told = given if whole else {"default": given}
         before = known.get(name)
         definition = {**before} if isinstance(before, Section) else {}

@@ -1,5 +1,6 @@
 """Resolve `${…}` offline, for one target, and tell which references point at nothing."""
 
+import contextlib
 import difflib
 import re
 from collections.abc import Mapping
@@ -15,9 +16,20 @@ RULE = "reference"
 _REFERENCE = re.compile(r"\$\{([A-Za-z][\w-]*(?:\.[\w-]+|\[\d+\])*)\}")
 _STEP = re.compile(r"[\w-]+")
 
-# What only the workspace or the checkout knows stands as <name> in the resolved tree.
+# What only the workspace or the checkout knows stands as <name> in the resolved tree, unless the
+# files say it.
 _KNOWN_LATER = ("bundle.git", "workspace.current_user", "bundle.environment")
 _DEFINITION_KEYS = {"default", "description", "lookup", "type", "value"}
+# Full definitions that a target may give a variable; any other mapping is the value itself.
+DEFINITIONS = (
+    {"default", "type", "description"},
+    {"default", "type"},
+    {"default", "description"},
+    {"lookup", "description"},
+    {"default"},
+    {"lookup"},
+)
+_ROUNDS = 11  # as often the CLI looks again for references in what it made of others
 _WORKSPACE_DEFAULTS = {
     "root_path": (
         "/Workspace/Users/${workspace.current_user.userName}/.bundle/${bundle.name}/${bundle.target}"
@@ -57,6 +69,14 @@ def resolve(bundle: Bundle, target: str, variables: Mapping[str, str] | None = N
     return Resolved(tree, tuple(sorted(set(resolver.findings))))
 
 
+def value_of(bundle: Bundle, target: str, variable: str) -> str:
+    """What a variable has on a target, as a text; empty when it is none that is declared."""
+    resolver = _Resolver(bundle, target, {})
+    if variable not in bundle.tree.section("variables"):
+        return ""
+    return str(resolver.text(f"${{var.{variable}}}", Mark("databricks.yml", 0)))
+
+
 @dataclass
 class _Resolver:
     bundle: Bundle
@@ -87,13 +107,19 @@ class _Resolver:
             return self.section(value)
         if isinstance(value, Items):
             return self._items(value)
-        return self._text(value, mark) if isinstance(value, str) else value
+        return self.text(value, mark) if isinstance(value, str) else value
 
-    def _text(self, text: str, mark: Mark) -> Any:
-        whole = _REFERENCE.fullmatch(text)
-        if whole:
-            return self._looked_up(whole[1], mark)
-        return _REFERENCE.sub(lambda found: str(self._looked_up(found[1], mark)), text)
+    def text(self, text: str, mark: Mark) -> Any:
+        """A text without references, nor those that others make: `${var.a_${var.b}}`."""
+        for _ in range(_ROUNDS):
+            whole = _REFERENCE.fullmatch(text)
+            if whole:
+                return self._looked_up(whole[1], mark)
+            made = _REFERENCE.sub(lambda found: str(self._looked_up(found[1], mark)), text)
+            if made == text:
+                break
+            text = made
+        return text
 
     def _looked_up(self, reference: str, mark: Mark) -> Any:
         if reference in self._open:
@@ -121,9 +147,11 @@ class _Resolver:
 
     def _find(self, reference: str, mark: Mark) -> tuple[Any, Mark]:
         """What a reference points at, and where that stands; `mark` where it stands nowhere."""
-        if reference.startswith(_KNOWN_LATER):
-            return f"<{reference}>", mark
         head, *steps = _STEP.findall(reference)
+        if reference.startswith(_KNOWN_LATER):
+            with contextlib.suppress(_DanglingError):
+                return _walk(self._tree, mark, [head, *steps], reference)
+            return f"<{reference}>", mark
         if head == "var" and steps:
             return _walk(*self._variable(steps[0], mark), steps[1:], reference)
         if head == "resources":
@@ -143,7 +171,10 @@ class _Resolver:
         if name in self.given:
             return self.given[name], mark
         source = self.variables if name in self.variables else declared
-        return _assigned(source[name], source.marks[name], f"<var.{name}>")
+        value, place = source[name], source.marks[name]
+        if source is self.variables and isinstance(value, Section) and {*value} not in DEFINITIONS:
+            return value, place
+        return _assigned(value, place, f"<var.{name}>")
 
     def _of_workspace(self, steps: list[str], reference: str, mark: Mark) -> tuple[Any, Mark]:
         workspace = self._tree.section("workspace")
@@ -167,6 +198,8 @@ def _assigned(value: Any, mark: Mark, unknown: str) -> tuple[Any, Mark]:
     """The value of a variable, given as such or as a definition with a default, and its place."""
     if not (isinstance(value, Section) and value.keys() <= _DEFINITION_KEYS):
         return value, mark
+    if value.get("lookup") is not None:  # it wins over a default, and only the workspace knows it
+        return unknown, mark
     key = next((key for key in ("value", "default") if key in value), "")
     return value.get(key, unknown), value.marks.get(key, mark)
 
