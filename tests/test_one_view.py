@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import tarfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -245,6 +245,57 @@ def test_no_credential_is_used_before_the_judgement(
         open_preview(checkout.path, "x"),
     ):
         pass
+
+
+JOB = "resources/flights/job.yml"
+RUN_AS = "run_as: ${var.run_as}"
+DETOURS: dict[str, tuple[str, str, str]] = {
+    "whoever deploys": (
+        JOB, RUN_AS, 'run_as: {service_principal_name: "${workspace.current_user.userName}"}'
+    ),
+    "the deployer by a definition": (
+        JOB, RUN_AS, 'run_as: {service_principal_name: "${var.deployer}"}'
+    ),
+    "of references": (JOB, RUN_AS, 'run_as: {service_principal_name: "${var.${var.which}}"}'),
+    "of git": (JOB, RUN_AS, 'run_as: {service_principal_name: "${bundle.git.origin_url}"}'),
+    "a runner that is the deployer": ("targets/staging.yml", "runner: ", "runner: ME # "),
+}  # fmt: skip
+
+
+def test_no_detour_leads_to_the_deployer(
+    checkout: Lake, source: Source, listener: Listener, marker: Path
+) -> None:
+    """A job with the deployer's rights could forge releases and the ledger."""
+    me = checkout.workspace.identities.all["deployer"].principal
+    passed = []
+    for name, (file, old, new) in DETOURS.items():
+        files = contents(source.first)
+        change = _yaml_of(files)
+        change("targets/staging.yml", "      deployer: ", "      deployer:\n        default: ")
+        change(file, old, new.replace("ME", me))
+        files["targets/zz.yml"] = (
+            f"variables: {{which: {{default: deployer}}}}\nbundle: {{git: {{origin_url: {me}}}}}\n"
+        ).encode()
+        archive = packed(source.first, files)
+        try:
+            site = open_site(checkout.path, "staging", archive)
+            site.ledger.is_new = True
+            verdicts = Preparation(site, archive, Wishes(first=True)).plan().plan.verdicts
+        except DeliveryError as error:
+            passed.append(f"{name}: {error}")
+            continue
+        if ("jobs.flights_daily", "refuse") not in {(v.key, v.verdict) for v in verdicts}:
+            passed.append(name)
+    assert passed == []
+
+
+def _yaml_of(files: Files) -> Callable[[str, str, str], None]:
+    def change(file: str, old: str, new: str) -> None:
+        text = files[file].decode()
+        assert old in text
+        files[file] = text.replace(old, new, 1).encode()
+
+    return change
 
 
 # --- checkouts ---

@@ -37,6 +37,18 @@ ONE_VIEW_FAULTS = [
     _delivery("credentials before the judgement", "site.py", "    if archive:", "    if False:", f"{ONE_VIEW}test_no_credential_is_used_before_the_judgement"),
     _delivery("a release of anything", "release/build.py", "        for target in policy.released:", "        for target in ():", f"{ONE_VIEW}test_a_release_is_not_built_of_it"),
     _delivery("the CLI inherits the environment", "bundle_cli.py", "for name, value in os.environ.items() if name in _KEPT}", "for name, value in os.environ.items()}", f"{ONE_VIEW}test_a_variable_of_the_environment_does_not_reach_the_cli"),
+    _delivery("a scheme anywhere is no path", "forbidden.py", 'if ".." not in path.split("/"):', 'if ".." not in path.split("/") or "://" in path:', RELEASES),
+    _delivery("unknown paths are opened", "forbidden.py", 'not path.startswith("/") and _UNKNOWN.search(path):', "False:", RELEASES),
+    _delivery("a value wins unseen", "forbidden.py", 'variable.get("value") is not None:', "False:"),
+    _delivery("made references are no references", "bundle/references.py", "            if made == text:\n", "            if True:\n"),
+    _delivery("git is known later, whatever the files say", "bundle/references.py", "                return _walk(self._tree, mark, [head, *steps], reference)", "                pass"),
+    _delivery("a default beats a lookup", "bundle/references.py", 'if value.get("lookup") is not None:', "if False:"),
+    _delivery("any mapping of a target is a definition", "bundle/references.py", "{*value} not in DEFINITIONS", "False"),
+    _delivery("who is unknown may run", "run_as.py", "if unknown else", "if False else"),
+    _delivery("capitals make another identity", "run_as.py", "one.strip().casefold() == other.strip().casefold()", "one == other"),
+    _delivery("the CLI lets others run", "run_as.py", "if made and identity != one.identity:", "if False:"),
+    _delivery("three names are three identities", "rules/released.py", "len({*ids}) == len(known) == 3", "len({*ids}) == 3"),
+    _delivery("the plan is uploaded", "bundle_cli.py", "with tempfile.TemporaryDirectory() as name:  # away", "with tempfile.TemporaryDirectory(dir=self.folder) as name:  # away"),
     _delivery("paths of dashboards are not proven", "rules/paths.py", '    "file_path",\n', ""),
 ]
 # fmt: on

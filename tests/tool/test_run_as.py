@@ -4,10 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from delivery.bundle import Section
+from delivery.bundle import Section, load, resolve
 from delivery.check import Project, check
 from delivery.plan import Change
-from delivery.run_as import Identities
+from delivery.run_as import Identities, otherwise_in_plan
+from delivery.target import identities_of
 
 from tool.conftest import Edit
 from tool.test_guard import field, policy, tree, verdicts
@@ -110,6 +111,64 @@ def test_nothing_ever_runs_as_the_deployer_or_the_planner(
     assert verdict == "refuse"
     assert reason.startswith(said)
     assert "run_as: {service_principal_name: runner}" in reason
+
+
+@pytest.mark.parametrize(("identity", "known", "said"), [
+    ("<workspace.current_user.userName>", KNOWN, "only the workspace knows <workspace.current"),
+    ("<var.who>", KNOWN, "only the workspace knows <var.who>"),
+    ("${var.a_${var.b}}", KNOWN, "only the workspace knows ${var.a_"),
+    ("runner", Identities("<var.deployer>", "runner", "planner"), "knows <var.deployer>"),
+    ("runner", Identities("deployer", "runner", "<var.planner>"), "knows <var.planner>"),
+    (" DEPLOYER", KNOWN, "runs as the deployer"),
+    ("deployer", Identities("Deployer", "deployer", "planner"), "runs as the deployer"),
+])  # fmt: skip
+def test_who_may_be_the_deployer_is_taken_for_it(
+    tmp_path: Path, identity: str, known: Identities, said: str
+) -> None:
+    given = {"tree": job(tmp_path, identity), "identities": known}
+    ((verdict, reason),) = verdicts(Change(key="schemas.y", action="update"), **given)
+    assert verdict == "refuse"
+    assert said in reason
+
+
+@pytest.mark.parametrize(("old", "new"), [
+    ("deployer: ", "deployer:\n        default: "),
+    ("deployer: ", "deployer: {default: \"${var.me}\", description: x}\n      me: "),
+    ("deployer: ", "deployer: ${var.me}\n      me: "),
+])  # fmt: skip
+def test_identities_are_what_variables_come_out_as(
+    project: Path, edit: Edit, old: str, new: str
+) -> None:
+    edit("databricks.yml", "variables:\n", "variables:\n  me: {default: nobody}\n")
+    before = identities_of(load(project), "staging")
+    edit(STAGING, old, new)
+    assert identities_of(load(project), "staging") == before
+
+
+def test_three_identities_are_three_however_they_are_written(project: Path, edit: Edit) -> None:
+    edit(STAGING, "runner: runner-of-staging", "runner: ${var.deployer}")
+    (found,) = check(Project(project), ["released"])
+    assert "deployer, runner and planner: expected three identities" in found.message
+
+
+@pytest.mark.parametrize(
+    ("made", "told"),
+    [
+        ({}, []),
+        ({"run_as": {"service_principal_name": "runner-of-staging"}}, []),
+        ({"run_as": {"service_principal_name": "deployer"}}, [("jobs.shop_daily", "deployer")]),
+        ({"run_as": {"user_name": "ana"}}, [("jobs.shop_daily", "ana")]),
+        ({"run_as": {}}, [("jobs.shop_daily", "")]),
+        ({"name": "shop_daily"}, [("jobs.shop_daily", "")]),
+    ],
+)
+def test_what_the_cli_would_let_run_as_another_is_seen(
+    project: Path, made: dict[str, Any], told: list[tuple[str, str]]
+) -> None:
+    tree = resolve(load(project), "staging").tree
+    plan = {"resources.jobs.shop_daily": {"action": "create", "new_state": {"value": made}}}
+    assert [*otherwise_in_plan(tree, plan)] == told
+    assert [*otherwise_in_plan(tree, {"resources.jobs.shop_daily": {"action": "skip"}})] == []
 
 
 def test_what_an_older_release_says_for_the_whole_target_counts(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from delivery.own_rights import with_rights
 from delivery.plan import Change, Plan, Verdict, expiry, normalised
 from delivery.policy import Policy, Terms, Verify, load_policy
 from delivery.release import Archive, Opened, open_archive
+from delivery.run_as import otherwise_in_plan
 from delivery.site import UNKNOWN, Site
 from delivery.store import State
 from delivery.target import Target, own_host, read_target
@@ -295,6 +296,7 @@ class Preparation:
             *self._gates(),
             *self._in_the_way(found),
             *guard.judge(changes, situation),
+            *_of_identities(target, raw),
             *self._idle(changes),
         ]
         return Prepared(
@@ -569,6 +571,13 @@ def _of_cli(version: str) -> Iterator[Verdict]:
     if not is_in_contracts(version):
         reason = f"the Databricks CLI is {version}, this tool was tried with {', '.join(CONTRACTS)}"
         yield Verdict(key=GATE, verdict="mark", reason=reason)
+
+
+def _of_identities(target: Target, raw: Mapping[str, Any]) -> Iterator[Verdict]:
+    """References are resolved by two readers: what the guard judged is what the CLI carries out."""
+    for key, identity in otherwise_in_plan(target.tree, raw["plan"]):
+        reason = f"the CLI lets it run as {identity or 'the deployer'}; write run_as without detours"
+        yield Verdict(key=key, verdict="refuse", reason=reason)
 
 
 def _creates(changes: Sequence[Change]) -> bool:

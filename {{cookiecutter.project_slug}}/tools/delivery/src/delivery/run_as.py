@@ -1,12 +1,14 @@
 """Whom things run as: the runner, named by each job, pipeline and alert, and nobody else."""
 
-from collections.abc import Iterator
-from typing import NamedTuple
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
 from delivery.bundle import Mark, Section
 from delivery.resources import KINDS
 
 KEY = "run_as"
+_OPEN = re.compile(r"<[a-z]+\.|\$\{")  # what is not resolved
 
 
 class Identities(NamedTuple):
@@ -51,6 +53,16 @@ def running(tree: Section) -> Iterator[Running]:
             yield Running(f"{kind}.{name}", own, common, mark)
 
 
+def otherwise_in_plan(tree: Section, plan: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """What the CLI would let run as somebody else than the tree says, and as whom."""
+    for one in running(tree):
+        made = plan.get(f"resources.{one.key}", {}).get("new_state", {}).get("value", {})
+        named = made.get(KEY) or {}
+        identity = str(named.get("service_principal_name") or named.get("user_name") or "")
+        if made and identity != one.identity:
+            yield one.key, identity
+
+
 def forbidden_identity(identity: str, known: Identities) -> str:
     """Why nothing may run as this identity; empty for one that is allowed.
 
@@ -61,6 +73,12 @@ def forbidden_identity(identity: str, known: Identities) -> str:
     if not identity:
         return "names no run_as, so it would run as the deployer"
     for name in ("deployer", "planner"):
-        if identity == getattr(known, name):
+        if _same(identity, getattr(known, name)):
             return f"runs as the {name}"
-    return ""
+    unknown = next((i for i in (identity, known.deployer, known.planner) if _OPEN.search(i)), "")
+    return f"may run as the deployer: only the workspace knows {unknown}" if unknown else ""
+
+
+def _same(one: str, other: str) -> bool:
+    """Whether two names are one identity: an application id is no matter of capitals."""
+    return one.strip().casefold() == other.strip().casefold()

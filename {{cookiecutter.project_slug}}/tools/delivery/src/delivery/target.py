@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from delivery.bundle import Bundle, Section, load, resolve
+from delivery.bundle.references import value_of
 from delivery.environment import address
 from delivery.errors import DeliveryError, Exit
 from delivery.run_as import Identities
@@ -93,7 +94,5 @@ def own_host(target: Target) -> Target:
 
 
 def identities_of(bundle: Bundle, name: str) -> Identities:
-    """The three service principals of a target: its own variables, else their defaults."""
-    target, common = bundle.target(name).section("variables"), bundle.tree.section("variables")
-    found = (target.get(k, common.section(k).get("default", "")) for k in Identities._fields)
-    return Identities(*map(str, found))
+    """The three service principals of a target, as its variables come out."""
+    return Identities(*(value_of(bundle, name, field) for field in Identities._fields))

@@ -6,6 +6,7 @@ from typing import Any
 from delivery.bundle import Bundle, Mark, Section
 from delivery.errors import Finding
 from delivery.rules.conventions import resources
+from delivery.target import identities_of
 
 RULE = "released"
 PLACEHOLDER = "placeholder"
@@ -72,13 +73,14 @@ def _target_rules(
     """Whether each rule holds, what is told where it does not, and how to mend it."""
     target, variables = bundle.target(name), bundle.target(name).section("variables")
     ids = [str(variables.get(v)) for v in ("deployer", "runner", "planner")]
+    known = {identity.strip().casefold() for identity in identities_of(bundle, name)}
     workspace, pause = (
         target.section("workspace"),
         tree.section("presets").get("trigger_pause_status"),
     )
     yield target.get("mode") == "production", "mode: expected production", "mode: production"
     message = "deployer, runner and planner: expected three identities"
-    yield len({*ids}) == 3, message, "Set three application ids in variables of the target."
+    yield len({*ids}) == len(known) == 3, message, "Set three application ids in variables of the target."
     path = str(workspace.get("file_path", ""))
     message = "workspace.file_path: expected a folder for each release"
     mend = "file_path: ${workspace.root_path}/releases/${var.release}/files"
