@@ -156,6 +156,23 @@ def test_the_tool_says_who_calls(tmp_path: Path) -> None:
     assert told["DATABRICKS_CLI_UPSTREAM_VERSION"] == __version__
 
 
+def test_the_plan_is_not_among_what_is_uploaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`sync.include` may reach any file of the folder, and the CLI's plan has all values."""
+    seen: list[Path] = []
+
+    def run(_: object, *arguments: str, **__: object) -> None:
+        file = Path(arguments[arguments.index("--plan") + 1])
+        assert json.loads(file.read_text(encoding="utf-8")) == {"plan": {}}
+        seen.append(file)
+
+    monkeypatch.setattr(bundle_cli.BundleCli, "_run", run)
+    bundle_cli.BundleCli(tmp_path, "prod").deploy({"plan": {}})
+    assert not seen[0].is_relative_to(tmp_path)
+    assert not seen[0].exists()
+
+
 # --- the shared cache ---
 
 HOLD = """

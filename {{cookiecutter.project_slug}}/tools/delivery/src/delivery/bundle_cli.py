@@ -105,11 +105,11 @@ class BundleCli:
 
     def deploy(self, plan: Mapping[str, Any], force_lock: bool = False) -> None:
         """Carry out a plan that was made a moment ago; our guard has decided before."""
-        file = self.folder / ".databricks" / "plan.json"
-        file.parent.mkdir(exist_ok=True)
-        file.write_text(json.dumps(plan), encoding="utf-8")
-        options = ["--plan", str(file), "--auto-approve", *(["--force-lock"] * force_lock)]
-        self._run("bundle", "deploy", *self._target, *options, seconds=_DEPLOY_SECONDS)
+        with tempfile.TemporaryDirectory() as name:  # away from what is uploaded
+            file = Path(name, "plan.json")
+            file.write_text(json.dumps(plan), encoding="utf-8")
+            options = ["--plan", str(file), "--auto-approve", *(["--force-lock"] * force_lock)]
+            self._run("bundle", "deploy", *self._target, *options, seconds=_DEPLOY_SECONDS)
 
     def deploy_working_tree(self) -> None:
         """Deploy what stands in the folder: for targets that take no releases."""
