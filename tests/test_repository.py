@@ -130,7 +130,7 @@ def test_every_fault_can_be_applied() -> None:
 def test_every_fault_names_a_test_that_exists() -> None:
     for test in sorted({fault.test for fault in FAULTS}):
         file, _, name = test.partition("::")
-        assert f"def {name.partition('[')[0]}(" in text_of(file), test
+        assert (ROOT / file).is_dir() or f"def {name.partition('[')[0]}(" in text_of(file), test
 
 
 def test_a_fault_that_no_test_sees_survives() -> None:
