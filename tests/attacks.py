@@ -158,6 +158,13 @@ FOREIGN: dict[str, Callable[[Aim], dict[str, Any]]] = {
         "resources": {"alerts": {"flights_x": {"file_path": "${bundle.git.origin_url}"}}},
     },
     "value of a variable": lambda aim: {"variables": {"catalog": {"value": "acme_lakehouse_prod"}}},
+    "run of another job": lambda aim: {
+        "resources": {"job_runs": {"flights_x": {"job_id": 1}}},
+    },
+    "run of a job by a variable": lambda aim: {
+        "variables": {"x": {"default": "${resources.jobs.flights_daily.id}"}},
+        "resources": {"job_runs": {"flights_x": {"job_id": "${var.x}"}}},
+    },
     "app": lambda aim: {
         "resources": {"apps": {"flights-x": {"name": "x", "source_code_path": "../../../.."}}}
     },

@@ -49,6 +49,7 @@ ONE_VIEW_FAULTS = [
     _delivery("the CLI lets others run", "run_as.py", "if made and identity != one.identity:", "if False:"),
     _delivery("three names are three identities", "rules/released.py", "len({*ids}) == len(known) == 3", "len({*ids}) == 3"),
     _delivery("the plan is uploaded", "bundle_cli.py", "with tempfile.TemporaryDirectory() as name:  # away", "with tempfile.TemporaryDirectory(dir=self.folder) as name:  # away"),
+    _delivery("runs of any job begin with a deploy", "forbidden.py", "        if not own or own[1] not in jobs:", "        if False:", RELEASES),
     _delivery("paths of dashboards are not proven", "rules/paths.py", '    "file_path",\n', ""),
 ]
 # fmt: on

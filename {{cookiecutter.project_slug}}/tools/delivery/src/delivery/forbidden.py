@@ -54,6 +54,7 @@ _LOCAL = ("code_source_path", "file_path")  # the CLI opens these on this machin
 _OPENED = (*_LOCAL, "dependencies", "jar", "whl")  # and these, where they are not absolute
 # What is no text yet; but the names of a release and of its wheel, which are never a way up.
 _UNKNOWN = re.compile(r"<(?!var\.(?:release|wheel)>)[a-z]+\.|\$\{")
+_OWN_JOB = re.compile(r"\$\{resources\.jobs\.([\w-]+)\.id\}")
 _OPTION = re.compile(r"^-[re] +")  # of pip, before a path
 
 
@@ -124,10 +125,22 @@ def _reaching(tree: Section, resolved: Section) -> Iterator[tuple[Mark, str, str
         if jobs.section(key).get("git_source"):
             mark = jobs.section(key).marks["git_source"]
             yield mark, f"jobs.{key}.git_source", "Put the code below src/: releases carry it."
+    yield from _runs_of_others(tree.section("resources"))
     raw = {id(mark): text for _, text, mark in _texts(tree.get("resources"))}
     for key, text, mark in _texts(resolved.get("resources")):
         if _leaves(key, text, mark, "${" in raw.get(id(mark), "")):
             yield mark, f"{key}: {text}", "Name a file of the project, such as ../../src/NAME.py."
+
+
+def _runs_of_others(resources: Section) -> Iterator[tuple[Mark, str, str]]:
+    """Runs that begin with the deploy, of jobs that are none of the bundle's own."""
+    runs, jobs = resources.section("job_runs"), resources.section("jobs")
+    for key in runs:
+        told = str(runs.section(key).get("job_id"))
+        own = _OWN_JOB.fullmatch(told)
+        if not own or own[1] not in jobs:
+            mend = f"Name a job of the bundle: job_id: ${{resources.jobs.{next(iter(jobs), 'NAME')}.id}}"
+            yield runs.marks[key], f"job_runs.{key}: job_id {told}", mend
 
 
 def _leaves(key: str, text: str, mark: Mark, made: bool) -> bool:
