@@ -139,7 +139,8 @@ def _runs_of_others(resources: Section) -> Iterator[tuple[Mark, str, str]]:
         told = str(runs.section(key).get("job_id"))
         own = _OWN_JOB.fullmatch(told)
         if not own or own[1] not in jobs:
-            mend = f"Name a job of the bundle: job_id: ${{resources.jobs.{next(iter(jobs), 'NAME')}.id}}"
+            example = f"${{resources.jobs.{next(iter(jobs), 'NAME')}.id}}"
+            mend = f"Name a job of the bundle, as in job_id: {example}"
             yield runs.marks[key], f"job_runs.{key}: job_id {told}", mend
 
 

@@ -576,7 +576,9 @@ def _of_cli(version: str) -> Iterator[Verdict]:
 def _of_identities(target: Target, raw: Mapping[str, Any]) -> Iterator[Verdict]:
     """References are resolved by two readers: what the guard judged is what the CLI carries out."""
     for key, identity in otherwise_in_plan(target.tree, raw["plan"]):
-        reason = f"the CLI lets it run as {identity or 'the deployer'}; write run_as without detours"
+        reason = (
+            f"the CLI lets it run as {identity or 'the deployer'}; write run_as without detours"
+        )
         yield Verdict(key=key, verdict="refuse", reason=reason)
 
 

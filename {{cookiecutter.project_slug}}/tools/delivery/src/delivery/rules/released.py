@@ -80,7 +80,11 @@ def _target_rules(
     )
     yield target.get("mode") == "production", "mode: expected production", "mode: production"
     message = "deployer, runner and planner: expected three identities"
-    yield len({*ids}) == len(known) == 3, message, "Set three application ids in variables of the target."
+    yield (
+        len({*ids}) == len(known) == 3,
+        message,
+        "Set three application ids in variables of the target.",
+    )
     path = str(workspace.get("file_path", ""))
     message = "workspace.file_path: expected a folder for each release"
     mend = "file_path: ${workspace.root_path}/releases/${var.release}/files"
