@@ -580,6 +580,16 @@ def test_who_delivers_runs_where_a_variable_says(delivering: Baked) -> None:
         assert job["runs-on"] == expected, name
 
 
+def test_the_cli_comes_from_where_a_variable_says(delivering: Baked) -> None:
+    """A called workflow has no variables of its caller, and the action that installs knows none."""
+    mirror = "${{ vars.DATABRICKS_CLI_RELEASES }}"
+    for file, workflow in workflows(delivering.path).items():
+        installs = "'cli': 'true'" in str(workflow)
+        assert workflow.get("env", {}) == (
+            {"DATABRICKS_CLI_RELEASES": mirror} if installs else {}
+        ), file
+
+
 def test_three_merges_are_three_deliveries(delivering: Baked) -> None:
     """GitHub replaces whoever waits in a group: of three merges the second would be cancelled."""
     for name, job in jobs(delivering.path):

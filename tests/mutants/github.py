@@ -84,6 +84,7 @@ GITHUB_FAULTS = [
     _flow("an environment without a deployment", "drift.yml", "    environment: ${{ matrix.target }}-plan\n", "    environment:\n      name: ${{ matrix.target }}-plan\n      deployment: false\n", "test_no_job_depends_on_what_github_does_not_document"),
     _flow("a token beside the set-up", "drift.yml", "      ABOUT: drift on", "      GITHUB_TOKEN: ${{ github.token }}\n      ABOUT: drift on", "test_the_token_that_may_write_is_on_the_step_that_uses_it"),
     _flow("requests on runners that deliver", "preview.yml", "vars.RUNNER_FOR_REQUESTS", "vars.RUNNER", "test_who_delivers_runs_where_a_variable_says"),
+    _flow("no mirror for the CLI", "promote.yml", "env:\n  DATABRICKS_CLI_RELEASES: ${{ vars.DATABRICKS_CLI_RELEASES }} # a mirror; empty where there is none\n", "", "test_the_cli_comes_from_where_a_variable_says"),
     _flow("a merge is lost", "deliver.yml", "    environment: staging\n", "    environment: staging\n    concurrency: deploy-staging\n", "test_three_merges_are_three_deliveries"),
     _flow("the page waits for prod", "deliver.yml", "    name: status\n    needs: staging\n", "    name: status\n    needs: prod\n", "test_the_page_tells_of_staging_while_prod_waits"),
     _flow("two looks of one name", "status.yml", "look-${{ inputs.after }}-${{ matrix.target }}", "look-${{ matrix.target }}", "test_what_is_kept_has_one_name_a_run"),
