@@ -224,7 +224,7 @@ def _situations(definition: Definition) -> Iterator[tuple[str, dict[str, str]]]:
             settings = {"DELIVERY": delivery, "CI_COMMIT_REF_PROTECTED": protected, "LOCK": lock}
             if token:  # protected variables are for protected branches
                 settings |= {"STATUS_PAGES": "on"}
-                settings |= {"DELIVERY_TELLS": "on"}
+                settings |= {"DELIVERY_TELLS": "on", "DELIVERY_DOCTOR": "on"}
             said = ", ".join(f"{k}={v}" for k, v in settings.items() if v)
             yield f"{name} ({said})", {**event, **settings}
 

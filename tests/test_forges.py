@@ -402,7 +402,7 @@ def test_doctor_sees_audiences_and_tokens_that_are_shared(fake: Forge, enter: En
     assert f"preview/*, prod have one {audience}" in told
     assert f"{token} is in *, where nobody needs it" in told
     fake.variables = [(audience, s, f"lake-{s}") for s in scopes]
-    fake.variables += [(token, "prod", ""), (token, "forge", "")]
+    fake.variables += [(token, scope, "") for scope in ("prod", "forge", "doctor")]
     assert symptoms()["shared variables"].well
 
 

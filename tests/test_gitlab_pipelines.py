@@ -225,7 +225,7 @@ def test_gitlab_ci_local_reads_the_same_jobs(branching: str, bake: Bake, tmp_pat
     (copy / "uv.lock").touch()
     git(copy, "add", "--force", "uv.lock")
     settings = {"DELIVERY": "on", "CI_COMMIT_REF_PROTECTED": "true", "LOCK": "yes"}
-    settings |= {"DELIVERY_TELLS": "on"}
+    settings |= {"DELIVERY_TELLS": "on", "DELIVERY_DOCTOR": "on"}
     kinds = (
         r"request to main |request of a fork to main |push prod|push main|schedule|web rollback p"
     )
@@ -247,8 +247,10 @@ def test_gitlab_ci_local_reads_the_same_jobs(branching: str, bake: Bake, tmp_pat
 
 def test_an_identity_comes_from_an_environment_and_an_id_token(definition: Definition) -> None:
     for name, job in definition.jobs.items():
-        place = job.get("environment", {}).get("name", "forge")  # which has a token, no identity
-        assert has_identity(job) == (place != "forge"), name
+        place = job.get("environment", {}).get("name", "")
+        assert has_identity(job) == (place not in ("", "forge", "doctor")), (
+            name
+        )  # these have tokens
         if has_identity(job):
             aud = {"aud": "$DATABRICKS_TOKEN_AUDIENCE"}
             assert job["id_tokens"] == {"DATABRICKS_OIDC_TOKEN": aud}
@@ -295,6 +297,22 @@ def test_a_token_that_may_write_is_near_no_code_of_a_request(
                 assert not has_identity(definition.jobs[name])
     writers = {n for n, job in definition.jobs.items() if "forge" in commands(job)}
     assert writers == {"comment", "issue-staging", "issue-prod"}
+
+
+def test_the_settings_are_looked_at_every_night(
+    project: Baked, definition: Definition, pipelines: list[Pipeline]
+) -> None:
+    """A maintainer's token reads all variables: no code but the tool's is near it, no identity."""
+    job, branch = definition.jobs["doctor"], project.yaml("delivery.yml")["branches"]["targets"]
+    assert [*commands(job)] == ["doctor"]
+    assert job["needs"] == []  # nothing that another job left
+    beside = [n for n, j in definition.jobs.items() if "doctor" in str(j.get("environment"))]
+    assert beside == ["doctor"]
+    nights = [p for p in pipelines if "doctor" in p.jobs]
+    assert {p.variables["CI_PIPELINE_SOURCE"] for p in nights} == {"schedule", "web"}
+    for pipeline in nights:
+        assert pipeline.is_protected
+        assert pipeline.variables["CI_COMMIT_BRANCH"] == branch["prod"], pipeline.name
 
 
 def assert_runs_the_base_alone(definition: Definition, name: str) -> None:
@@ -424,12 +442,12 @@ def test_prod_takes_its_release_from_a_job_without_an_identity(
 
 
 def test_what_is_built_once_more_is_of_the_commit_that_staging_verified(
-    definition: Definition,
+    project: Baked, definition: Definition
 ) -> None:
-    if "rebuild" in definition.jobs:
-        (line,) = (s for s in definition.jobs["rebuild"]["script"] if "rebuild" in s)
-        assert "--tree=HEAD" in line
-        assert "receipt" in line
+    """Where staging and prod have branches of their own; elsewhere prod's pipeline builds it."""
+    built = [s for s in definition.jobs.get("rebuild", {"script": []})["script"] if "rebuild" in s]
+    assert len(built) == (project.answers.get("branching") == "environments")
+    assert all("--tree=HEAD" in line and "receipt" in line for line in built)
 
 
 def test_prod_shows_its_plan_once_more_before_it_deploys(definition: Definition) -> None:

@@ -267,6 +267,7 @@ _SET = {
     "DELIVERY": "on",
     "STATUS_PAGES": "on",
     "DELIVERY_TELLS": "on",
+    "DELIVERY_DOCTOR": "on",
     "CI_COMMIT_REF_PROTECTED": "true",
     "CI_MERGE_REQUEST_PROJECT_ID": "7",
     "CI_MERGE_REQUEST_SOURCE_PROJECT_ID": "7",
@@ -276,8 +277,14 @@ _SET = {
 _NEEDS = {
     "STATUS_PAGES": "where `STATUS_PAGES` is `on`",
     "DELIVERY_TELLS": "where `DELIVERY_TELLS` is `on`",
+    "DELIVERY_DOCTOR": "where `DELIVERY_DOCTOR` is `on`",
     "CI_MERGE_REQUEST_SOURCE_PROJECT_ID": "of this project",
     "CI_MERGE_REQUEST_TARGET_BRANCH_PROTECTED": "into a protected branch",
+}
+# What environments are for that have a token of the forge, and no identity.
+_TOKENS = {
+    "forge": "write with `DELIVERY_FORGE_TOKEN`",
+    "doctor": "read settings with `DELIVERY_FORGE_TOKEN`",
 }
 _WAYS = {"manual": "by its button", "always": "also after a failure"}
 
@@ -302,8 +309,8 @@ def _gitlab_row(merged: Yaml, name: str, job: Yaml) -> Row:
     place = re.sub(r"\$CI_MERGE_REQUEST_IID", "…", place)
     token = "id_tokens" in job
     starts = _gitlab_starts(merged, job)
-    writes = ["write with `DELIVERY_FORGE_TOKEN`"] if place == "forge" else []
-    writes += ["publish the status page"] if "pages" in job else []
+    more = [_TOKENS[place]] if place in _TOKENS else []
+    more += ["publish the status page"] if "pages" in job else []
     given = ({"job": n} if isinstance(n, str) else n for n in job.get("needs", []))
     needs = [need["job"] for need in given if not need.get("optional")]
     order = [f"after `{'`, `'.join(needs)}`"] if needs else []
@@ -313,7 +320,7 @@ def _gitlab_row(merged: Yaml, name: str, job: Yaml) -> Row:
         _does([line for line in job["script"] if line != "make cli"]),
         _identity(place, token),
         f"`{_shown(place)}`" if place else "—",
-        ", ".join([*_may(place, token), *writes]) or "—",
+        ", ".join([*_may(place, token), *more]) or "—",
     )
 
 
@@ -323,6 +330,8 @@ def _gitlab_starts(merged: Yaml, job: Yaml) -> str:
     for event, branch, variables in _situations(merged):
         if _when(merged, job, variables):
             started.setdefault(event, []).append(branch)
+    if not started:
+        return "never with these branches"
     missing = [words for name, words in _NEEDS.items() if not _starts_without(merged, job, name)]
     ways = {str(rule.get("when", "")): "" for rule in job.get("rules", [])}
     how = [words for way, words in _WAYS.items() if way in ways]

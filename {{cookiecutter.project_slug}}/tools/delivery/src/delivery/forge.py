@@ -48,6 +48,7 @@ _APPROVALS = {
     ("reset_approvals_on_push", True): "Remove all approvals when commits are added",
 }
 _AUDIENCE = "DATABRICKS_TOKEN_AUDIENCE"
+_READERS = ("forge", "doctor")  # environments of jobs that have a token, and no identity
 
 
 class Forge(Protocol):
@@ -500,7 +501,7 @@ class GitLab:
                 yield f"{names} have one {_AUDIENCE}: a token of each opens them all"
         for variable in variables:
             scope = variable["environment_scope"]
-            if variable["key"] == FORGE_TOKEN and scope not in (*asking, "forge"):
+            if variable["key"] == FORGE_TOKEN and scope not in (*asking, *_READERS):
                 yield f"{FORGE_TOKEN} is in {scope}, where nobody needs it"
 
     def _is_ours(self, text: Mapping[str, Any]) -> bool:
