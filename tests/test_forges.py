@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import Bake
 from delivery.approval import approvers, check_approval, known_approvals
 from delivery.commands.common import Output, emit
-from delivery.doctor import Symptom, _forge
+from delivery.doctor import Symptom, _forge, examine
 from delivery.errors import DeliveryError, Exit, harmless
 from delivery.forge import GitHub, forge, forge_of, kind_of
 from delivery.ledger import actor
@@ -382,6 +384,34 @@ def test_doctor_sees_a_protected_branch_that_is_open(
     fake.locked.add("main")
     fake.review, fake.protection = dict(CLOSED["gitlab"]), protection
     assert told in symptoms()["main review"].told
+
+
+@pytest.mark.parametrize(
+    ("image", "well"),
+    [
+        ("python:3.11", False),
+        ("{name: python:3.11, entrypoint: []}", False),
+        ("\n    name: python:3.11", False),
+        ("'registry.example.com:5000/python:3.11' # ours", False),
+        (f"python:3.11@sha256:{'a' * 64}", True),
+        (f"\n    name: python:3.11@sha256:{'a' * 64}", True),
+    ],
+)
+def test_doctor_sees_an_image_that_can_be_moved(
+    image: str, well: bool, bake: Bake, enter: Enter, tmp_path: Path
+) -> None:
+    project = shutil.copytree(bake().path, tmp_path / "project")
+    file = project / ".gitlab/ci/setup.yml"
+    text = file.read_text(encoding="utf-8")
+    assert "  image: python:3.11\n" in text
+    file.write_text(text.replace("image: python:3.11\n", f"image: {image}\n"), encoding="utf-8")
+    enter("gitlab")
+    (found,) = (symptom for symptom in examine(project, None) if symptom.name == "images")
+    assert found.well is well
+    assert well or ".gitlab/ci/setup.yml: " in found.told
+    assert well or ":3.11@sha256:…" in found.told
+    enter("github")  # has no images, whatever lies beside its workflows
+    assert "images" not in {symptom.name for symptom in examine(project, None)}
 
 
 def test_doctor_sees_that_who_starts_a_pipeline_may_approve_it(fake: Forge, enter: Enter) -> None:

@@ -1,5 +1,6 @@
 """What is missing before a target can be delivered to, and how to mend it."""
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -9,7 +10,7 @@ from typing import Any
 
 from delivery import bundle_cli
 from delivery.errors import DeliveryError, NoAccessError
-from delivery.forge import FORGE_TOKEN, Forge, forge, forge_of
+from delivery.forge import FORGE_TOKEN, Forge, forge, forge_of, kind_of
 from delivery.policy import Policy, load_policy
 from delivery.rules.released import is_placeholder
 from delivery.site import Site, open_site
@@ -36,6 +37,8 @@ def examine(root: Path, target: str | None) -> Iterator[Symptom]:
     yield _tried("CLI", _cli)
     lock = (root / "uv.lock").is_file()
     yield Symptom("lock", lock, "uv.lock is there" if lock else "no uv.lock: type make setup")
+    if kind_of(policy.project) == "gitlab":
+        yield _tried("images", partial(_images, root))
     for name in [target] if target else policy.released:
         yield from _declared(root, name)
     yield from _forge(policy)
@@ -47,6 +50,27 @@ def _cli() -> str:
     version = bundle_cli.usable_version()
     tried = "" if bundle_cli.is_in_contracts(version) else ", which this tool was not tried with"
     return f"version {version}{tried}"
+
+
+# An image as a text, or by its name; one with a variable in it is of a test, for many Pythons.
+_IMAGE = re.compile(r"""^[ ]*image:\s*(?:\{\s*)?(?:name:\s*)?["']?([^\s"',{}#$]+)(?![^\s"',{}#])""", re.M)
+
+
+def _images(root: Path) -> str:
+    """Jobs of GitLab start from images: what a tag names today may be another one tomorrow.
+
+    Raises:
+        DeliveryError: one has no digest.
+    """
+    files = [root / ".gitlab-ci.yml", *sorted((root / ".gitlab").rglob("*.yml"))]
+    for file in (file for file in files if file.is_file()):
+        for name in _IMAGE.findall(file.read_text(encoding="utf-8")):
+            if "@sha256:" not in name:
+                raise DeliveryError(
+                    f"{file.relative_to(root)}: {name} can be moved, and runs beside tokens: "
+                    f"write its digest: {name}@sha256:…"
+                )
+    return "none can change"
 
 
 def _declared(root: Path, name: str) -> Iterator[Symptom]:
