@@ -229,6 +229,50 @@ def test_going_back_is_held_to_the_digest_of_its_plan(
     delivered.done("rollback", "staging", *right)
 
 
+def test_what_going_back_leaves_can_be_blocked_where_it_is_on_its_way(
+    delivered: Lake, source: Source, tmp_path: Path
+) -> None:
+    """A run that waits for approval has its receipt; prod may not see the ledger of staging."""
+    delivered.done(*waiting_for_prod(delivered, tmp_path / "first", "--first"), "--first")
+    later = [delivered.code("one"), delivered.code("two")]
+    for archive in later:
+        delivered.done("deploy", "staging", "--archive", archive)
+    waiting = waiting_for_prod(delivered, tmp_path / "after")
+    plan, outputs = tmp_path / "back.json", tmp_path / "outputs"
+    first, *left = (a.name.removesuffix(".tar.gz") for a in (source.first, *later))
+    reason = ("--reason", "totals are wrong")
+    saved = ("--dry-run", "--save", plan, "--outputs", outputs)
+    delivered.done("rollback", "staging", first, *saved, *reason)
+    told = dict(line.split("=", 1) for line in outputs.read_text("utf-8").splitlines())
+    block = ("block", "prod", "--left-by", plan, *reason)
+    assert "expected 000" in delivered.refused(*block, "--plan-digest", 64 * "0")
+    assert "blocked" not in delivered.ledger("prod")
+    said = delivered.done(*block, "--plan-digest", told["PLAN_DIGEST"], "--output", "json").json
+    assert {event["release"] for event in said} == {*left}
+    assert f"{left[-1]} is blocked: totals are wrong" in delivered.refused(*waiting)
+    assert delivered.done(*block).out == "all of it is blocked already\n"
+
+
+def waiting_for_prod(lake: Lake, folder: Path, *options: object) -> tuple[object, ...]:
+    """What a run types once prod is approved: staging verified it, and its plan was seen."""
+    archive, receipt = fetched(lake, folder)
+    told = ("prod", "--archive", archive, "--receipt", receipt)
+    lake.done("plan", *told, *options, "--save", folder / "plan.json")
+    return ("deploy", *told, "--plan", folder / "plan.json", "--approved-by", "ana")
+
+
+def test_only_a_plan_of_going_back_leaves_something(
+    delivered: Lake, source: Source, tmp_path: Path
+) -> None:
+    plan, reason = tmp_path / "plan.json", ("--reason", "totals are wrong")
+    delivered.done("plan", "staging", "--archive", source.more, "--save", plan)
+    said = delivered.refused("block", "staging", "--left-by", plan, *reason, code=4)
+    assert "expected one of this project for going back" in said
+    for given in ((), (source.first.name.removesuffix(".tar.gz"), "--left-by", plan)):
+        said = delivered.refused("block", "staging", *given, *reason, code=4)
+        assert "expected a release, or --left-by plan.json" in said
+
+
 def test_a_clone_knows_the_branch_as_that_of_its_origin(
     delivered: Lake, source: Source, tmp_path: Path
 ) -> None:

@@ -346,7 +346,7 @@ def test_a_target_is_reached_from_its_own_protected_branch_alone(
     by_hand = {"rollback", "block", "unblock", "prune", "break-lock", "adopt"}
     planners = {"plan-prod", "drift-prod", "status-prod", "status-prod-after-prod", "rollback-plan"}
     if branch == "main":
-        planners |= {"block-on-prod"}
+        planners |= {"block-on-prod", "block-left-on-prod"}
     assert {*reached} == by_hand | {target} | (planners if target == "prod" else set())
 
 
@@ -369,7 +369,15 @@ def test_prod_waits_for_people(definition: Definition, pipelines: list[Pipeline]
     assert starts == {"prod": "manual", "rollback": "manual"}
     for name in ("prod", "rollback"):
         assert all("allow_failure" not in rule for rule in definition.jobs[name]["rules"])
-    operations = ("block", "block-on-prod", "unblock", "prune", "break-lock", "adopt")
+    operations = (
+        "block",
+        "block-on-prod",
+        "block-left-on-prod",
+        "unblock",
+        "prune",
+        "break-lock",
+        "adopt",
+    )
     sources = {p.name.split()[0] for p in pipelines for name in operations if name in p.jobs}
     assert sources == {"web"}
 
@@ -589,6 +597,8 @@ def test_the_page_tells_of_staging_while_prod_waits(
         assert pipeline.jobs["status-after-prod"] == "always"
     by_hand = ("rollback", "block", "unblock", "prune", "break-lock", "adopt", "sweep")
     for pipeline in (p for p in pipelines if "status-staging" in p.jobs):
+        looked_for = needed(definition.jobs["status-staging"], pipeline)
+        assert not [name for name in looked_for if name.endswith("prod") and name != "drift-prod"]
         done = {n for n in by_hand if n in pipeline.jobs}
         assert done <= {*needed(definition.jobs["status-staging"], pipeline)}, pipeline.name
 
@@ -618,6 +628,16 @@ def test_what_staging_blocks_is_blocked_on_prod(
         assert ("block-on-prod" in pipeline.jobs) == (of_staging and trunk), pipeline.name
     told = definition.jobs["block-on-prod"]["script"]
     assert told == ['.venv-tool/bin/delivery block --reason="$REASON" -- prod "$RELEASE"']
+    leaving = [p for p in pipelines if "rollback" in p.jobs]
+    assert leaving
+    for pipeline in leaving:
+        of_staging = pipeline.variables["TARGET"] == "staging"
+        assert ("block-left-on-prod" in pipeline.jobs) == (of_staging and trunk), pipeline.name
+    left = definition.jobs["block-left-on-prod"]
+    assert left["script"][1:] == [
+        '.venv-tool/bin/delivery block --left-by=../plan.json --reason="$REASON" -- prod'
+    ]
+    assert "rollback" in left["needs"]
 
 
 def test_stages_are_used(definition: Definition) -> None:

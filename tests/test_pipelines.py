@@ -653,6 +653,17 @@ def test_what_staging_blocks_is_blocked_on_prod(delivering: Baked) -> None:
     assert command == '.venv-tool/bin/delivery block --reason="$REASON" -- prod "$SUBJECT"'
 
 
+def test_what_staging_leaves_is_blocked_on_prod(delivering: Baked) -> None:
+    job = workflows(delivering.path)["rollback.yml"]["jobs"]["block-on-prod"]
+    assert job["environment"] == "prod"
+    assert "inputs.target == 'staging'" in job["if"]
+    assert {*job["needs"]} == {"plan", "rollback"}
+    assert job["env"]["PLAN_DIGEST"] == "${{ needs.plan.outputs.digest }}"
+    (command,) = [c for c in _commands(job) if "delivery" in c]
+    assert '--left-by=plan/plan.json --plan-digest="$PLAN_DIGEST"' in command
+    assert command.endswith(" -- prod")
+
+
 def test_the_settings_are_looked_at_every_night(delivering: Baked) -> None:
     job = workflows(delivering.path)["drift.yml"]["jobs"]["doctor"]
     assert job["permissions"] == {"actions": "read", "contents": "read"}

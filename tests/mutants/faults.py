@@ -167,6 +167,13 @@ def _delivery(name: str, file: str, old: str, new: str, test: str = DELIVERY) ->
 
 
 DELIVERY_FAULTS = [
+    # What staging leaves
+    _delivery("going back leaves nothing", "prepare.py", "leaves=self.standing.behind(self.archive.manifest.release) if self.wishes.back else [],", "leaves=[],",
+              f"{DIGEST}test_what_going_back_leaves_can_be_blocked_where_it_is_on_its_way[standin]"),
+    _delivery("any plan says what to block", "commands/operate.py", "if plan_digest and plan.digest != plan_digest:", "if False:",
+              f"{DIGEST}test_what_going_back_leaves_can_be_blocked_where_it_is_on_its_way[standin]"),
+    _delivery("a plan forward leaves something", "operate.py", "if not plan.back or plan.project != project:", "if False:",
+              f"{DIGEST}test_only_a_plan_of_going_back_leaves_something[standin]"),
     # Policy
     _delivery("the looser policy wins", "policy.py", "max((d[target] for d", "min((d[target] for d"),
     _delivery("the newer plan age counts", "policy.py", "min(self.plan_hours, other", "max(self.plan_hours, other"),

@@ -92,6 +92,8 @@ GITHUB_FAULTS = [
     _flow("plans by any base", "plan.yml", "    branches: [main, staging, prod] # into others, the base is whatever its author wrote\n", "", "test_requests_into_other_branches_are_only_checked"),
     _flow("a queue is not checked", "check.yml", "  merge_group:\n", "", "test_a_merge_queue_is_checked"),
     _flow("a block ends at staging", "operate.yml", "-- prod \"$SUBJECT\"", "-- staging \"$SUBJECT\"", "test_what_staging_blocks_is_blocked_on_prod"),
+    _flow("what staging leaves goes on to prod", "rollback.yml", "    if: inputs.target == 'staging' && github.ref_name == 'main'\n", "    if: inputs.target == 'prod' && github.ref_name == 'main'\n", "test_what_staging_leaves_is_blocked_on_prod"),
+    _flow("any plan says what is left", "rollback.yml", '--left-by=plan/plan.json --plan-digest="$PLAN_DIGEST"', "--left-by=plan/plan.json", "test_what_staging_leaves_is_blocked_on_prod"),
     _flow("nobody looks at the settings", "drift.yml", ".venv-tool/bin/delivery doctor", ".venv-tool/bin/delivery check", "test_the_settings_are_looked_at_every_night"),
     Fault("github: runs that wait are left", f"{FLOWS}/promote.yml", "forge end-older deliver.yml", "forge end-older rollback.yml", f"{STORIES}test_from_a_request_to_prod_and_back"),
     Fault("github: promoted by hand without a rebuild", f"{FLOWS}/promote.yml", "delivery rebuild --tree", "delivery rebuild --help --tree", f"{STORIES}test_where_the_forge_has_no_reviewers_the_digest_approves"),

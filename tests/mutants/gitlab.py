@@ -120,6 +120,8 @@ GITLAB_FAULTS = [
           "test_the_page_tells_of_staging_while_prod_waits"),
     _read("gitlab: a preview where prod is delivered", "preview.yml", ".preview:\n  extends: .identity", ".preview:\n  extends: .deployer",
           "test_who_delivers_runs_where_a_variable_says"),
+    _read("gitlab: what staging leaves goes on to prod", "rollback.yml", '$PIPELINE == "rollback" && $TARGET == "staging"', '$PIPELINE == "rollback" && $TARGET == "prod"', "test_what_staging_blocks_is_blocked_on_prod"),
+    _read("gitlab: the page waits for a block on prod", "status.yml", "    - {job: unblock,", "    - {job: block-on-prod, optional: true, artifacts: false}\n    - {job: unblock,", "test_the_page_tells_of_staging_while_prod_waits"),
     _read("gitlab: nobody looks at the settings", "drift.yml", ".venv-tool/bin/delivery doctor", ".venv-tool/bin/delivery check", "test_the_settings_are_looked_at_every_night"),
     _read("gitlab: a maintainer's token beside the planner", "drift.yml", "drift-prod:\n  extends: .drift\n  environment:\n    name: prod-plan", "drift-prod:\n  extends: .drift\n  environment:\n    name: doctor", "test_the_settings_are_looked_at_every_night"),
     _read("gitlab: settings are looked at by any branch", "drift.yml", " && $DELIVERY_DOCTOR", " || $DELIVERY_DOCTOR", "test_the_settings_are_looked_at_every_night"),

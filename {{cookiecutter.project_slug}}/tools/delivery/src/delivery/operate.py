@@ -12,6 +12,7 @@ from delivery.errors import DeliveryError, Exit
 from delivery.ledger import NO_RELEASE, Event, Lock
 from delivery.leftovers import Found
 from delivery.notify import notify
+from delivery.plan import Plan
 from delivery.prepare import Preparation, Prepared, Wishes
 from delivery.release import ID, Archive
 from delivery.site import Site
@@ -41,6 +42,27 @@ class Operation:
             )
         notify(self.site.policy, self.site.target.name, f"{release} is blocked: {self.reason}")
         return event
+
+    def block_left(self, plan: Plan) -> list[Event]:
+        """Refuse here what going back leaves on another target: it may be on its way already.
+
+        Raises:
+            DeliveryError: it is no plan of this project for going back.
+        """
+        target, project = self.site.target.name, self.site.target.project
+        if not plan.back or plan.project != project:
+            raise DeliveryError(
+                f"--left-by: given a plan for {plan.release} on {plan.target}, expected one of this "
+                "project for going back, made by: delivery rollback TARGET --dry-run --save FILE"
+            )
+        with self._locked(f"block what {plan.target} leaves") as lock:
+            known = self.site.ledger.standing().blocked
+            told = {"reason": self.reason, "approved_by": self.approved_by}
+            left = [release for release in plan.leaves if release not in known]
+            events = [self.site.ledger.append(lock, "blocked", one, **told) for one in left]
+        for event in events:
+            notify(self.site.policy, target, f"{event.release} is blocked: {self.reason}")
+        return events
 
     def unblock(self, release: str) -> Event:
         """Let a blocked release be delivered again.

@@ -98,6 +98,7 @@ class Plan(_Frozen):
         digest_of_release: the release's digest.
         running: the release that runs on the target, empty when none does.
         lineage, serial: the state that the plan is made for.
+        leaves: releases that going back leaves, and that are blocked then.
         retained: keys that a newer release added, and that are kept.
         named: keys that may be destroyed, because whoever planned said so.
         proof: when the target before verified the release, for people.
@@ -114,6 +115,7 @@ class Plan(_Frozen):
     lineage: str
     serial: int
     changes: list[Change]
+    leaves: list[str] = []
     retained: list[str] = []
     named: list[str] = []
     verdicts: list[Verdict] = []
@@ -191,7 +193,7 @@ def moved(saved: Plan, fresh: Plan, begun: bool = False) -> list[str]:
         begun: the saved plan was carried out in part: what is left must be a part of it.
     """
     names = ("target", "host", "project", "release", "digest_of_release", "back", "retained")
-    state = () if begun else ("running", "lineage", "serial")
+    state = () if begun else ("running", "lineage", "serial", "leaves")
     differences = [
         f"{name}: approved {getattr(saved, name)!r}, now {getattr(fresh, name)!r}"
         for name in (*names, *state, "named")

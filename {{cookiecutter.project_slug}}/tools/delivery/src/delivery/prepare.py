@@ -330,6 +330,7 @@ class Preparation:
             lineage=raw.get("lineage", ""),
             serial=raw.get("serial", 0),
             changes=changes,
+            leaves=self.standing.behind(self.archive.manifest.release) if self.wishes.back else [],
             retained=self.retained,
             named=sorted(self.wishes.named),
             verdicts=verdicts,

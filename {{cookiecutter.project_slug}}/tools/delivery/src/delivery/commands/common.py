@@ -69,6 +69,9 @@ DigestOption = Annotated[
         help="The digest of the release that was built; another is refused.", callback=_digest
     ),
 ]
+PlanDigestOption = Annotated[
+    str, typer.Option(help="The digest of the approved plan; another plan is refused.")
+]
 WaitOption = Annotated[str, typer.Option(help="How long to wait for the lock, such as 30m.")]
 BreakOption = Annotated[
     bool, typer.Option("--break-lock", help="Take the lock from a run that is gone for good.")

@@ -17,6 +17,7 @@ from delivery.commands.common import (
     Output,
     OutputOption,
     OutputsOption,
+    PlanDigestOption,
     ReasonOption,
     ReportOption,
     TargetArgument,
@@ -51,9 +52,6 @@ DestroyOption = Annotated[
 ]
 PlanOption = Annotated[
     Path | None, typer.Option(help="The saved plan that was approved; exactly it is carried out.")
-]
-PlanDigestOption = Annotated[
-    str, typer.Option(help="The digest of the approved plan; another plan is refused.")
 ]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="All but the changes.")]
 FirstOption = Annotated[

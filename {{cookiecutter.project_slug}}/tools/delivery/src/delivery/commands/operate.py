@@ -1,5 +1,7 @@
 """Commands for exceptions: block, unblock, break-lock, prune, adopt, preview."""
 
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,6 +14,7 @@ from delivery.commands.common import (
     DigestOption,
     Output,
     OutputOption,
+    PlanDigestOption,
     ReasonOption,
     ReleaseArgument,
     ReportOption,
@@ -28,6 +31,7 @@ from delivery.errors import DeliveryError, Exit
 from delivery.files import write_whole
 from delivery.ledger import NO_RELEASE, Event
 from delivery.operate import Operation
+from delivery.plan import read_plan
 from delivery.policy import load_policy
 from delivery.preview import open_preview, sweep
 from delivery.release import Archive
@@ -38,19 +42,37 @@ RequestArgument = Annotated[str, typer.Argument(help="What it is called after, s
 
 def block_command(
     target: TargetArgument,
-    release: ReleaseArgument,
-    reason: ReasonOption,
+    release: Annotated[str, typer.Argument(help="Such as 2026.11.23-g3f2a9c10.")] = "",
+    reason: ReasonOption = "",
+    left_by: Annotated[
+        Path | None, typer.Option(help="What this saved plan of going back elsewhere leaves.")
+    ] = None,
+    plan_digest: PlanDigestOption = "",
     wait: WaitOption = "0",
     break_lock: BreakOption = False,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Refuse a release on a target from now on.
+    """Refuse a release on a target from now on, or all that another target goes back from.
 
-    Example: `delivery block prod 2026.11.23-g3f2a9c10 --reason "wrong totals"`
+    Example: `delivery block prod 2026.11.23-g3f2a9c10 --reason "wrong totals"`, or
+    `delivery block prod --left-by plan.json --reason "wrong totals"`
 
     Exit codes: 0 done, 3 somebody works on the target, 4 bad input or set-up.
     """
-    _show(_operation(target, reason, wait, break_lock).block(release), output)
+    if bool(release) == bool(left_by):
+        raise DeliveryError("block: expected a release, or --left-by plan.json")
+    operation = _operation(target, reason, wait, break_lock)
+    if left_by is None:
+        _show(operation.block(release), output)
+        return
+    plan = read_plan(left_by, datetime.now(UTC))
+    if plan_digest and plan.digest != plan_digest:
+        raise DeliveryError(
+            f"{left_by}: given the plan {plan.digest}, expected {plan_digest}", Exit.REFUSED
+        )
+    events = operation.block_left(plan)
+    text = "\n".join(escape(f"{e.release} blocked: {e.reason}") for e in events)
+    emit(output, [e.model_dump(mode="json") for e in events], text or "all of it is blocked already")
 
 
 def unblock_command(
