@@ -54,6 +54,7 @@ LEDGER_FAULTS = [
     _tool("any text is an address", "environment.py", "    if not well:\n", "    if False:\n"),
     _tool("the SDK stays in parts", "sdk.py", 'vars(_package)["__getattr__"] = _Rest(_package)', "pass"),
     _tool("the SDK is not where its package is", "sdk.py", "    setattr(importlib.import_module(parent), name, module)\n", ""),
+    _tool("a program that never answers ends doctor", "bundle_cli.py", "settings, _ANSWER_SECONDS)", "settings, 5)"),
     _tool("the CLI's children go on", "bundle_cli.py", "os.killpg(process.pid, signal.SIGKILL)", "process.kill()"),
     _tool("calls of nobody", "bundle_cli.py", '            "DATABRICKS_CLI_UPSTREAM": AGENT,\n', ""),
     _seen("own calls of nobody", "workspace.py", "            product=AGENT,\n            product_version=__version__,\n        )\n        return Client", "        )\n        return Client",

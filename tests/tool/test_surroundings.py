@@ -145,6 +145,25 @@ def test_at_its_end_the_whole_group_of_the_cli_ends(tmp_path: Path) -> None:
     assert file.stat().st_size == size
 
 
+def test_a_program_that_never_says_its_version_ends_with_all_that_it_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A shim on the PATH, or a wrapper that waits for a person."""
+    (_, _, script), file = ticking(tmp_path)
+    program = tmp_path / "bin/databricks"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(program.parent), prepend=os.pathsep)
+    monkeypatch.setattr(sys, "prefix", str(tmp_path / "nowhere/.venv"))  # no CLI of its own
+    monkeypatch.setattr(bundle_cli, "_ANSWER_SECONDS", 1)
+    with pytest.raises(CliError, match="version: no end after 1 s"):
+        bundle_cli.usable_version()
+    size = file.stat().st_size
+    time.sleep(0.3)
+    assert file.stat().st_size == size
+
+
 def test_what_ends_in_time_is_left_alone(tmp_path: Path) -> None:
     result = _finished(["sh", "-c", "echo done; exit 3"], tmp_path, dict(os.environ), 60)
     assert (result.returncode, result.stdout) == (3, "done\n")

@@ -39,6 +39,7 @@ _OFFLINE = (" auth: ", "cannot resolve bundle auth configuration")
 _STOPPED = {"DATABRICKS_RATE_LIMIT": "offline"}
 _HOST = re.compile(r"^(\s+host:\s*).*$", re.MULTILINE)
 _PLACE = re.compile(r"(?:in |^)([\w./-]+\.ya?ml):(\d+)", re.MULTILINE)
+_ANSWER_SECONDS = 60
 _PLAN_SECONDS = 15 * 60
 _DEPLOY_SECONDS = 60 * 60
 
@@ -273,11 +274,8 @@ def _asked(*arguments: str) -> str:
     with tempfile.TemporaryDirectory() as home:
         kept = {name: value for name, value in os.environ.items() if name in _KEPT}
         settings = {"HOME": home, **kept, "DATABRICKS_CLI_DISABLE_TELEMETRY": "1"}
-        done = subprocess.run(
-            [program(), *arguments], cwd=home, env=settings, stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, timeout=60,
-        )  # fmt: skip
-    return done.stdout
+        done = _finished([program(), *arguments], Path(home), settings, _ANSWER_SECONDS)
+    return done.stdout + done.stderr
 
 
 def _finished(
