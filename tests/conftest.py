@@ -13,7 +13,17 @@ from typing import Any
 
 import pytest
 import standin
-from baking import QUESTIONS, TEMPLATE, Baked, export, export_repository, name_of, option_sets
+from baking import (
+    QUESTIONS,
+    TEMPLATE,
+    Baked,
+    cookiecutter,
+    expect_success,
+    export,
+    export_repository,
+    name_of,
+    option_sets,
+)
 from delivering import MORE, Lake, furnish, hold, lock_file, prepare, restore
 from hypothesis import settings
 from workspace import Workspace
@@ -75,6 +85,17 @@ def bake(cookies_session: Any, template: Path) -> Bake:
 def project(request: pytest.FixtureRequest, bake: Bake) -> Baked:
     """Each option set's project. It is shared: tests read it, and change a copy."""
     return bake(**request.param)
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory, template: Path) -> Baked:
+    """A project with its lock, uv and the tool. It is shared: whoever changes it puts it back."""
+    folder = tmp_path_factory.mktemp("made")
+    result = cookiecutter(template, folder)
+    assert result.returncode == 0, result.stdout + result.stderr
+    project = Baked(folder / "acme-lakehouse", {})
+    expect_success("make", "tool", cwd=project.path)
+    return project
 
 
 # --- delivery ---

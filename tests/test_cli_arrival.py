@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from baking import Baked, cookiecutter, expect_success, run
+from baking import Baked, expect_success, run
 
 pytestmark = pytest.mark.slow
 VERSION = "1.27.0"
@@ -101,20 +101,9 @@ def shelf(tmp_path: Path) -> Iterator[Shelf]:
         server.shutdown()
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory, template: Path) -> Baked:
-    """A project that has uv and the tool."""
-    folder = tmp_path_factory.mktemp("made")
-    result = cookiecutter(template, folder)
-    assert result.returncode == 0, result.stdout + result.stderr
-    project = Baked(folder / "acme-lakehouse", {})
-    expect_success("make", "tool", cwd=project.path)
-    return project
-
-
 @pytest.fixture
 def project(made: Baked) -> Iterator[Baked]:
-    """The same; what a test records is forgotten."""
+    """A project with uv and the tool; what a test records is forgotten."""
     before = made.text(LOCK)
     yield made
     (made.path / LOCK).write_text(before, encoding="utf-8")

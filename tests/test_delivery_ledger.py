@@ -261,12 +261,15 @@ def rewrite(lake: Lake, change: Callable[[dict[str, Any]], dict[str, Any]]) -> N
     import hashlib
 
     folder, files, previous = f"{lake.root('staging')}/ledger/", lake.workspace.files, 64 * "0"
+    changed = 0
     for name in sorted(n for n in files if folder in n and ".state." not in n):
         body = {**json.loads(files[name]), "previous": previous}
         with contextlib.suppress(KeyError):
             body["detail"]["policy"] = change(body["detail"]["policy"])
+            changed += 1
         files[name] = json.dumps(body).encode()
         previous = hashlib.sha256(files[name]).hexdigest()
+    assert changed, "no event keeps a policy"
 
 
 # --- who calls ---

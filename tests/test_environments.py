@@ -12,21 +12,10 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from baking import Baked, cookiecutter, environment, expect_success, git, run
+from baking import Baked, environment, expect_success, git, run
 
 pytestmark = pytest.mark.slow
 TOOL = ".venv-tool/bin"
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory, template: Path) -> Baked:
-    """A project with its lock and uv; tests work on copies."""
-    folder = tmp_path_factory.mktemp("made")
-    result = cookiecutter(template, folder)
-    assert result.returncode == 0, result.stdout + result.stderr
-    project = Baked(folder / "acme-lakehouse", {})
-    expect_success("make", "tool", cwd=project.path)
-    return project
 
 
 @pytest.fixture
