@@ -45,9 +45,11 @@ tour: $(STAMP) ## the whole promise on an emulated workspace: release, staging, 
 test: $(STAMP) ## all tests of the template, from the judge of answers to generated projects
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -n 2 $(TESTS)
 
-check: $(STAMP) ## format, lint and types of the template's own code
+check: $(STAMP) ## format, lint and types of the template's own code; form and lint of the project's
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/ruff check --quiet .
+	@cd '$(PROJECT)' && ../$(BIN)/ruff format --no-cache --check --quiet .
+	@cd '$(PROJECT)' && ../$(BIN)/ruff check --no-cache --quiet .
 	@$(BIN)/mypy
 	@$(BIN)/yamllint --strict --config-file '$(PROJECT)/.yamllint.yaml' .github
 

@@ -53,7 +53,9 @@ def _cli() -> str:
 
 
 # An image as a text, or by its name; one with a variable in it is of a test, for many Pythons.
-_IMAGE = re.compile(r"""^[ ]*image:\s*(?:\{\s*)?(?:name:\s*)?["']?([^\s"',{}#$]+)(?![^\s"',{}#])""", re.M)
+_IMAGE = re.compile(
+    r"""^[ ]*image:\s*(?:\{\s*)?(?:name:\s*)?["']?([^\s"',{}#$]+)(?![^\s"',{}#])""", re.M
+)
 
 
 def _images(root: Path) -> str:

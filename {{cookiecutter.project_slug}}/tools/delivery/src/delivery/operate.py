@@ -52,8 +52,9 @@ class Operation:
         target, project = self.site.target.name, self.site.target.project
         if not plan.back or plan.project != project:
             raise DeliveryError(
-                f"--left-by: given a plan for {plan.release} on {plan.target}, expected one of this "
-                "project for going back, made by: delivery rollback TARGET --dry-run --save FILE"
+                f"--left-by: given a plan for {plan.release} on {plan.target}, "
+                "expected one of this project for going back: "
+                "delivery rollback TARGET --dry-run --save FILE"
             )
         with self._locked(f"block what {plan.target} leaves") as lock:
             known = self.site.ledger.standing().blocked

@@ -72,7 +72,9 @@ def block_command(
         )
     events = operation.block_left(plan)
     text = "\n".join(escape(f"{e.release} blocked: {e.reason}") for e in events)
-    emit(output, [e.model_dump(mode="json") for e in events], text or "all of it is blocked already")
+    emit(
+        output, [e.model_dump(mode="json") for e in events], text or "all of it is blocked already"
+    )
 
 
 def unblock_command(
