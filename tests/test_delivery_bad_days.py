@@ -323,18 +323,18 @@ def settled(machine: Machine, command: tuple[object, ...], archive: Path) -> lis
     raise AssertionError("no end of it:\n" + "\n---\n".join(said))
 
 
+@pytest.fixture
+def begun(request: pytest.FixtureRequest, holdings: dict[str, Any], pair: Pair) -> Lake:
+    """A target of nothing, or of the first release, for whose making the port must be free."""
+    found: Lake = request.getfixturevalue("lake" if pair.stage == "first" else "delivered")
+    return found
+
+
 @pytest.mark.parametrize("pair", pairs(PAIRS), ids=str)
 def test_two_faults_in_one_delivery_leave_nothing_behind(
-    request: pytest.FixtureRequest,
-    lake: Lake,
-    source: Source,
-    clean: Clean,
-    tmp_path: Path,
-    pair: Pair,
+    begun: Lake, source: Source, clean: Clean, tmp_path: Path, pair: Pair
 ) -> None:
-    if pair.stage != "first":
-        request.getfixturevalue("delivered")
-    survive(lake, source, clean.outcome, pair, tmp_path / "elsewhere")
+    survive(begun, source, clean.outcome, pair, tmp_path / "elsewhere")
 
 
 def survive(lake: Lake, source: Source, expected: Any, pair: Pair, elsewhere: Path) -> None:

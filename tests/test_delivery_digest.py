@@ -268,9 +268,10 @@ def test_only_a_plan_of_going_back_leaves_something(
     delivered.done("plan", "staging", "--archive", source.more, "--save", plan)
     said = delivered.refused("block", "staging", "--left-by", plan, *reason, code=4)
     assert "expected one of this project for going back" in said
-    for given in ((), (source.first.name.removesuffix(".tar.gz"), "--left-by", plan)):
-        said = delivered.refused("block", "staging", *given, *reason, code=4)
-        assert "expected a release, or --left-by plan.json" in said
+    both = (source.first.name.removesuffix(".tar.gz"), "--left-by", plan)
+    for given, typed in (("neither", ()), ("both", both)):
+        said = delivered.refused("block", "staging", *typed, *reason, code=4)
+        assert f"given {given}, expected a release, such as 2026.11.23-g3f2a9c10, or" in said
 
 
 def test_a_clone_knows_the_branch_as_that_of_its_origin(

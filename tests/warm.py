@@ -3,7 +3,7 @@
 A test types the tool's commands by the hundred, and each of them starts the CLI four times; most of
 the time of a start goes to imports that are always the same. The tool's own modules are none of
 them: each command reads those of its checkout, with its own surroundings, in its own process.
-Whatever is killed by a test is started cold.
+A command that a test kills is started cold; where its CLI is killed, the fork ends with it.
 
 `warm.py serve SOCKET` is the server. `warm.py run SOCKET MODULE ARGUMENTS…` is a program: it hands
 its streams, folder and environment to the server, and ends as the fork ended.

@@ -42,7 +42,7 @@ RequestArgument = Annotated[str, typer.Argument(help="What it is called after, s
 
 def block_command(
     target: TargetArgument,
-    release: Annotated[str, typer.Argument(help="Such as 2026.11.23-g3f2a9c10.")] = "",
+    release: ReleaseArgument = "",
     reason: ReasonOption = "",
     left_by: Annotated[
         Path | None, typer.Option(help="What this saved plan of going back elsewhere leaves.")
@@ -60,7 +60,10 @@ def block_command(
     Exit codes: 0 done, 3 somebody works on the target, 4 bad input or set-up.
     """
     if bool(release) == bool(left_by):
-        raise DeliveryError("block: expected a release, or --left-by plan.json")
+        raise DeliveryError(
+            f"block: given {'both' if release else 'neither'}, expected a release, such as "
+            "2026.11.23-g3f2a9c10, or --left-by plan.json"
+        )
     operation = _operation(target, reason, wait, break_lock)
     if left_by is None:
         _show(operation.block(release), output)
