@@ -203,11 +203,15 @@ def test_an_automatic_rollback_pauses_nothing_where_it_cannot_be_verified_yet(
     workspace, runs = hurried.workspace, []
     outcomes = ["fail", "hang"]
 
+    def scheduled() -> None:
+        """A run that begins as soon as the verification has failed, before the rollback deploys."""
+        while hurried.ledger("staging")[-1] != "blocked":
+            time.sleep(0.01)
+        runs.append(workspace.start_run(JOB))
+
     def outcome(_: Any) -> str:
-        """A scheduled run begins as soon as the verification has failed."""
         if len(outcomes) == 2:
-            late = threading.Timer(0.5, lambda: runs.append(workspace.start_run(JOB)))
-            late.start()
+            threading.Thread(target=scheduled, daemon=True).start()
         return outcomes.pop(0) if outcomes else "succeed"
 
     hurried.edit("targets/staging.yml", "PAUSED", "UNPAUSED")
