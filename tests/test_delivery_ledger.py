@@ -204,6 +204,15 @@ def test_an_edited_event_is_shown_by_every_command_that_reads_it(
         assert delivered.workspace.snapshot() == before
     code, out, err = call("status")  # of all targets, of which the other cannot be seen
     assert (code, "event 2 was edited" in err) == (3, True)
+    files, staging, prod = (
+        delivered.workspace.files,
+        delivered.root("staging"),
+        delivered.root("prod"),
+    )
+    files[f"{prod}/TARGET.json"] = files[f"{staging}/TARGET.json"]
+    files[f"{prod}/ledger/README"] = b"no event"
+    code, out, err = call("status")  # now the other can be seen, and nothing was delivered there
+    assert (code, "event 2 was edited" in err) == (3, True)
 
 
 # --- other versions ---

@@ -204,6 +204,8 @@ def test_a_malicious_release_is_refused_before_it_can_do_anything(
     before = delivered.workspace.snapshot()
     said = delivered.run("deploy", "staging", "--archive", archive, DATABRICKS_HOST="")
     assert (said.code, said.out) == (3, ""), said.err
+    if harm == "another state":  # no rule of an allow-list holds this
+        assert "workspace.state_path of staging: given" in said.err
     assert delivered.workspace.snapshot() == before
     assert evil.requests == []
     assert not canary.exists()

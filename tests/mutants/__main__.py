@@ -7,6 +7,7 @@ make mutants FULL=1     the whole suite for each fault
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -74,7 +75,10 @@ def is_caught(fault: Fault, full: bool = False, first: Sequence[str] = ()) -> bo
 
 def _is_red(copy: Path, tests: Sequence[str]) -> bool:
     options = ("-q", "-x", "-p", "no:cacheprovider", f"--basetemp={copy.parent}/pytest")
-    result = run(sys.executable, "-m", "pytest", *options, *tests, cwd=copy)
+    try:
+        result = run(sys.executable, "-m", "pytest", *options, *tests, cwd=copy)
+    except subprocess.TimeoutExpired:
+        return True  # a test that never ends is red, too
     return result.returncode == 1  # 2 to 5: interrupted, unknown test, nothing collected
 
 

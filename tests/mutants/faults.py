@@ -541,7 +541,7 @@ TEMPLATE_FAULTS = [
              "tests/test_project.py::test_a_failing_test_fails_make"),
     _project("checks that do not fail", "Makefile", "\t@$(BIN)/mypy\n", "\t-@$(BIN)/mypy\n",
              "tests/test_project.py::test_a_failing_check_fails_make"),
-    _project("any CLI of the index", "tools/install_cli.py", '"--require-hashes", ', "", f"{ARRIVAL}_an_index_that_lies_about_its_file_is_refused"),
+    _project("any CLI of the index", "tools/install_cli.py", '"--require-hashes", ', '"--no-verify-hashes", ', f"{ARRIVAL}_another_file_on_the_index_is_refused"),
     _project("another CLI, and a release instead", "tools/install_cli.py", 'if "hash mismatch" in', 'if "never said" in', f"{ARRIVAL}_another_file_on_the_index_is_refused"),
     _project("any archive of the CLI", "tools/install_cli.py", "if given not in hashes:", "if not given:", f"{ARRIVAL}_another_archive_is_refused"),
     _project("a pipeline records hashes", "tools/install_cli.py", 'if os.environ.get("CI"):', "if False:", f"{ARRIVAL}_pipelines_install_nothing_without_a_hash"),
