@@ -43,6 +43,20 @@ def test_a_file_that_no_include_reaches_is_found(project: Path, file: str) -> No
     ]
 
 
+@pytest.mark.parametrize("name", ["databricks.yaml", "bundle.yml", "bundle.yaml"])
+def test_a_second_root_file_is_refused(project: Path, name: str) -> None:
+    (project / name).write_text("bundle: {name: another}\n", encoding="utf-8")
+    (message,) = messages(project, "include")
+    assert message == f"given {name} beside databricks.yml, expected one root file"
+
+
+def test_an_included_file_of_another_suffix_is_refused(project: Path, edit: Edit) -> None:
+    edit("databricks.yml", "  - targets/*.yml\n", "  - targets/*.yml\n  - targets/*.txt\n")
+    (project / "targets/more.txt").write_text("targets: {}\n", encoding="utf-8")
+    (message,) = messages(project, "include")
+    assert message == "included, expected a file that ends with .yml, .yaml or .json"
+
+
 def test_a_finding_of_all_targets_is_told_once(project: Path, edit: Edit) -> None:
     edit("resources/shop/schema.yml", "${var.catalog}", "${var.catalgo}")
     assert len(messages(project, "reference")) == 1
