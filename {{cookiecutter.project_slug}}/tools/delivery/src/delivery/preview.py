@@ -1,6 +1,7 @@
 """An environment for one request: up, down, and swept away when nobody needs it any more."""
 
 import contextlib
+import math
 import re
 import shutil
 import subprocess
@@ -109,10 +110,11 @@ def sweep(root: Path, days: int) -> tuple[list[str], list[str]]:
     """Take down all previews that are older than some days: those that went, and those that stay.
 
     One that cannot go keeps none of the others; nobody works on so old a one, so locks are broken.
+    With 0 days all go, whatever this machine's clock says beside the workspace's.
     """
     with open_preview(root, "x") as any_preview:
         folder = any_preview.target.root.rpartition("/")[0]
-        limit = time.time() - days * _DAY
+        limit = time.time() - days * _DAY if days else math.inf
         workspace = any_preview.workspace
         known = [entry for entry in workspace.entries(folder) if _REQUEST.fullmatch(entry.name)]
         old = [entry.name for entry in known if 0 < _last_change(workspace, entry) < limit]
