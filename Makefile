@@ -1,7 +1,7 @@
 # Every command of the template. `make` alone lists them.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup demo tour test bad-days check mutants benchmark pins clean
+.PHONY: help setup demo tour test bad-days check mutants benchmark pins digest clean
 
 # An interpreter is asked for its version: a name on the PATH may be a shim that answers nothing.
 CANDIDATES := python3 python3.12 python3.11 python3.13 python
@@ -45,12 +45,15 @@ tour: $(STAMP) ## the whole promise on an emulated workspace: release, staging, 
 test: $(STAMP) ## all tests of the template, from the judge of answers to generated projects
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -n 2 $(TESTS)
 
-check: $(STAMP) ## format, lint and types of the template's own code; form and lint of the project's
+check: $(STAMP) ## format, lint and types of the template, the delivery tool and the project
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/ruff check --quiet .
 	@cd '$(PROJECT)' && ../$(BIN)/ruff format --no-cache --check --quiet .
 	@cd '$(PROJECT)' && ../$(BIN)/ruff check --no-cache --quiet .
 	@$(BIN)/mypy
+	@$(BIN)/mypy --package delivery
+	@$(BIN)/ruff format --check --quiet --config '$(PROJECT)/pyproject.toml' '$(PROJECT)/tools/delivery'
+	@$(BIN)/ruff check --no-cache --quiet --config '$(PROJECT)/pyproject.toml' '$(PROJECT)/tools/delivery'
 	@$(BIN)/yamllint --strict --config-file '$(PROJECT)/.yamllint.yaml' .github
 
 bad-days: $(STAMP) ## every call of a deploy fails in every way, is the last before a kill, and in pairs (EVERY=3: each third; PAIRS=20)
@@ -66,10 +69,19 @@ pins: $(STAMP) ## newer versions for the tests of the template, within what each
 	@$(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --no-header --no-annotate \
 		--no-emit-index-url $(GROUPS) $(NEEDED) --output-file $(PINS)
 
+digest: $(STAMP) ## renew the digest of the delivery tool's files, after a change to them
+	@$(BIN)/python scripts/tool_digest.py
+
 clean: ## forget what was built; the environment stays
 	@rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-# --- environments: each is whole, or has no stamp and is begun again ---
+# --- environments: a stamp lists the files of a whole one; one that does not fit is made anew ---
+
+SEAL = { pwd -P; ls -d $(@D)/bin/* $(@D)/lib/python3*/site-packages/* 2>/dev/null | \
+	grep -v __pycache__; } > $@.part && mv $@.part $@
+FITS := read -r home && test "$$home" = "$$(pwd -P)" && \
+	while read -r file; do test -e "$$file" || exit 1; done
+$(foreach stamp,$(wildcard $(STAMP) $(DEMO)),$(shell ($(FITS)) < $(stamp) || rm -f $(stamp)))
 
 $(STAMP): pyproject.toml $(PROJECT)/pyproject.toml $(PROJECT)/tools/delivery/pyproject.toml $(PINS)
 $(DEMO): $(PINS)
@@ -82,7 +94,7 @@ $(DEMO):
 	@echo "demo: making .venv-demo"
 	@$(PYTHON) -m venv --clear .venv-demo
 	@.venv-demo/bin/python -m pip install --quiet --disable-pip-version-check --constraint $(PINS) cookiecutter
-	@touch $@
+	@$(SEAL)
 
 $(STAMP):
 	@echo "setup: making .venv"
@@ -97,5 +109,5 @@ $(STAMP):
 	@{ npm install --silent --no-audit --no-fund --prefix .venv/npm gitlab-ci-local@4.73.0 >/dev/null 2>&1 && \
 		ln -sf ../npm/node_modules/.bin/gitlab-ci-local $(BIN)/gitlab-ci-local; } || \
 		$(call MISSING,gitlab-ci-local with npm)
-	@touch $@
+	@$(SEAL)
 endif

@@ -145,8 +145,8 @@ def _last_blocked(lake: Lake) -> str:
 
 RUNBOOKS = "docs/runbooks"
 SCENES: dict[tuple[str, str], Callable[[Stage], None]] = {
-    (PAGE, "The next one"): _release,
-    (PAGE, "When it fails"): _bad,
+    (PAGE, "The next release"): _release,
+    (PAGE, "When a deploy fails"): _bad,
     (PAGE, "drift"): _drift,
     (PAGE, "rollback"): _more,
     (PAGE, "block, unblock"): _block,
@@ -155,8 +155,8 @@ SCENES: dict[tuple[str, str], Callable[[Stage], None]] = {
     (PAGE, "break-lock"): _lock,
     ("docs/github/first-day.md", "5. Federation"): _github,
     ("docs/gitlab/first-day.md", "5. Federation"): _gitlab,
-    (f"{RUNBOOKS}/going-back.md", "1. What would happen"): _going_back,
-    (f"{RUNBOOKS}/failed-deploy.md", "1. Look"): _failed,
-    (f"{RUNBOOKS}/drift.md", "1. What is it"): _drift,
-    (f"{RUNBOOKS}/stuck-lock.md", "1. Who has it, and since when"): _lock,
+    (f"{RUNBOOKS}/going-back.md", "1. Plan the rollback"): _going_back,
+    (f"{RUNBOOKS}/failed-deploy.md", "1. Check the status"): _failed,
+    (f"{RUNBOOKS}/drift.md", "1. Find the change"): _drift,
+    (f"{RUNBOOKS}/stuck-lock.md", "1. Find the holder"): _lock,
 }

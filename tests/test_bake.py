@@ -170,7 +170,8 @@ def test_nothing_is_left_unrendered(project: Baked) -> None:
     for name, text in texts(project, ""):
         assert "cookiecutter" not in name
         if name not in ("pyproject.toml",) and not name.endswith(".csv"):
-            assert not re.search(r"cookiecutter|\{%", text), name
+            tag = "" if name.endswith(".j2") else r"|\{%"  # the tool renders its own pages
+            assert not re.search(f"cookiecutter{tag}", text), name
 
 
 def test_no_word_of_the_template_s_own_name_survives_another(bake: Bake) -> None:

@@ -160,7 +160,7 @@ def test_the_tool_uses_the_cli_that_was_installed(project: Baked, shelf: Shelf) 
     doctor = (project.path / ".venv-tool/bin/delivery", "doctor", "--output", "json")
     looks = json.loads(run(*doctor, cwd=project.path).stdout)
     (cli,) = [look for look in looks if look["name"] == "CLI"]
-    assert f"version {VERSION}" in cli["told"]
+    assert f"version {VERSION}" in cli["message"]
 
 
 @pytest.mark.parametrize("ci", ["", "true"], ids=["here", "pipeline"])

@@ -210,7 +210,7 @@ def test_an_approved_plan_goes_on_after_a_kill_and_nothing_else_with_it(
     delivered.done("deploy", "staging", *told)
     assert delivered.ledger("staging")[-1] == "verified"
     assert delivered.leftovers("staging") == []
-    assert "approved plan" in delivered.refused("deploy", "staging", *told)
+    assert "changed since the approval" in delivered.refused("deploy", "staging", *told)
 
 
 # --- two things at once ---
@@ -394,7 +394,7 @@ class Once:
 def killed(
     lake: Lake, victim: str, told: tuple[object, ...], at: Callable[[Callable[[], None]], object]
 ) -> None:
-    """Begin a deploy, and kill what works on it at a call."""
+    """Begin a deploy, and kill what holds it at a call."""
     begun: list[subprocess.Popen[str]] = []
 
     def strike() -> None:

@@ -133,7 +133,7 @@ def test_a_commit_that_nobody_reviewed_is_not_rebuilt(delivered: Lake, tmp_path:
         file.write_text(json.dumps(told), encoding="utf-8")
         assert "is not on the branch main" in delivered.refused("rebuild", file)
     file.write_text(json.dumps({**event, "release": manifest["release"]}), encoding="utf-8")
-    assert f"its commit makes {event['release']}" in delivered.refused("rebuild", file)
+    assert f"its commit is the release {event['release']}" in delivered.refused("rebuild", file)
     file.write_text(json.dumps({**event, "target": "dev"}), encoding="utf-8")
     assert "expected one of staging, prod" in delivered.refused("rebuild", file)
 
@@ -148,7 +148,7 @@ def test_git_says_which_tree_a_release_has_and_no_archive_does(
     forge_store(delivered, swapped(source.first, tmp_path / "evil", {"tree": tree}))
     seen = len(delivered.workspace.requests)
     said = delivered.refused("fetch", "staging", "--tree", "HEAD", "--into", tmp_path)
-    assert "The merge to the branch main is missing" in said
+    assert "Merge it to main first" in said
     paths = [call.path for call in delivered.workspace.requests[seen:]]
     assert not [path for path in paths if "release.tar.gz" in path]  # to look at one field
 
@@ -178,7 +178,7 @@ def test_a_receipt_is_asked_of_the_ledger_that_it_is_of(
         file.write_text(json.dumps({**told, **changes}), encoding="utf-8")
         options = ("--archive", source.more, "--receipt", file, "--first", "--output", "json")
         (verdict,) = _refused(delivered, *options)
-        assert "is none that the ledger of staging has" in verdict
+        assert "is not in the ledger of staging" in verdict
 
 
 def test_a_ledger_with_a_gap_vouches_for_nothing(
@@ -206,7 +206,7 @@ def test_a_plan_says_how_old_the_word_of_staging_is(
 
 def _refused(lake: Lake, *options: object) -> list[str]:
     plan = lake.done("plan", "prod", *options).json
-    return [v["reason"] for v in plan["verdicts"] if v["verdict"] == "refuse"]
+    return [v["reason"] for v in plan["decisions"] if v["action"] == "refuse"]
 
 
 # --- the approved plan ---
@@ -250,7 +250,7 @@ def test_what_going_back_leaves_can_be_blocked_where_it_is_on_its_way(
     said = delivered.done(*block, "--plan-digest", told["PLAN_DIGEST"], "--output", "json").json
     assert {event["release"] for event in said} == {*left}
     assert f"{left[-1]} is blocked: totals are wrong" in delivered.refused(*waiting)
-    assert delivered.done(*block).out == "all of it is blocked already\n"
+    assert delivered.done(*block).out == "nothing to do: all of them are blocked\n"
 
 
 def waiting_for_prod(lake: Lake, folder: Path, *options: object) -> tuple[object, ...]:
@@ -267,7 +267,7 @@ def test_only_a_plan_of_going_back_leaves_something(
     plan, reason = tmp_path / "plan.json", ("--reason", "totals are wrong")
     delivered.done("plan", "staging", "--archive", source.more, "--save", plan)
     said = delivered.refused("block", "staging", "--left-by", plan, *reason, code=4)
-    assert "expected one of this project for going back" in said
+    assert "expected the plan of a rollback of this project" in said
     both = (source.first.name.removesuffix(".tar.gz"), "--left-by", plan)
     for given, typed in (("neither", ()), ("both", both)):
         said = delivered.refused("block", "staging", *typed, *reason, code=4)

@@ -21,14 +21,14 @@ def test_what_hands_changed_is_found_and_nothing_else(delivered: Lake) -> None:
     delivered.workspace.files[edited] = b"# by hand\n"
     said = delivered.run("drift", "staging", "--output", "json", who="planner")
     assert said.code == 2
-    found = {(one["key"], one["what"]): one for one in said.json}
+    found = {(one["key"], one["path"]): one for one in said.json}
     assert set(found) == {
         ("jobs.flights_daily", "timeout_seconds"),
         ("file", f"{edited.partition('/files/')[2]} was edited"),
     }
     one = found["jobs.flights_daily", "timeout_seconds"]
-    assert (one["delivered"], one["found"]) == (1200, 77)
-    assert "timeout_seconds: 77" in one["adopt"]
+    assert (one["expected"], one["actual"]) == (1200, 77)
+    assert "timeout_seconds: 77" in one["patch"]
 
 
 def _rights(lake: Lake) -> list[dict[str, str]]:
@@ -46,8 +46,8 @@ def test_rights_that_hands_gave_to_the_planner_are_seen_by_all(delivered: Lake, 
     said = delivered.run("drift", "staging", "--output", "json", who=who)
     (one,) = said.json
     assert (said.code, one["key"]) == (2, "jobs.flights_daily.permissions")
-    assert (one["delivered"], one["found"]) == ("CAN_VIEW", "CAN_MANAGE")
-    assert "service_principal_name: ${var.planner}" in one["adopt"]
+    assert (one["expected"], one["actual"]) == ("CAN_VIEW", "CAN_MANAGE")
+    assert "service_principal_name: ${var.planner}" in one["patch"]
 
 
 def test_an_owner_that_hands_put_there_is_not_proposed(delivered: Lake) -> None:
@@ -56,27 +56,29 @@ def test_an_owner_that_hands_put_there_is_not_proposed(delivered: Lake) -> None:
     rights[:] = [one for one in rights if one.get("service_principal_name") != deployer]
     rights.append({"user_name": "mallory@example.com", "permission_level": "IS_OWNER"})
     found = delivered.run("drift", "staging", "--output", "json", who="planner").json
-    assert {one["what"].partition("]")[0] for one in found} == {
+    assert {one["path"].partition("]")[0] for one in found} == {
         f"[service_principal_name='{deployer}'",
         "[user_name='mallory@example.com'",
     }
-    assert {one["adopt"] for one in found} == {""}
-    assert all("the deployer owns what it delivers" in one["note"] for one in found)
+    assert {one["patch"] for one in found} == {""}
+    assert all("the deployer owns what it deploys" in one["hint"] for one in found)
 
 
 def test_whom_hands_let_a_job_run_as_is_not_proposed(delivered: Lake) -> None:
     delivered.job("staging", "flights_daily")["run_as"] = {"user_name": "mallory@example.com"}
     found = delivered.run("drift", "staging", "--output", "json", who="planner").json
     assert found
-    assert all(one["what"].startswith("run_as") for one in found)
-    assert all("everything runs as the runner" in one["note"] for one in found), found
+    assert all(one["path"].startswith("run_as") for one in found)
+    assert all("everything runs as the runner" in one["hint"] for one in found), found
 
 
 def test_a_job_deleted_by_hand_is_drift(delivered: Lake) -> None:
     delivered.workspace.jobs.clear()
     said = delivered.run("drift", "staging", "--output", "json")
     assert said.code == 2
-    assert ("jobs.flights_daily", "deleted by hand") in {(o["key"], o["what"]) for o in said.json}
+    assert ("jobs.flights_daily", "deleted outside delivery") in {
+        (o["key"], o["path"]) for o in said.json
+    }
 
 
 NOTEBOOKS = {
@@ -109,11 +111,11 @@ def test_notebooks_are_told_from_files_and_judged_by_the_workspaces_clock(lake: 
     files[_in_release(lake, "flights/tasks.py")] = b"# Databricks notebook source\nevil()\n"
     said = lake.run("drift", "staging", "--output", "json", who="planner")
     assert said.code == 2
-    assert {one["what"] for one in said.json} == {
+    assert {one["path"] for one in said.json} == {
         "src/lakehouse/flights/tasks.py was edited",
         "src/notebooks/look.py was edited",
         "src/notebooks/more/mean.r was edited",
-        "src/notebooks/note.ipynb is gone",
+        "src/notebooks/note.ipynb was deleted",
     }
     lake.done("deploy", "staging", "--archive", lake.code("put back"))
     assert lake.done("drift", "staging", "--output", "json").json == []
@@ -132,15 +134,15 @@ def test_what_a_deploy_that_was_cut_off_left_is_no_drift(delivered: Lake) -> Non
     assert (status["sync"], status["drifted"]) == ("in sync", [])
     delivered.job("staging", "flights_daily")["max_concurrent_runs"] = 7
     (one,) = delivered.run("drift", "staging", "--output", "json").json
-    assert (one["key"], one["what"]) == ("jobs.flights_daily", "max_concurrent_runs")
+    assert (one["key"], one["path"]) == ("jobs.flights_daily", "max_concurrent_runs")
 
 
 def test_a_secret_is_neither_shown_nor_proposed(delivered: Lake) -> None:
     delivered.job("staging", "flights_daily")["tags"]["password"] = "hunter2hunter2"
     said = delivered.run("drift", "staging", "--output", "json")
     (one,) = said.json
-    assert (one["found"], one["adopt"]) == ("(hidden)", "")
-    assert "it holds a secret" in one["note"]
+    assert (one["actual"], one["patch"]) == ("(hidden)", "")
+    assert "it contains a secret" in one["hint"]
     assert "hunter2" not in said.out + said.err
 
 
@@ -232,7 +234,7 @@ def _adopt(lake: Lake, found: list[dict[str, Any]]) -> None:
     """Do what is proposed: delete the lines that are named, merge the rest."""
     gone: dict[str, list[int]] = {}
     for one in found:
-        if place := re.fullmatch(r"to adopt it, delete (.+): (.+):(\d+)", one["note"]):
+        if place := re.fullmatch(r"to keep it, delete (.+): (.+):(\d+)", one["hint"]):
             assert re.findall(r"\w+", place[1])[-1] in lake.text(place[2]).splitlines()[
                 int(place[3]) - 1
             ]  # fmt: skip
@@ -241,7 +243,7 @@ def _adopt(lake: Lake, found: list[dict[str, Any]]) -> None:
         lake.write(file, _without(lake.text(file).splitlines(), lines))
     for declared in lake.path.glob("resources/*/*.yml"):
         document = yaml.safe_load(declared.read_text(encoding="utf-8"))
-        for one in filter(None, (one["adopt"] for one in found)):
+        for one in filter(None, (one["patch"] for one in found)):
             proposal = yaml.safe_load(one)
             ((kind, ((name, _),)),) = (
                 (kind, tuple(named.items())) for kind, named in proposal["resources"].items()
@@ -275,8 +277,8 @@ def test_the_proposed_yaml_keeps_all_that_hands_did(lake: Lake, source: Source) 
     said = lake.run("drift", "staging", "--output", "json")
     assert said.code == 2
     found = said.json
-    assert all(one["adopt"] or one["note"] for one in found), found
-    (dash,) = [one["note"] for one in found if one["key"] == "dashboards.extra_dash"]
+    assert all(one["patch"] or one["hint"] for one in found), found
+    (dash,) = [one["hint"] for one in found if one["key"] == "dashboards.extra_dash"]
     assert "generate dashboard --resource extra_dash" in dash
     _adopt(lake, found)
     lake.done("deploy", "staging", "--archive", lake.release("adopted"))

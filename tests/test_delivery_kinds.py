@@ -202,7 +202,7 @@ def _changes(plan: Any, key: str) -> list[str]:
 
 
 def _verdicts(plan: Any, key: str) -> list[tuple[str, str]]:
-    return [(v["verdict"], v["reason"]) for v in plan["verdicts"] if v["key"] == key]
+    return [(v["action"], v["reason"]) for v in plan["decisions"] if v["key"] == key]
 
 
 EVERY = pytest.mark.parametrize("kind", sorted(SAMPLES))
@@ -246,7 +246,7 @@ def test_drift_is_seen(story: Story, kind: str) -> None:
     else:
         told = [one for one in story.gone if one["key"] == key]
     assert bool(told) == (kind != "job_runs")
-    assert all(one["adopt"] or one["note"] for one in told)
+    assert all(one["patch"] or one["hint"] for one in told)
 
 
 @EVERY
@@ -262,7 +262,7 @@ def test_a_rollback_does_what_the_page_says(story: Story, kind: str) -> None:
         assert story.stored["back"][kind][identity] == before
         assert f"resources.{key}" in story.states["back"]
     elif kind != "jobs":
-        assert ("mark", "holds no data: this rollback deletes it") in _verdicts(story.back, key)
+        assert ("warn", "holds no data: this rollback deletes it") in _verdicts(story.back, key)
 
 
 def test_after_the_rollback_all_is_as_it_was_delivered(story: Story) -> None:
@@ -326,7 +326,7 @@ def test_with_run_as_on_the_target_apps_cannot_be_delivered(delivered: Lake) -> 
     run_as = "    run_as: {service_principal_name: '${var.runner}'}\n    variables:\n"
     delivered.edit("targets/staging.yml", "    variables:\n", run_as)
     found = delivered.run("check", "--only", "run_as")
-    assert (found.code, "run_as: expected none here" in found.out + found.err) == (1, True)
+    assert (found.code, "run_as: expected none" in found.out + found.err) == (1, True)
     said = delivered.run("plan", "staging", "--archive", delivered.release("as it was"))
     assert said.code == 1
     assert "apps do not support a setting a run_as user" in said.err

@@ -26,7 +26,7 @@ def call(
     delivered: Lake, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Iterator[Call]:
     """Run a command in this process: many of them take a moment only."""
-    from delivery import cli
+    from delivery.cli import app
 
     for name, value in delivered.settings("deployer").items():
         monkeypatch.setenv(name, value)
@@ -37,7 +37,7 @@ def call(
         monkeypatch.setattr(sys, "argv", ["delivery", *map(str, arguments)])
         capsys.readouterr()
         with pytest.raises(SystemExit) as ended:
-            cli.main()
+            app.main()
         said = capsys.readouterr()
         return int(ended.value.code or 0), said.out, said.err
 
@@ -160,7 +160,7 @@ def test_a_target_whose_first_delivery_was_cut_off_is_not_hidden(lake: Lake) -> 
     lake.workspace.files[f"{lake.root('staging')}/TARGET.json"] = marker
     lake.workspace.grant_folder(f"{lake.root('staging')}/ledger", "planner", "CAN_READ")
     assert "nothing delivered" in lake.done("status", "staging").out
-    assert lake.done("history", "staging").out == "nothing happened yet\n"
+    assert lake.done("history", "staging").out == "no events\n"
 
 
 def test_the_ledger_is_there_before_the_marker(lake: Lake, source: Source) -> None:
@@ -222,7 +222,7 @@ def test_a_policy_field_that_a_later_version_dropped_stops_nothing(
     delivered: Lake, source: Source
 ) -> None:
     """A tool whose policy has one more field delivers; then this tool goes on."""
-    policy = "tools/delivery/src/delivery/policy.py"
+    policy = "tools/delivery/src/delivery/config/policy.py"
     now = delivered.text(policy)
     delivered.edit(policy, "    plan_hours: Annotated[int, Field(ge=1)] | None = None\n",
                    "    plan_hours: Annotated[int, Field(ge=1)] | None = None\n"
@@ -299,7 +299,7 @@ def test_the_tool_names_itself_in_its_own_calls_and_in_those_of_the_cli(
     delivered.done("status", "staging", "--drift")
     own = [agent for agent in agents if "databricks-sdk-py/" in agent]
     assert own
-    assert all(agent.startswith("lakehouse-delivery/0.1.0 ") for agent in own)
+    assert all(agent.startswith("lakehouse-delivery/0.2.0 ") for agent in own)
     of_cli = [agent for agent in agents if agent.startswith("cli/")]
     assert of_cli
     real = [agent for agent in of_cli if "databricks-standin" not in agent]

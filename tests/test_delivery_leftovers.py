@@ -243,14 +243,14 @@ def test_a_deploy_that_was_cut_off_is_told_as_that_and_not_as_hands(
     delivered.home = tmp_path / "another"
     (status,) = delivered.done("status", "staging", "--output", "json").json
     assert (status["sync"], status["drifted"]) == ("mixed", [])
-    assert status["unfinished"].startswith(f"deploy of {name_of(second)}, begun ")
-    assert "delivery rollback staging" in status["unfinished"]
+    assert status["in_progress"].startswith(f"deploy of {name_of(second)}, started ")
+    assert "delivery rollback staging" in status["in_progress"]
     delivered.done("drift", "staging")
     delivered.job("staging", "flights_daily")["timeout_seconds"] = 77
     (status,) = delivered.done("status", "staging", "--output", "json").json
     assert status["drifted"] == ["jobs.flights_daily"]
     (one,) = json.loads(delivered.run("drift", "staging", "--output", "json").out)
-    assert one["what"] == "timeout_seconds"
+    assert one["path"] == "timeout_seconds"
 
 
 # --- few calls ---
@@ -274,7 +274,7 @@ def test_the_automatic_rollback_knows_its_own_double(delivered: Lake, source: So
     refuse_changes_of_jobs(delivered, 2)
     said = delivered.run("deploy", "staging", "--archive", source.more)
     assert said.code == 1
-    assert f"{name_of(source.first)} is back, and verified" in said.err
+    assert f"{name_of(source.first)} is running again, and verified" in said.err
     assert "past this tool" not in said.err
     assert [*called(delivered, "extra_job"), *delivered.leftovers("staging")] == []
 
@@ -287,7 +287,7 @@ def test_what_could_not_be_put_away_at_once_goes_with_the_rollback(
     refuse_changes_of_jobs(delivered, 2)
     delivered.workspace.fault("POST", "/jobs/delete", 400)
     said = delivered.run("deploy", "staging", "--archive", source.more)
-    assert f"{name_of(source.first)} is back, and verified" in said.err, said.err
+    assert f"{name_of(source.first)} is running again, and verified" in said.err, said.err
     assert [*called(delivered, "extra_job"), *delivered.leftovers("staging")] == []
 
 
@@ -297,7 +297,7 @@ def test_a_create_that_is_lost_and_then_refused_does_not_stop_the_rollback(
     delivered.workspace.fault("POST", "/jobs/create", "lost")
     delivered.workspace.fault("POST", "/jobs/create", 400, nth=2, times=2)
     said = delivered.run("deploy", "staging", "--archive", source.more)
-    assert f"{name_of(source.first)} is back, and verified" in said.err, said.err
+    assert f"{name_of(source.first)} is running again, and verified" in said.err, said.err
     assert [*called(delivered, "extra_job"), *delivered.leftovers("staging")] == []
 
 

@@ -53,7 +53,7 @@ def test_a_target_that_cannot_be_seen_hides_no_other(delivered: Lake, tmp_path: 
     assert [(s["target"], s["health"]) for s in said.json] == [
         ("staging", "verified"), ("prod", "unknown"),
     ]  # fmt: skip
-    assert "cannot be seen" in said.json[1]["unexplained"]
+    assert "cannot be seen" in said.json[1]["out_of_band_change"]
     delivered.programs = tmp_path  # where there is no CLI
     (status,) = delivered.done("status", "staging", "--output", "json", PATH="/usr/bin").json
     assert (status["health"], status["sync"]) == ("verified", "unknown")
@@ -76,7 +76,10 @@ def test_jobs_on_two_releases_are_told_as_mixed(delivered: Lake) -> None:
     other = re.sub(r"/releases/[^/]+/", "/releases/2026.01.01-g00000000/", state)
     delivered.workspace.files[name] = other.encode()
     (status,) = delivered.done("status", "staging", "--no-drift", "--output", "json").json
-    assert (status["sync"], status["mixed"]) == ("mixed", "1 of 1 jobs run another release")
+    assert (status["sync"], status["jobs_on_other_releases"]) == (
+        "mixed",
+        "1 of 1 jobs run another release",
+    )
 
 
 def test_a_state_that_moved_on_without_an_event_is_told(delivered: Lake) -> None:
@@ -84,7 +87,7 @@ def test_a_state_that_moved_on_without_an_event_is_told(delivered: Lake) -> None
     state = json.loads(delivered.workspace.files[name])
     delivered.workspace.files[name] = json.dumps({**state, "serial": 99}).encode()
     (status,) = delivered.done("status", "staging", "--no-drift", "--output", "json").json
-    assert "the state has serial 99" in status["unexplained"]
+    assert "the state has serial 99" in status["out_of_band_change"]
 
 
 def test_statuses_of_several_targets_become_one_page(delivered: Lake, tmp_path: Path) -> None:
@@ -117,7 +120,7 @@ def test_doctor_says_what_is_missing(delivered: Lake) -> None:
     delivered.workspace.files[name] = b"{}"
     told = delivered.run("doctor", "staging", "--output", "json")
     assert told.code == 2
-    assert [one["name"] for one in told.json if not one["well"]] == ["lock"]
+    assert [one["name"] for one in told.json if not one["ok"]] == ["lock"]
 
 
 # --- policy ---
@@ -154,7 +157,7 @@ def test_nobody_goes_back_across_data_that_was_changed_for_good(delivered: Lake)
                     + "\ndata: {irreversible: the column is gone}\n")  # fmt: skip
     delivered.done("deploy", "staging", "--archive", delivered.code("irreversible"))
     said = delivered.refused("rollback", "staging", "--reason", "totals are wrong")
-    assert "cannot be gone back across" in said
+    assert "it changed data irreversibly" in said
     assert "the column is gone" in said
 
 
@@ -172,12 +175,12 @@ def test_a_cli_that_was_never_tried_deploys_and_every_plan_names_it(
     delivered: Lake, tmp_path: Path
 ) -> None:
     instead(delivered, tmp_path / "other", "version", "echo Databricks CLI v9.9.9")
-    assert "✓ CLI: version 9.9.9, which this tool was not tried with" in (
+    assert "✓ CLI: version 9.9.9, which this tool was not tested with" in (
         delivered.run("doctor").out
     )
     archive = delivered.code("more")
     planned = delivered.done("plan", "staging", "--archive", archive, who="planner").out
-    assert "the Databricks CLI is 9.9.9, this tool was tried with 1.13" in planned
+    assert "the Databricks CLI is 9.9.9; this tool was tested with 1.13" in planned
     delivered.done("deploy", "staging", "--archive", archive)
     assert delivered.events("staging")[-1]["cli_version"] == "9.9.9"
 
@@ -269,7 +272,7 @@ def test_nothing_of_others_is_adopted_and_nothing_is_let_go_in_vain(
     assert f"belongs to {delivered.root('prod')}" in said
     for key, old, reason in (
         ("jobs.extra_job", "volumes.flights_landing", "expected a key of the kind of"),
-        ("jobs.flights_daily", "jobs.flights_daily", "owns something on staging already"),
+        ("jobs.flights_daily", "jobs.flights_daily", "owns a resource on staging already"),
     ):
         said = delivered.refused("adopt", "staging", key, "--from", old, *more, code=4)
         assert reason in said
@@ -294,7 +297,7 @@ def test_a_copy_of_a_job_is_told_and_not_deleted(delivered: Lake, other: dict[st
     rights = delivered.workspace.permissions
     rights["/jobs/777"] = rights[f"/jobs/{known}"]
     said = delivered.refused("deploy", "staging", "--archive", delivered.code("second"))
-    assert "job 777 (flights_daily) is a second one of that name" in said
+    assert "job 777 (flights_daily) is a duplicate" in said
     assert 777 in delivered.workspace.jobs
 
 
@@ -311,7 +314,7 @@ def test_a_reason_is_one_line_that_can_be_shown_anywhere(delivered: Lake, reason
 
 def test_a_lock_of_a_run_that_is_gone_is_broken_by_name(delivered: Lake) -> None:
     nobody = delivered.refused("break-lock", "staging", "--reason", "x", code=4)
-    assert "nobody has it" in nobody
+    assert "nobody holds it" in nobody
     name = f"{delivered.root('staging')}/ledger/lock.json"
     held = {"id": "1", "actor": "bo", "run_url": "", "at": "2026-01-01T00:00:00Z", "what": "deploy"}
     delivered.workspace.files[name] = json.dumps(held).encode()
@@ -353,7 +356,7 @@ def test_prune_keeps_what_runs_and_what_one_may_go_back_to(delivered: Lake, sour
     assert gone == would
     assert {*gone} == {run_of(a) for a in archives[:2]}
     kept = delivered.refused("rollback", "staging", run_of(source.first), "--reason", "x", code=4)
-    assert "expected one that staging keeps" in kept
+    assert "expected one that staging stores" in kept
     delivered.done("rollback", "staging", "--reason", "what is kept can be gone back to")
 
 
@@ -420,7 +423,7 @@ def test_a_preview_that_cannot_go_keeps_no_other(previewing: Lake) -> None:
     previewing.workspace.fault("POST", "/jobs/delete", 400)
     said = previewing.run("preview", "sweep", "--days", "0", "--output", "json", who="previewer")
     assert said.code == 1
-    assert (said.json["removed"], [t[:5] for t in said.json["stay"]]) == (["pr42"], ["pr41:"])
+    assert (said.json["removed"], [t[:5] for t in said.json["failed"]]) == (["pr42"], ["pr41:"])
     lock = f"/Workspace/Deployments/{previewing.name}/previews/pr41/state/deploy.lock"
     held = {"ID": "11111111-1111-4111-8111-111111111111", "User": "x", "IsForced": False}
     previewing.workspace.files[lock] = json.dumps(
@@ -438,7 +441,7 @@ def test_old_previews_are_swept_and_young_ones_stay(previewing: Lake) -> None:
         f"/Workspace/Deployments/{previewing.name}/previews/PR-7", "previewer", "CAN_MANAGE"
     )
     told = ("preview", "sweep", "--output", "json", "--days")
-    assert previewing.done(*told, "1", who="previewer").json == {"removed": [], "stay": []}
+    assert previewing.done(*told, "1", who="previewer").json == {"removed": [], "failed": []}
     ahead = int(time.time() * 1000) + 60_000  # the workspace's clock may be ahead of ours
     for node in previewing.workspace.tree.nodes.values():
         node.modified_at = ahead
@@ -496,7 +499,7 @@ def test_clocks_that_jump_decide_nothing(lake: Lake, source: Source, tmp_path: P
     at(-72, "deploy", "staging", "--archive", source.more)
     (status,) = at(0, "status", "staging", "--output", "json").json
     assert (status["release"], status["health"]) == (run_of(source.more), "verified")
-    assert status["previous"] == run_of(source.first)
+    assert status["rollback_target"] == run_of(source.first)
     assert all(status["dora"][name] >= 0 for name in ("lead_hours", "per_week"))
     events = at(0, "history", "staging", "--output", "json").json
     assert [event["seq"] for event in events] == [6, 5, 4, 3, 2, 1]

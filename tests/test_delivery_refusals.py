@@ -49,7 +49,7 @@ def saved(delivered: Lake, source: Source, tmp_path: Path) -> Path:
     ("field", "value", "reason"),
     [
         ("release", "2026.01.01-g00000000", "edited"),
-        ("expires", "2199-01-01T00:00:00Z", "edited"),
+        ("expires_at", "2199-01-01T00:00:00Z", "edited"),
         ("changes", [], "edited"),
         ("schema", 2, "update the delivery tool"),
     ],
@@ -70,7 +70,7 @@ def test_a_plan_is_carried_out_once(delivered: Lake, source: Source, saved: Path
     delivered.done("rollback", "staging", "--reason", "totals are wrong")
     delivered.done("unblock", "staging", source.more.name.removesuffix(".tar.gz"), "--reason", "ok")
     said = delivered.refused(*deploy(source, plan=saved))
-    assert "the approved plan is not what it would be now" in said
+    assert "the target or the release changed since the approval" in said
     assert "serial: approved" in said
 
 
@@ -106,7 +106,7 @@ def test_a_deploy_does_not_begin_with_a_token_that_it_could_outlive(
     said = delivered.run("deploy", "staging", "--archive", archive, **identity)
     if renewed == 600:
         assert said.code == 3
-        assert "token: given 10 minutes of life, expected 50" in said.err
+        assert "token: expires in 10 minutes, expected at least 50" in said.err
         assert delivered.ledger("staging") == ["started", "deployed", "verified"]
     else:
         assert (said.code, delivered.ledger("staging")[-1]) == (0, "verified")
@@ -127,7 +127,7 @@ def _marker(lake: Lake) -> str:
     ("content", "code", "reason"),
     [
         (None, 4, "cannot be seen"),
-        (b"{", 4, "cannot be read for what it is"),
+        (b"{", 4, "cannot be parsed"),
         (b'{"project": "11111111-1111-4111-8111-111111111111"}', 3, "belongs to the project"),
     ],
 )
@@ -153,7 +153,7 @@ def test_a_state_that_no_event_explains_is_refused(delivered: Lake, source: Sour
     files = delivered.workspace.files
     for name in [name for name in files if "/staging/ledger/" in name]:
         del files[name]
-    assert "that no event explains" in delivered.refused(*deploy(source), "--first")[:400]
+    assert "that no event records" in delivered.refused(*deploy(source), "--first")[:400]
 
 
 # --- the ledger ---
@@ -201,7 +201,7 @@ def _fetched(lake: Lake, folder: Path) -> tuple[Path, dict[str, Any]]:
 
 
 FORGED_RECEIPTS = [
-    ({"digest": 64 * "0"}, "for other bytes"),
+    ({"digest": 64 * "0"}, "has another release or digest"),
     ({"kind": "deployed"}, "expected verified on staging"),
     ({"target": "dev"}, "expected verified on staging"),
     ({"project": "another"}, "expected verified on staging"),
@@ -215,7 +215,7 @@ def test_a_forged_receipt_is_refused(delivered: Lake, source: Source, tmp_path: 
     for changes, reason in FORGED_RECEIPTS:
         file.write_text(json.dumps({**receipt, **changes}), encoding="utf-8")
         plan = delivered.done("plan", "prod", *told, "--save", saved, "--output", "json").json
-        assert any(reason in verdict["reason"] for verdict in plan["verdicts"])
+        assert any(reason in verdict["reason"] for verdict in plan["decisions"])
     approved = ("--plan", saved, "--approved-by", "ana")
     assert reason in delivered.refused("deploy", "prod", *told, *approved)
 
@@ -227,16 +227,16 @@ def test_a_receipt_ends_when_its_target_leaves_the_release(
     release = source.first.name.removesuffix(".tar.gz")
     delivered.done("block", "staging", release, "--reason", "totals are wrong")
     told = ("--archive", source.first, "--receipt", file, "--first", "--output", "json")
-    (verdict,) = delivered.done("plan", "prod", *told).json["verdicts"]
-    assert verdict["verdict"] == "refuse"
+    (verdict,) = delivered.done("plan", "prod", *told).json["decisions"]
+    assert verdict["action"] == "refuse"
     assert "was blocked on staging after the receipt" in verdict["reason"]
 
 
 def test_a_named_key_to_which_nothing_happens_is_told(delivered: Lake, source: Source) -> None:
     named = ("--allow-destroy", "volumes.flihgts_landing", "--reason", "moved")
     told = ("plan", "staging", "--archive", source.more, *named, "--output", "json")
-    (verdict,) = [v for v in delivered.done(*told).json["verdicts"] if "flihgts" in v["key"]]
-    assert verdict["reason"] == "named, but nothing happens to it"
+    (verdict,) = [v for v in delivered.done(*told).json["decisions"] if "flihgts" in v["key"]]
+    assert verdict["reason"] == "allowed, but this plan does not change it"
 
 
 def test_a_token_of_nobody_is_a_bad_set_up(untouched: Lake, source: Source) -> None:
@@ -250,7 +250,7 @@ def test_blocking_explains_no_state(delivered: Lake, source: Source) -> None:
     for name in [name for name in files if "/staging/ledger/" in name]:
         del files[name]
     delivered.done("block", "staging", "2026.11.23-g01234567", "--reason", "to get on")
-    assert "that no event explains" in delivered.refused(*deploy(source))
+    assert "that no event records" in delivered.refused(*deploy(source))
 
 
 def test_prod_asks_for_receipt_plan_and_approval(delivered: Lake, source: Source) -> None:
@@ -321,7 +321,7 @@ def test_of_two_at_once_one_wins_and_the_other_is_told_who(
         one = other
     (first, _), (second, told) = _both(delivered, one, other)
     assert (first, second) == (0, 3), told
-    assert any(reason in told for reason in ("works on it", "is blocked", "is older than"))
+    assert any(reason in told for reason in ("holds it", "is blocked", "is older than"))
     assert delivered.leftovers("staging") == []
     delivered.done("history", "staging")
 
@@ -387,7 +387,7 @@ def test_the_cli_s_lock_of_somebody_else_is_not_taken(delivered: Lake) -> None:
 
     delivered.workspace.fault("POST", r"deploy\.lock", strike)
     said = delivered.refused("deploy", "staging", "--archive", delivered.code("second"))
-    assert "bo since 2099-01-01T00:00:00Z works on it" in said
+    assert "bo since 2099-01-01T00:00:00Z deploys outside this tool" in said
     assert json.loads(delivered.workspace.files[name])["User"] == "bo"
     assert "blocked" not in delivered.ledger("staging")
 
@@ -417,8 +417,8 @@ def test_rights_of_the_planner_are_seen_by_all(delivered: Lake) -> None:
     assert plans[0]["digest"] == plans[1]["digest"]
     (change,) = [c for c in plans[0]["changes"] if c["key"] == "jobs.flights_daily.permissions"]
     assert [(f["old"], f["new"]) for f in change["fields"]] == [("CAN_VIEW", "CAN_MANAGE")]
-    assert ("jobs.flights_daily.permissions", "mark") in [
-        (v["key"], v["verdict"]) for v in plans[0]["verdicts"]
+    assert ("jobs.flights_daily.permissions", "warn") in [
+        (v["key"], v["action"]) for v in plans[0]["decisions"]
     ]
 
 
@@ -436,7 +436,7 @@ def commit_at(lake: Lake, time: str) -> None:
 
 def test_a_commit_of_the_future_becomes_no_release(delivered: Lake) -> None:
     commit_at(delivered, "2099-01-01T00:00Z")
-    assert "expected one that is not of the future" in delivered.refused("release")
+    assert "expected one that is not in the future" in delivered.refused("release")
 
 
 def test_order_is_told_by_git_and_not_by_clocks(delivered: Lake) -> None:

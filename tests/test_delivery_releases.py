@@ -71,7 +71,7 @@ def test_a_version_that_no_commit_can_be_added_to_is_refused(lake: Lake) -> None
     lake.edit("pyproject.toml", 'version = "0.1.0"', 'dynamic = ["version"]')
     git(lake.path, "commit", "--quiet", "--all", "--no-verify", "--message=dynamic")
     told = lake.refused("release")
-    assert "version of pyproject.toml: dynamic, expected it in the file" in told
+    assert "version in pyproject.toml: dynamic, expected it in the file" in told
     assert 'version = "0.1.0"' in told
 
 
@@ -137,7 +137,7 @@ def test_a_damaged_release_is_refused(
     damage(source.more, archive)
     before = delivered.workspace.snapshot()
     said = delivered.refused("deploy", "staging", "--archive", archive)
-    assert "not a whole release" in said
+    assert "not a valid release" in said
     assert delivered.workspace.snapshot() == before
 
 

@@ -45,13 +45,13 @@ def _spare_staging_and_approval(lake: Lake) -> None:
     archive = lake.code("without staging")
     assert "approval of prod: given none" in lake.refused("deploy", "prod", "--archive", archive)
     plan = lake.done("plan", "prod", "--archive", archive, "--output", "json").json
-    (verdict,) = [v for v in plan["verdicts"] if v["key"] == "policy"]
-    assert verdict["verdict"] == "refuse"
+    (verdict,) = [v for v in plan["decisions"] if v["key"] == "policy"]
+    assert verdict["action"] == "refuse"
     assert verdict["reason"].startswith("no receipt of staging")
     allow = "allow: [{key: promotion, reason: one target is enough, until: 2099-12-31}]"
     lake.edit("delivery.yml", "allow: []", allow)
     plan = lake.done("plan", "prod", "--archive", lake.code("allowed"), "--output", "json").json
-    assert [(v["key"], v["verdict"]) for v in plan["verdicts"]] == [("promotion", "allow")]
+    assert [(v["key"], v["action"]) for v in plan["decisions"]] == [("promotion", "allow")]
 
 
 def test_a_protection_holds_for_the_release_that_lifts_it_and_no_longer(
@@ -107,13 +107,24 @@ def test_a_release_that_fails_its_verification_goes_back_by_itself(
         said = lake.run("deploy", "staging", "--archive", source.more, ALERTS=address)
     assert said.code == 1
     (message,) = messages
-    for part in ("Acme Lakehouse, staging", "extra", "is back, and verified", "is blocked"):
+    for part in (
+        "Acme Lakehouse, staging",
+        "extra",
+        "is running again, and verified",
+        "is blocked",
+    ):
         assert part in message["text"]
     assert "extra" in said.err
-    assert "is back, and verified" in said.err
+    assert "is running again, and verified" in said.err
     assert lake.ledger("staging")[3:] == [
-        "started", "deployed", "failed", "blocked", "started", "rolled_back", "verified",
-    ]  # fmt: skip
+        "started",
+        "deployed",
+        "failed",
+        "blocked",
+        "started",
+        "rolled_back",
+        "verified",
+    ]
     assert lake.leftovers("staging") == []
     assert "is blocked" in lake.refused("deploy", "staging", "--archive", source.more)
 
@@ -146,7 +157,7 @@ def test_what_goes_back_or_is_blocked_by_hand_is_told(delivered: Lake, source: S
         told = ("--reason", "totals are wrong")
         delivered.done("rollback", "staging", *told, ALERTS=address)
         delivered.done("block", "staging", "2026.11.23-g01234567", *told, ALERTS=address)
-    for message, part in zip(messages, ("went back to", "2026.11.23-g01234567"), strict=True):
+    for message, part in zip(messages, ("rolled back to", "2026.11.23-g01234567"), strict=True):
         assert part in message["text"]
         assert "totals are wrong" in message["text"]
 

@@ -49,7 +49,7 @@ def told(lake: Lake) -> dict[str, Any]:
 @pytest.fixture
 def hurried(delivered: Lake) -> Lake:
     """A verification may take a minute, and a minute takes six seconds."""
-    file = "tools/delivery/src/delivery/verify.py"
+    file = "tools/delivery/src/delivery/deploy/verify.py"
     delivered.edit(file, "policy.minutes * 60", "6")
     delivered.edit("delivery.yml", "minutes: 20", "minutes: 1")
     return delivered
@@ -85,8 +85,8 @@ def test_a_job_that_is_never_free_does_not_fail_the_release(hurried: Lake, queue
     hurried.workspace.on_run(JOB, "succeed")
     said = hurried.run("deploy", "staging", "--archive", archive)
     assert said.code == 1
-    assert f"{release} runs on staging and is not verified yet" in said.err
-    assert "type the same command again" in said.err
+    assert f"{release} is running on staging and is not verified yet" in said.err
+    assert "run the same command again" in said.err
     assert hurried.ledger("staging")[-1] == "deployed"
     assert (told(hurried)["release"], told(hurried)["health"]) == (release, "not verified")
     said_of_it = hurried.refused("fetch", "staging", "--release", release)
@@ -123,8 +123,8 @@ def test_a_run_that_had_all_its_time_has_failed(hurried: Lake) -> None:
     outcomes = ["hang", "succeed"]
     hurried.workspace.on_run(JOB, lambda _: outcomes.pop(0))
     said = hurried.run("deploy", "staging", "--archive", archive)
-    assert (said.code, "no end after 1 minutes" in said.err) == (1, True)
-    assert "is back, and verified" in said.err
+    assert (said.code, "timed out after 1 minutes" in said.err) == (1, True)
+    assert "is running again, and verified" in said.err
     assert not any(run.active for run in hurried.workspace.runs.values())
 
 
@@ -149,7 +149,7 @@ def test_a_run_that_somebody_cancels_proves_nothing(delivered: Lake) -> None:
         workspace.end_run(next(iter(workspace.runs)), "cancel")
 
     said = deploy(delivered, archive, cancel)
-    assert (said.code, "somebody canceled its run" in said.err) == (1, True), said.err
+    assert (said.code, "its run was canceled" in said.err) == (1, True), said.err
     assert "blocked" not in delivered.ledger("staging")
     delivered.done("deploy", "staging", "--archive", archive)  # with a run of its own
     assert (outcomes, delivered.ledger("staging")[-1]) == ([], "verified")
@@ -172,7 +172,7 @@ def test_a_run_that_the_job_s_own_time_ends_has_failed(delivered: Lake) -> None:
 
 def test_a_paused_continuous_job_is_run_once(delivered: Lake) -> None:
     schedule = (
-        "      schedule:  # paused or not is decided by the target: see its presets\n"
+        "      schedule:  # the target's presets decide whether it is paused\n"
         "        quartz_cron_expression: 0 0 6 * * ?\n        timezone_id: UTC\n"
     )
     delivered.edit("resources/flights/job.yml", schedule, "      continuous: {}\n")
@@ -219,7 +219,7 @@ def test_an_automatic_rollback_pauses_nothing_where_it_cannot_be_verified_yet(
     workspace.on_run(JOB, outcome)
     said = hurried.run("deploy", "staging", "--archive", archive)
     assert said.code == 1
-    assert "is back, not verified yet" in said.err, said.err
+    assert "is running again, not verified yet" in said.err, said.err
     assert "verify it: delivery rollback staging" in said.err
     assert "paused" not in said.err
 

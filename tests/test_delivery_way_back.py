@@ -63,7 +63,7 @@ def test_when_the_cli_fails_what_ran_stays(delivered: Lake, second: Path) -> Non
     third = delivered.code("third")
     said = delivered.run("deploy", "staging", "--archive", third)
     assert said.code == 1
-    assert f"{name_of(second)} is back, and verified" in said.err
+    assert f"{name_of(second)} is running again, and verified" in said.err
     assert running(delivered) == name_of(second)
     assert delivered.leftovers("staging") == []
 
@@ -75,7 +75,7 @@ def test_a_failed_rollback_blocks_nothing_and_can_be_tried_again(
     told = ("rollback", "staging", "--reason", "totals are wrong")
     said = delivered.run(*told)
     assert said.code == 1
-    assert "Try it once more" in said.err
+    assert "Run it again" in said.err
     delivered.done(*told)
     assert running(delivered) == name_of(source.first)
     assert delivered.ledger("staging").count("blocked") == 1  # the one that was left
@@ -85,7 +85,7 @@ def test_going_back_does_not_lead_forward(delivered: Lake, source: Source, secon
     delivered.done("rollback", "staging", "--reason", "totals are wrong")
     delivered.done("unblock", "staging", name_of(second), "--reason", "it was the source")
     said = delivered.refused("rollback", "staging", "--reason", "once more", code=4)
-    assert "nothing good was before what runs" in said
+    assert "none was verified before" in said
     assert running(delivered) == name_of(source.first)
 
 
@@ -112,7 +112,7 @@ def test_an_older_release_comes_back_by_rollback_alone(
     delivered: Lake, source: Source, second: Path
 ) -> None:
     said = delivered.refused("deploy", "staging", "--archive", source.first)
-    assert f"older than {name_of(second)}" in said
+    assert f"older than the running release {name_of(second)}" in said
     assert f"delivery rollback staging {name_of(source.first)}" in said
 
 
@@ -141,11 +141,11 @@ def test_what_was_left_behind_does_not_come_back(
     (status,) = delivered.done("status", "staging", "--output", "json").json
     assert {*status["blocked"]} == {name_of(second), name_of(third)}
     said = delivered.refused("rollback", "staging", name_of(second), "--reason", "x", code=4)
-    assert f"given {name_of(second)}; verified here before what runs: " in said
+    assert f"given {name_of(second)}; verified here before the running release: " in said
     outcomes = ["fail", "succeed"]
     delivered.workspace.on_run("flights_daily", lambda _: outcomes.pop(0))
     said = delivered.run("deploy", "staging", "--archive", delivered.code("fourth")).err
-    assert f"{name_of(source.first)} is back, and verified" in said
+    assert f"{name_of(source.first)} is running again, and verified" in said
     delivered.workspace.on_run("flights_daily", "succeed")
     delivered.done("unblock", "staging", name_of(third), "--reason", "it may come again")
     delivered.done("deploy", "staging", "--archive", delivered.code("fifth"))
@@ -173,7 +173,7 @@ def test_after_a_deploy_that_was_cut_off_what_ran_comes_back(
     delivered.done("rollback", "staging", "--reason", "it was cut off", "--break-lock")
     (status,) = delivered.done("status", "staging", "--output", "json").json
     assert (status["release"], [*status["blocked"]]) == (name_of(second), [name_of(third)])
-    assert status["unfinished"] == ""
+    assert status["in_progress"] == ""
 
 
 def test_the_way_back_is_not_approved_by_who_approved_the_failure(
@@ -228,10 +228,10 @@ def test_what_hands_made_and_a_release_adopted_is_let_go_and_not_deleted(
     told = ("--archive", source.more, "--reason", "made by hand")
     delivered.done("adopt", "staging", "jobs.extra_job", "--id", mine, *told)
     refused = delivered.refused("deploy", "staging", "--archive", source.after)
-    assert "jobs.extra_job was adopted, expected a release that has it" in refused
+    assert "jobs.extra_job was adopted, expected a release that declares it" in refused
     delivered.workspace.on_run("extra_job", "fail")
     said = delivered.run("deploy", "staging", "--archive", source.more).err
-    assert f"{name_of(source.first)} is back, and verified" in said
+    assert f"{name_of(source.first)} is running again, and verified" in said
     assert mine in delivered.workspace.jobs
     assert "resources.jobs.extra_job" not in delivered.state("staging")
     assert (
@@ -249,7 +249,7 @@ def test_a_verification_that_cannot_start_has_failed(delivered: Lake, source: So
     delivered.workspace.fault("POST", "/jobs/run-now", 403)
     said = delivered.run("deploy", "staging", "--archive", delivered.code("second"))
     assert said.code == 1
-    assert f"{name_of(source.first)} is back, and verified" in said.err
+    assert f"{name_of(source.first)} is running again, and verified" in said.err
     assert running(delivered) == name_of(source.first)
 
 
@@ -260,7 +260,7 @@ def test_what_failed_is_verified_anew_and_not_by_an_old_run(
     delivered.workspace.on_run("flights_daily", lambda _: outcomes.pop(0))
     said = delivered.run("rollback", "staging", "--reason", "totals are wrong")
     assert said.code == 1
-    assert "Try it once more" in said.err
+    assert "Run it again" in said.err
     delivered.done("rollback", "staging", "--reason", "totals are wrong")
     assert outcomes == []
     assert running(delivered) == name_of(source.first)
@@ -298,7 +298,7 @@ def test_what_comes_back_is_what_was_meant_when_somebody_delivered_meanwhile(
     said = delivered.run("rollback", "staging", "--wait", "2m", "--reason", "second is wrong")
     assert deploy.wait(timeout=120) == 0
     deploy.communicate()
-    assert (said.code, "somebody delivered meanwhile" in said.err) == (3, True), said.err
+    assert (said.code, "somebody deployed meanwhile" in said.err) == (3, True), said.err
     assert running(delivered) == name_of(third)
 
 
@@ -337,7 +337,7 @@ def test_prod_goes_back_without_a_second_approval(
         delivered.done("plan", "prod", *told, "--save", plan)
         said = delivered.run("deploy", "prod", *told, "--plan", plan, "--approved-by", "ana")
     assert said.code == 1
-    assert f"{name_of(first)} is back, and verified" in said.err
+    assert f"{name_of(first)} is running again, and verified" in said.err
     assert outcomes == []
 
 
@@ -375,7 +375,7 @@ def test_what_is_named_after_the_approval_is_refused(
     named = [part for key in keys for part in ("--allow-destroy", key)]
     reason = ("--reason", "copied")
     said = delivered.refused("deploy", "staging", *archive, "--plan", plan, *named, *reason)
-    assert "named: approved []" in said
+    assert "allow_destroy: approved []" in said
 
 
 def test_an_exception_is_used_up_for_good(delivered: Lake) -> None:
@@ -389,7 +389,7 @@ def test_an_exception_is_used_up_for_good(delivered: Lake) -> None:
     delivered.done("deploy", "staging", "--archive", delivered.release("again"))
     (delivered.path / "resources/extra/all.yml").unlink()
     said = delivered.refused("deploy", "staging", "--archive", delivered.release("lost"))
-    assert "volumes.extra_files: delete loses what it holds" in said
+    assert "volumes.extra_files: delete loses its data" in said
 
 
 DATA = """
@@ -425,7 +425,7 @@ def test_what_is_kept_does_not_depend_on_how_files_are_included(lake: Lake, incl
     outcomes = ["fail", "succeed", "succeed"]
     lake.workspace.on_run("flights_daily", lambda _: outcomes.pop(0))
     said = lake.run("deploy", "staging", "--archive", lake.release("with data"))
-    assert f"{name_of(first)} is back, and verified" in said.err, said.err
+    assert f"{name_of(first)} is running again, and verified" in said.err, said.err
     (volume,) = [name for name in lake.workspace.volumes if name.endswith("extra_files")]
     (lake.path / "resources/extra/all.yml").unlink()
     lake.done("deploy", "staging", "--archive", lake.code("after"))

@@ -12,20 +12,26 @@ from typing import Any
 
 import pytest
 from conftest import Bake
-from delivery.approval import approvers, check_approval, known_approvals
-from delivery.commands.common import Output, emit
-from delivery.doctor import Symptom, _forge, examine
-from delivery.errors import DeliveryError, Exit, harmless
-from delivery.forge import GitHub, forge, forge_of, kind_of
-from delivery.ledger import actor
-from delivery.plan import Plan
-from delivery.policy import Branches, Policy, Project
-from delivery.workspace import Workspace
+from delivery.cli.options import Output
+from delivery.cli.output import write_result
+from delivery.config.policy import Branches, Policy, ProjectInfo
+from delivery.errors import DeliveryError, Exit
+from delivery.forge.detect import current_forge, forge_of
+from delivery.forge.environment import (
+    actor,
+    escape_workflow_commands,
+    forge_kind,
+)
+from delivery.forge.github import GitHub
+from delivery.plan.approval import approvers, check_approval, known_approvals
+from delivery.plan.model import Plan
+from delivery.status.doctor import HealthCheck, _forge, run_checks
+from delivery.workspace.client import Workspace
 from forges import CLOSED, NAME, Forge, Text
 
 KINDS = ("github", "gitlab")
 POLICY = Policy(
-    project=Project(name="Demo", compute="serverless"),
+    project=ProjectInfo(name="Demo", compute="serverless"),
     branches=Branches(integration="main", targets={"staging": "main", "prod": "main"}, prefixes=[]),
 )
 BY_NAME = f"repo:{NAME}:environment:prod"
@@ -65,14 +71,16 @@ def test_an_environment_that_asks_nobody_approves_nothing(
     kind: str, fake: Forge, enter: Enter
 ) -> None:
     enter(kind)
-    with pytest.raises(DeliveryError, match="prod of the forge asks nobody") as refused:
+    with pytest.raises(
+        DeliveryError, match="prod of the forge has no required reviewers"
+    ) as refused:
         check_approval(POLICY, "prod", plan(), "", "somebody")
     assert refused.value.code is Exit.REFUSED
-    with pytest.raises(DeliveryError, match="prod of the forge asks nobody"):
+    with pytest.raises(DeliveryError, match="prod of the forge has no required reviewers"):
         approvers(POLICY, "prod")  # what going back and exceptions ask
     fake.reviewers["prod"] = ["ana"]
     check_approval(POLICY, "prod", plan(), "", "ana")
-    with pytest.raises(DeliveryError, match="expected who approved it"):
+    with pytest.raises(DeliveryError, match="expected the approver"):
         check_approval(POLICY, "prod", plan(), "", "")
 
 
@@ -80,7 +88,7 @@ def test_an_environment_that_asks_nobody_approves_nothing(
 def test_a_rule_that_was_bypassed_is_no_approval(kind: str, fake: Forge, enter: Enter) -> None:
     enter(kind)
     fake.reviewers["prod"] = ["ana"]
-    with pytest.raises(DeliveryError, match="names nobody who approved") as refused:
+    with pytest.raises(DeliveryError, match="given no approver") as refused:
         approvers(POLICY, "prod")
     assert refused.value.code is Exit.REFUSED
 
@@ -132,7 +140,7 @@ def test_an_approval_of_an_earlier_plan_of_the_run_does_not_count(
     monkeypatch.setenv("GITHUB_RUN_ATTEMPT", "2")
     assert known_approvals(POLICY, "prod") == ["ana"]  # as the plan of the second attempt says
     monkeypatch.setenv("DELIVERY_APPROVED_BEFORE", "ana")
-    with pytest.raises(DeliveryError, match="names nobody who approved"):
+    with pytest.raises(DeliveryError, match="given no approver"):
         approvers(POLICY, "prod")
     for again in ("bo", "ana"):
         fake.approvals["prod"] = ["ana", again]
@@ -178,12 +186,12 @@ def test_a_summary_is_shortened_before_github_drops_it(
     file = tmp_path / "summary"
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(file))
     lines = [f"~ update jobs.flügel_{number}" for number in range(60_000)]
-    emit(Output.JSON, {}, "\n".join([*lines, "digest 0123"]))
+    write_result(Output.JSON, {}, "\n".join([*lines, "digest 0123"]))
     text = file.read_text(encoding="utf-8")
     assert 900_000 < len(text.encode()) < 1024 * 1024
     assert text.startswith("```text\n~ update jobs.flügel_0\n")
     assert text.endswith("digest 0123\n```\n")
-    left_out = re.search(r"^… (\d+) lines are left out here", text, re.MULTILINE)
+    left_out = re.search(r"^… (\d+) lines are omitted here", text, re.MULTILINE)
     assert left_out
     assert int(left_out[1]) + len(text.splitlines()) - 3 == len(lines) + 1
 
@@ -197,7 +205,7 @@ def test_the_forge_is_not_asked_where_nobody_has_to_approve(fake: Forge, enter: 
 def test_an_approval_of_another_environment_does_not_count(fake: Forge, enter: Enter) -> None:
     enter("github")
     fake.reviewers["prod"], fake.approvals["staging"] = ["ana"], ["ana"]
-    with pytest.raises(DeliveryError, match="names nobody"):
+    with pytest.raises(DeliveryError, match="given no approver"):
         approvers(POLICY, "prod")
 
 
@@ -205,7 +213,7 @@ def test_an_approval_of_another_environment_does_not_count(fake: Forge, enter: E
 def test_a_comment_is_kept_up_to_date(kind: str, fake: Forge, enter: Enter) -> None:
     enter(kind)
     fake.comments += [Text(number + 1, f"talk {number}", author="User") for number in range(120)]
-    here = forge()
+    here = current_forge()
     assert here is not None
     first = here.comment("plan of staging", "one")
     assert here.comment("plan of staging", "two") == first
@@ -222,7 +230,7 @@ def test_a_person_s_text_is_not_taken_for_ours(kind: str, fake: Forge, enter: En
     enter(kind)
     fake.issues.append(Text(9, "<!-- delivery: drift -->\nmine", author="User"))
     fake.comments.append(Text(1, "<!-- delivery: preview -->\nmine", author="User"))
-    here = forge()
+    here = current_forge()
     assert here is not None
     here.comment("preview", "up")
     assert fake.comments[0].body.endswith("mine")
@@ -235,13 +243,13 @@ def test_a_person_s_text_is_not_taken_for_ours(kind: str, fake: Forge, enter: En
 def test_what_the_code_of_a_request_wrote_is_shown_as_text(
     fake: Forge, enter: Enter, tmp_path: Path
 ) -> None:
-    from delivery.cli import app
+    from delivery.cli.app import build_app
     from typer.testing import CliRunner
 
     enter("github")
     file = tmp_path / "preview.md"
     file.write_text("@everyone /approve [bold]```\n# approved by ana", encoding="utf-8")
-    done = CliRunner().invoke(app, ["forge", "comment", "--plain", "preview", str(file)])
+    done = CliRunner().invoke(build_app(), ["forge", "comment", "--plain", "preview", str(file)])
     assert done.exit_code == 0, done.output
     (comment,) = fake.comments
     text = "@everyone /approve [bold]```\n# approved by ana"
@@ -251,7 +259,7 @@ def test_what_the_code_of_a_request_wrote_is_shown_as_text(
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_issue_is_opened_updated_and_closed(kind: str, fake: Forge, enter: Enter) -> None:
     enter(kind)
-    here = forge()
+    here = current_forge()
     assert here is not None
     assert here.issue("drift on prod", "") == ""
     assert fake.issues == []
@@ -270,17 +278,17 @@ def test_a_long_text_is_cut_before_the_forge_refuses_it(
     kind: str, fake: Forge, enter: Enter
 ) -> None:
     enter(kind)
-    here = forge()
+    here = current_forge()
     assert here is not None
     here.comment("plan", "x" * 100_000)
     assert len(fake.comments[0].body) < 65_536
-    assert fake.comments[0].body.endswith("the rest is in the job.")
+    assert fake.comments[0].body.endswith("the rest is in the job's log.")
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_token_goes_to_the_forge_alone(kind: str, fake: Forge, enter: Enter) -> None:
     enter(kind)
-    here = forge()
+    here = current_forge()
     assert here is not None
     here.issue("drift on prod", "one")
     assert {token for *_, token in fake.seen} <= {
@@ -305,34 +313,34 @@ def test_doctor_names_the_subjects_of_github(
 ) -> None:
     enter("github")
     fake.immutable = immutable
-    assert symptoms()["prod subject"].told == expected
+    assert symptoms()["prod subject"].message == expected
 
 
 def test_doctor_names_the_subjects_of_gitlab(enter: Enter) -> None:
     enter("gitlab")
     found = symptoms()
     main = f"project_path:{NAME}:ref_type:branch:ref:main"
-    assert {found[f"{e} subject"].told for e in ("staging", "prod", "prod-plan")} == {main}
-    assert found["preview subject"].told == found["staging-plan subject"].told
-    assert found["staging-plan subject"].told == f"{NAME} (subject_claim: project_path)"
+    assert {found[f"{e} subject"].message for e in ("staging", "prod", "prod-plan")} == {main}
+    assert found["preview subject"].message == found["staging-plan subject"].message
+    assert found["staging-plan subject"].message == f"{NAME} (subject_claim: project_path)"
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_doctor_sees_what_is_not_locked(kind: str, fake: Forge, enter: Enter) -> None:
     enter(kind)
-    assert not symptoms()["prod branches"].well
-    assert not symptoms()["prod reviewers"].well
+    assert not symptoms()["prod branches"].ok
+    assert not symptoms()["prod reviewers"].ok
     fake.locked |= {"prod", "prod-plan", "main"}
     if kind == "github":  # where a ruleset protects main, GitHub admits every branch
-        assert not symptoms()["prod branches"].well
+        assert not symptoms()["prod branches"].ok
         fake.branches |= {"prod": ["main"], "prod-plan": ["main"]}
         fake.locked.remove("main")
-        assert not symptoms()["prod branches"].well
+        assert not symptoms()["prod branches"].ok
         fake.locked.add("main")
     fake.reviewers["prod"] = ["ana"]
-    assert symptoms()["prod branches"].well
-    assert symptoms()["prod-plan branches"].well
-    assert symptoms()["prod reviewers"].well
+    assert symptoms()["prod branches"].ok
+    assert symptoms()["prod-plan branches"].ok
+    assert symptoms()["prod reviewers"].ok
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -341,40 +349,40 @@ def test_doctor_sees_every_way_past_a_second_pair_of_eyes(
 ) -> None:
     enter(kind)
     fake.locked.add("main")
-    assert not symptoms()["main review"].well
+    assert not symptoms()["main review"].ok
     fake.review, fake.owners = dict(CLOSED[kind]), []
-    assert symptoms()["main review"].told == "nothing is open"
+    assert symptoms()["main review"].message == "no gaps"
     for name, good in CLOSED[kind].items():
         fake.review[name] = not good
         if name in ("status_checks", "non_fast_forward", "deletion"):
             del fake.review[name]
-        assert not symptoms()["main review"].well, name
+        assert not symptoms()["main review"].ok, name
         fake.review[name] = good
-    assert symptoms()["main review"].well
+    assert symptoms()["main review"].ok
 
 
 def test_doctor_sees_who_is_let_past_on_github(fake: Forge, enter: Enter) -> None:
     enter("github")
     fake.review, fake.owners, fake.reviewers["prod"] = dict(CLOSED["github"]), [], ["ana"]
     fake.bypass = ["RepositoryRole 5"]
-    assert "the ruleset delivers has a bypass list" in symptoms()["main review"].told
+    assert "the ruleset delivers has a bypass list" in symptoms()["main review"].message
     fake.bypass, fake.owners = [], None
-    assert "there is no CODEOWNERS" in symptoms()["main review"].told
+    assert "there is no CODEOWNERS" in symptoms()["main review"].message
     fake.owners = [{"path": "CODEOWNERS", "line": 2, "kind": "Unknown owner"}]
-    assert "CODEOWNERS:2: Unknown owner: no owner is asked" in symptoms()["main review"].told
-    assert "Allow administrators to bypass" in symptoms()["prod bypass"].told
+    assert "CODEOWNERS:2: Unknown owner: no code owner reviews" in symptoms()["main review"].message
+    assert "Allow administrators to bypass" in symptoms()["prod bypass"].message
     fake.admins_bypass = False
-    assert symptoms()["prod bypass"].told == "switch on: Prevent self-review"
+    assert symptoms()["prod bypass"].message == "switch on: Prevent self-review"
     fake.self_review = False
-    assert symptoms()["prod bypass"].well
+    assert symptoms()["prod bypass"].ok
 
 
 @pytest.mark.parametrize(
     ("protection", "told"),
     [
-        ({"push_access_levels": [{"access_level": 0}, {"access_level": 30}]}, "takes pushes"),
-        ({"allow_force_push": True}, "takes force pushes"),
-        ({"code_owner_approval_required": False}, "asks no code owner"),
+        ({"push_access_levels": [{"access_level": 0}, {"access_level": 30}]}, "accepts pushes"),
+        ({"allow_force_push": True}, "accepts force pushes"),
+        ({"code_owner_approval_required": False}, "requires no code owner"),
     ],
 )
 def test_doctor_sees_a_protected_branch_that_is_open(
@@ -383,7 +391,7 @@ def test_doctor_sees_a_protected_branch_that_is_open(
     enter("gitlab")
     fake.locked.add("main")
     fake.review, fake.protection = dict(CLOSED["gitlab"]), protection
-    assert told in symptoms()["main review"].told
+    assert told in symptoms()["main review"].message
 
 
 @pytest.mark.parametrize(
@@ -406,19 +414,19 @@ def test_doctor_sees_an_image_that_can_be_moved(
     assert "  image: python:3.11\n" in text
     file.write_text(text.replace("image: python:3.11\n", f"image: {image}\n"), encoding="utf-8")
     enter("gitlab")
-    (found,) = (symptom for symptom in examine(project, None) if symptom.name == "images")
-    assert found.well is well
-    assert well or ".gitlab/ci/setup.yml: " in found.told
-    assert well or ":3.11@sha256:…" in found.told
+    (found,) = (symptom for symptom in run_checks(project, None) if symptom.name == "images")
+    assert found.ok is well
+    assert well or ".gitlab/ci/setup.yml: " in found.message
+    assert well or ":3.11@sha256:…" in found.message
     enter("github")  # has no images, whatever lies beside its workflows
-    assert "images" not in {symptom.name for symptom in examine(project, None)}
+    assert "images" not in {symptom.name for symptom in run_checks(project, None)}
 
 
 def test_doctor_sees_that_who_starts_a_pipeline_may_approve_it(fake: Forge, enter: Enter) -> None:
     enter("gitlab")
-    assert symptoms()["prod bypass"].well
+    assert symptoms()["prod bypass"].ok
     fake.trigger_approves = True
-    assert not symptoms()["prod bypass"].well
+    assert not symptoms()["prod bypass"].ok
 
 
 def test_doctor_sees_audiences_and_tokens_that_are_shared(fake: Forge, enter: Enter) -> None:
@@ -426,14 +434,14 @@ def test_doctor_sees_audiences_and_tokens_that_are_shared(fake: Forge, enter: En
     audience, token = "DATABRICKS_TOKEN_AUDIENCE", "DELIVERY_FORGE_TOKEN"
     scopes = ("staging", "staging-plan", "prod", "prod-plan", "preview/*")
     fake.variables = [(audience, scope, f"lake-{scope}") for scope in scopes[:-1]]
-    assert symptoms()["shared variables"].told == f"no {audience} for preview/*"
+    assert symptoms()["shared variables"].message == f"no {audience} for preview/*"
     fake.variables += [(audience, "preview/*", "lake-prod"), (token, "prod", ""), (token, "*", "")]
-    told = symptoms()["shared variables"].told
+    told = symptoms()["shared variables"].message
     assert f"preview/*, prod have one {audience}" in told
-    assert f"{token} is in *, where nobody needs it" in told
+    assert f"{token} is in *, where no job needs it" in told
     fake.variables = [(audience, s, f"lake-{s}") for s in scopes]
     fake.variables += [(token, scope, "") for scope in ("prod", "forge", "doctor")]
-    assert symptoms()["shared variables"].well
+    assert symptoms()["shared variables"].ok
 
 
 def test_runs_that_wait_for_what_is_old_are_ended(fake: Forge, enter: Enter) -> None:
@@ -443,9 +451,9 @@ def test_runs_that_wait_for_what_is_old_are_ended(fake: Forge, enter: Enter) -> 
         ("deliver.yml", "staging"): [-3],
         ("rollback.yml", "main"): [0],
     }
-    here = forge()
+    here = current_forge()
     assert isinstance(here, GitHub)
-    assert [address.rpartition("/")[2] for address in here.end_older("deliver.yml")] == ["0"]
+    assert [address.rpartition("/")[2] for address in here.cancel_older("deliver.yml")] == ["0"]
     assert fake.ended == [0]
 
 
@@ -454,10 +462,10 @@ def test_doctor_sees_that_a_request_could_lend_a_subject_to_other_code(
 ) -> None:
     enter("gitlab")
     fake.locked.add("main")
-    assert symptoms()["prod branches"].well
+    assert symptoms()["prod branches"].ok
     fake.merged_results = True
-    assert "merged results pipelines are on" in symptoms()["prod branches"].told
-    assert not symptoms()["prod branches"].well
+    assert "merged results pipelines are on" in symptoms()["prod branches"].message
+    assert not symptoms()["prod branches"].ok
 
 
 @pytest.mark.parametrize("role", ["no_one_allowed", "developer"])
@@ -467,9 +475,9 @@ def test_doctor_sees_who_may_give_variables_to_jobs_that_deliver(
     enter("gitlab")
     fake.locked.add("main")
     fake.role = role
-    assert f"given {role}, expected maintainer or owner" in symptoms()["prod branches"].told
+    assert f"given {role}, expected maintainer or owner" in symptoms()["prod branches"].message
     fake.role = "owner"
-    assert symptoms()["prod branches"].well
+    assert symptoms()["prod branches"].ok
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -479,9 +487,9 @@ def test_doctor_says_that_a_repository_shows_it_nothing(
     enter(kind)
     fake.is_seen = False
     found = symptoms()
-    assert "set DELIVERY_FORGE_TOKEN" in found["forge"].told
+    assert "set DELIVERY_FORGE_TOKEN" in found["forge"].message
     assert "prod branches" not in found
-    assert found["prod subject"].well
+    assert found["prod subject"].ok
 
 
 def test_a_plan_of_prod_may_be_made_from_every_branch_that_is_protected(
@@ -493,10 +501,10 @@ def test_a_plan_of_prod_may_be_made_from_every_branch_that_is_protected(
     targets = {"staging": "staging", "prod": "prod"}
     branches = POLICY.branches.model_copy(update={"targets": targets})
     policy = POLICY.model_copy(update={"branches": branches})
-    found = {symptom.name: symptom.well for symptom in _forge(policy)}
+    found = {symptom.name: symptom.ok for symptom in _forge(policy)}
     assert (found["prod branches"], found["prod-plan branches"]) == (True, True)
     fake.branches["prod"] = ["main", "prod"]
-    assert not {symptom.name: symptom.well for symptom in _forge(policy)}["prod branches"]
+    assert not {symptom.name: symptom.ok for symptom in _forge(policy)}["prod branches"]
 
 
 def test_doctor_knows_an_environment_that_admits_another_branch(fake: Forge, enter: Enter) -> None:
@@ -504,20 +512,20 @@ def test_doctor_knows_an_environment_that_admits_another_branch(fake: Forge, ent
     fake.locked.add("main")
     for other in (["main", "feature/*"], ["tag:main"], []):
         fake.branches["prod"] = other
-        assert not symptoms()["prod branches"].well
+        assert not symptoms()["prod branches"].ok
     fake.branches["prod"] = ["main"]
-    assert symptoms()["prod branches"].well
+    assert symptoms()["prod branches"].ok
 
 
 def test_doctor_asks_for_the_repository_s_address(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("GITHUB_ACTIONS", "GITLAB_CI"):
         monkeypatch.delenv(name, raising=False)
-    assert symptoms()["forge"].told.startswith("not looked at: set project.url")
+    assert symptoms()["forge"].message.startswith("not checked: set project.url")
 
 
-def home_of(forge: Any) -> str:
+def home_of(current_forge: Any) -> str:
     """Where the project is asked about."""
-    return str(forge.api.home)
+    return str(current_forge.api.home)
 
 
 @pytest.mark.parametrize(
@@ -552,10 +560,10 @@ def test_an_unknown_forge_is_never_guessed(monkeypatch: pytest.MonkeyPatch, url:
     assert forge_of(of(url)) is None
     policy = POLICY.model_copy(update={"project": of(url)})
     (symptom,) = _forge(policy)
-    assert symptom.well
-    assert symptom.told == (
-        f"not looked at: nothing says what {url} is; set project.forge in delivery.yml to github "
-        "or gitlab"
+    assert symptom.ok
+    assert symptom.message == (
+        f"not checked: the forge of {url} is unknown; "
+        "set project.forge in delivery.yml to github or gitlab"
     )
 
 
@@ -571,9 +579,9 @@ def test_the_policy_says_which_forge_it_is(monkeypatch: pytest.MonkeyPatch, url:
 def test_a_job_s_own_surroundings_say_it_first(monkeypatch: pytest.MonkeyPatch) -> None:
     on_a_laptop(monkeypatch)
     monkeypatch.setenv("GITLAB_CI", "true")
-    assert kind_of(of("https://git.acme.example.com/a/b", "github")) == "gitlab"
+    assert forge_kind(of("https://git.acme.example.com/a/b", "github")) == "gitlab"
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
-    assert kind_of(of("https://gitlab.com/a/b", "gitlab")) == "github"
+    assert forge_kind(of("https://gitlab.com/a/b", "gitlab")) == "github"
 
 
 def on_a_laptop(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -581,9 +589,9 @@ def on_a_laptop(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-def of(url: str, forge: str = "both") -> Project:
-    return Project.model_validate(
-        {"name": "Demo", "compute": "serverless", "url": url, "forge": forge}
+def of(url: str, current_forge: str = "both") -> ProjectInfo:
+    return ProjectInfo.model_validate(
+        {"name": "Demo", "compute": "serverless", "url": url, "forge": current_forge}
     )
 
 
@@ -600,12 +608,12 @@ def test_nothing_in_a_log_is_a_command_to_github(
     text: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
-    assert harmless(text) == text
+    assert escape_workflow_commands(text) == text
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
-    for line in harmless(text).splitlines():
+    for line in escape_workflow_commands(text).splitlines():
         assert not line.lstrip().startswith("::")
         assert "##[" not in line
 
 
-def symptoms() -> dict[str, Symptom]:
+def symptoms() -> dict[str, HealthCheck]:
     return {symptom.name: symptom for symptom in _forge(POLICY)}

@@ -189,11 +189,11 @@ def test_prod_without_reviewers_is_refused(started: GitHub) -> None:
     started.first = True
     said = started.push("main")
     ended(said, staging="success", prod="failure")
-    assert "the environment prod of the forge asks nobody" in said.log
+    assert "the environment prod of the forge has no required reviewers" in said.log
     given = {"target": "prod", "subject": "2026.11.23-g01234567", "id": "", "reason": "x"}
     block = started.dispatch("operate.yml", command="block", **given)
     ended(block, operate="failure")
-    assert "the environment prod of the forge asks nobody" in block.log
+    assert "the environment prod of the forge has no required reviewers" in block.log
     assert started.lake.ledger("prod") == []
 
 
@@ -249,7 +249,7 @@ def test_environments_deliver_by_merges_and_prod_takes_what_staging_verified(
         merge(lake, "main", into="prod")  # past staging
         missing = github.push("prod")
         ended(missing, fetch="failure", prod="skipped")
-        assert "The merge to the branch staging is missing" in missing.log
+        assert "Merge it to staging first" in missing.log
         git(path, "reset", "--quiet", "--hard", "prod~1")
         merge(lake, "main", into="staging")
         ended(github.push("staging"), staging="success")

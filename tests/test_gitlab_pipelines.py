@@ -525,12 +525,12 @@ def test_scripts_are_commands_that_a_person_can_type(
 
 def assert_the_tool_takes(line: str) -> None:
     """A command line of the tool, with no shell in it but quoted variables and a redirection."""
-    from delivery.cli import app
+    from delivery.cli.app import build_app
 
     typed = re.sub(r" > looks/(staging|prod)\.json$", "", line)
     bare = re.sub(r'"[^"`]*"', "", typed)
     assert not re.search(r"[$`;&|<>(){}\n\\]", bare), f"shell in {line!r}"
-    command, words = typer.main.get_command(app), shlex.split(typed)
+    command, words = typer.main.get_command(build_app()), shlex.split(typed)
     assert words.pop(0) == TOOL, line
     context = None
     while hasattr(command, "commands"):

@@ -98,7 +98,7 @@ def test_what_the_first_day_types_works_and_leaves_nothing_to_warn_of(
     assert len(lines) == 2
     before, after = (_typed(project, block, tmp_path / "programs") for block in lines)
     assert before["delivery check"].count("warning:") == 12
-    assert after["delivery check"] == "check: all is well\n"
+    assert after["delivery check"] == "check: passed\n"
     assert "✓ prod planner" in after["delivery doctor"]
     assert git(project.path, "branch", "--show-current").strip() == "chore/first-day"
     assert git(project.path, "status", "--porcelain") == ""

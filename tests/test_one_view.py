@@ -21,14 +21,15 @@ from attacks import Aim, Files
 from baking import ROOT, commit, environment
 from conftest import Source
 from delivering import Lake
-from delivery.bundle_cli import BundleCli
-from delivery.check import Project, check
+from delivery.checks.registry import CheckContext, check
 from delivery.errors import DeliveryError
-from delivery.prepare import Preparation, Wishes
-from delivery.preview import open_preview
+from delivery.operations.preview import open_preview
+from delivery.plan.planner import make_plan
+from delivery.plan.request import PlanRequest
 from delivery.release.archive import Archive, pack, read_archive
 from delivery.release.manifest import FileEntry
-from delivery.site import open_site
+from delivery.target.context import open_target
+from delivery.workspace.bundle_cli import BundleCli
 
 # A folder's own leftovers: an archive that has them is refused, a preview goes up without them.
 LEFT_BEHIND = tuple(name for name in attacks.BESIDE if name != "setup.py")
@@ -108,12 +109,12 @@ def checkout(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> Lake:
 # --- what is tried ---
 
 
-def planned(lake: Lake, archive: Archive, wishes: Wishes) -> str:
+def planned(lake: Lake, archive: Archive, wishes: PlanRequest) -> str:
     """Plan a release in this process: why it is refused, or nothing."""
     try:
-        site = open_site(lake.path, "staging", archive)
-        site.ledger.is_new = wishes.first
-        Preparation(site, archive, wishes).plan()
+        site = open_target(lake.path, "staging", archive)
+        site.ledger.may_be_missing = wishes.first
+        make_plan(site, archive, wishes)
     except DeliveryError as error:
         return f"{error.code}: {error}"
     return ""
@@ -175,7 +176,7 @@ def test_no_release_sends_a_token_or_starts_a_program(
         files = contents(source.first)
         attack(files)
         tried += 1
-        wishes = Wishes(first=True, request=tried % 2 == 0)
+        wishes = PlanRequest(first=True, preview_only=tried % 2 == 0)
         why = planned(checkout, packed(source.first, files), wishes)
         if not why.startswith(("3:", "4:")):
             passed.append(f"{name}: {why or 'planned'}")
@@ -184,7 +185,7 @@ def test_no_release_sends_a_token_or_starts_a_program(
     nothing_left(listener, marker)
     assert checkout.workspace.snapshot() == before
     whole = packed(source.first, contents(source.first))  # what is not attacked is planned
-    assert planned(checkout, whole, Wishes(first=True)) == ""
+    assert planned(checkout, whole, PlanRequest(first=True)) == ""
 
 
 def test_an_archive_has_no_member_that_is_no_plain_file(
@@ -208,7 +209,7 @@ def test_an_archive_has_no_member_that_is_no_plain_file(
             entry.type, entry.linkname = kind, link
             tar.addfile(entry)
         whole = read_archive(source.first.read_bytes(), "x")[0]
-        why = planned(checkout, Archive(whole.manifest, buffer.getvalue()), Wishes(first=True))
+        why = planned(checkout, Archive(whole.manifest, buffer.getvalue()), PlanRequest(first=True))
         assert why.startswith("3:"), (name, why)
     nothing_left(listener, marker)
 
@@ -218,9 +219,9 @@ def test_a_release_of_the_store_is_judged_too(
 ) -> None:
     files = contents(source.first)
     dict(attacks.attacks(aim("staging", listener, marker)))["target file: engine"](files)
-    site = open_site(checkout.path, "staging")  # as a rollback does, whose archive is in there
+    site = open_target(checkout.path, "staging")  # as a rollback does, whose archive is in there
     with pytest.raises(DeliveryError, match=r"bundle\.engine is refused for staging"):
-        Preparation(site, packed(source.first, files), Wishes(back=True)).plan()
+        make_plan(site, packed(source.first, files), PlanRequest(is_rollback=True))
     nothing_left(listener, marker)
 
 
@@ -233,10 +234,14 @@ def test_no_credential_is_used_before_the_judgement(
 ) -> None:
     files = contents(source.first)
     dict(attacks.attacks(aim("staging", listener, marker)))["target file: engine"](files)
-    monkeypatch.setattr("delivery.site.connect", lambda _: pytest.fail("a credential was used"))
+    monkeypatch.setattr(
+        "delivery.target.context.connect", lambda _: pytest.fail("a credential was used")
+    )
     with pytest.raises(DeliveryError, match="refused for staging"):
-        open_site(checkout.path, "staging", packed(source.first, files))
-    monkeypatch.setattr("delivery.preview.connect", lambda _: pytest.fail("a credential was used"))
+        open_target(checkout.path, "staging", packed(source.first, files))
+    monkeypatch.setattr(
+        "delivery.operations.preview.connect", lambda _: pytest.fail("a credential was used")
+    )
     files = tracked(checkout.path)
     dict(attacks.attacks(aim("preview", listener, marker)))["target file: engine"](files)
     write(checkout.path, files)
@@ -278,13 +283,13 @@ def test_no_detour_leads_to_the_deployer(
         ).encode()
         archive = packed(source.first, files)
         try:
-            site = open_site(checkout.path, "staging", archive)
-            site.ledger.is_new = True
-            verdicts = Preparation(site, archive, Wishes(first=True)).plan().plan.verdicts
+            site = open_target(checkout.path, "staging", archive)
+            site.ledger.may_be_missing = True
+            verdicts = make_plan(site, archive, PlanRequest(first=True)).plan.decisions
         except DeliveryError as error:
             passed.append(f"{name}: {error}")
             continue
-        if ("jobs.flights_daily", "refuse") not in {(v.key, v.verdict) for v in verdicts}:
+        if ("jobs.flights_daily", "refuse") not in {(v.key, v.action) for v in verdicts}:
             passed.append(name)
     assert passed == []
 
@@ -313,7 +318,7 @@ def test_a_preview_goes_up_without_what_a_folder_remembers(
         assert not (preview.folder / ".databricks").exists()
         assert not (preview.folder / ".git").exists()
     (checkout.path / "resources/flights/zz.yml").symlink_to(checkout.path / "databricks.yml")
-    with pytest.raises(DeliveryError, match="links do not travel"):
+    with pytest.raises(DeliveryError, match="links are not copied"):
         open_preview(checkout.path, "pr42").__enter__()
 
 
@@ -347,9 +352,9 @@ def test_no_preview_sends_a_token_or_starts_a_program(
 def test_check_is_red_for_what_no_command_takes(
     checkout: Lake, listener: Listener, marker: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("delivery.bundle_cli._found", lambda: None)
+    monkeypatch.setattr("delivery.workspace.bundle_cli._found", lambda: None)
     before, clean = tracked(checkout.path), {*tracked(checkout.path)}
-    assert [f for f in check(Project(checkout.path)) if f.severity == "error"] == []
+    assert [f for f in check(CheckContext(checkout.path)) if f.severity == "error"] == []
     green = []
     for name, attack in attacks.attacks(aim("staging", listener, marker)):
         # An archive's or a folder's leftovers are no files of the project; a host that is seen is
@@ -360,7 +365,7 @@ def test_check_is_red_for_what_no_command_takes(
         files = dict(before)
         attack(files)
         write(checkout.path, files)
-        if not [f for f in check(Project(checkout.path)) if f.severity == "error"]:
+        if not [f for f in check(CheckContext(checkout.path)) if f.severity == "error"]:
             green.append(name)
         remove(checkout.path, {*files} - clean)
         write(checkout.path, before)
@@ -425,7 +430,7 @@ def test_local_state_is_in_no_release(checkout: Lake) -> None:
     checkout.write(".databricks/bundle/staging/variable-overrides.json", "{}")
     subprocess.run(["git", "add", "--force", ".databricks"], cwd=checkout.path, check=True)
     commit(checkout.path, "an attack")
-    assert "the CLI obeys it, no release has it" in checkout.refused("release")
+    assert "the CLI or git would read it" in checkout.refused("release")
 
 
 # --- that the tests can fail ---

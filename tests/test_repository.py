@@ -99,6 +99,8 @@ def requirements() -> list[str]:
         found += document["project"].get("dependencies", [])
         for group in document.get("dependency-groups", {}).values():
             found += group
+        ours = document.get("tool", {}).get("uv", {}).get("sources", {})  # members of the workspace
+        found = [requirement for requirement in found if requirement not in ours]
     return found
 
 

@@ -14,8 +14,8 @@ def test_the_tour_is_taken_from_the_first_to_the_last_stop() -> None:
     assert said.returncode == 0, said.stdout[-3000:] + said.stderr[-3000:]
     assert re.findall(r"^(\d)\. ", said.stdout, re.MULTILINE) == list("1234567")
     for promise in (
-        "is back, and verified",
-        "volumes.extra_files is kept",
+        "is running again, and verified",
+        "volumes.extra_files is retained",
         "timeout_seconds: 900",
         "staging: as it was delivered",
     ):

@@ -138,7 +138,7 @@ def _import_of_the_tool() -> None:
     import importlib
 
     own = ("delivery",)
-    for name in ("delivery.sdk", "standin.cli"):
+    for name in ("delivery.workspace.sdk", "standin.cli"):
         importlib.import_module(name)
     for name in [name for name in sys.modules if name.partition(".")[0] in own]:
         del sys.modules[name]

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from delivery.bundle import Bundle, Items, Mark, Section, read_yaml, resolve
-from delivery.bundle.load import of_files
+from delivery.config.bundle import Bundle, of_files
+from delivery.config.references import resolve
+from delivery.config.yaml import Mark, YamlList, YamlMapping, read_yaml
 from delivery.errors import DeliveryError
 
 from standin.errors import CommandError
@@ -62,9 +63,9 @@ class Settings:
     variables: Mapping[str, str]
 
     @property
-    def tree(self) -> Section:
+    def tree(self) -> YamlMapping:
         """The tree of the target, with its own variables and mode laid on it."""
-        tree: Section = _mapped(self.bundle.with_target(self.target), str)
+        tree: YamlMapping = _mapped(self.bundle.with_target(self.target), str)
         own = self.bundle.target(self.target)
         variables = tree.section("variables")
         for name, value in own.section("variables").items():
@@ -78,23 +79,23 @@ class Settings:
             about.put("mode", own["mode"], _NOWHERE)
         return tree
 
-    def resolved(self, user: User) -> Section:
+    def resolved(self, user: User) -> YamlMapping:
         """The tree without references, but for those to resources.
 
         Raises:
             CommandError: a variable has no value, or a reference points at nothing.
         """
         self._refuse_unassigned()
-        tree: Section = _mapped(self._assigned(), _before(user, self.target))
+        tree: YamlMapping = _mapped(self._assigned(), _before(user, self.target))
         resolved = resolve(Bundle(self.bundle.root, self.bundle.files, tree), self.target)
         if resolved.findings:
             raise CommandError("; ".join(finding.message for finding in resolved.findings))
-        result: Section = _mapped(resolved.tree, _referring)
+        result: YamlMapping = _mapped(resolved.tree, _referring)
         return result
 
     def _refuse_unassigned(self) -> None:
         for name, definition in self.tree.section("variables").items():
-            open_ = isinstance(definition, Section) and not _VALUES & definition.keys()
+            open_ = isinstance(definition, YamlMapping) and not _VALUES & definition.keys()
             if open_ and name not in self.variables:
                 raise CommandError(
                     f"no value assigned to required variable {name}. Variables are usually "
@@ -103,14 +104,14 @@ class Settings:
                     ".databricks/bundle/<target>/variable-overrides.json"
                 )
 
-    def _assigned(self) -> Section:
+    def _assigned(self) -> YamlMapping:
         """The whole tree with presets, paths and variables where the resolver looks for them."""
-        tree: Section = _mapped(self.bundle.tree, str)
+        tree: YamlMapping = _mapped(self.bundle.tree, str)
         merged = self.tree
         for key in ("presets", "bundle"):
             if key in merged:
                 tree.put(key, merged[key], _NOWHERE)
-        workspace = Section()
+        workspace = YamlMapping()
         for key, default in _PATHS.items():
             workspace.put(key, merged.section("workspace").get(key, default), _NOWHERE)
         target = tree.section("targets").section(self.target)
@@ -167,9 +168,16 @@ def _default(bundle: Bundle) -> str:
 
 def _redefined(definition: Any, value: Any) -> Any:
     """A variable's definition with what the target gives in place of default or lookup."""
-    whole = isinstance(value, Section) and {*value} <= {"default", "lookup", "type", "description"}
+    whole = isinstance(value, YamlMapping) and {*value} <= {
+        "default",
+        "lookup",
+        "type",
+        "description",
+    }
     given = value if whole and {"default", "lookup"} & {*value} else {"default": value}
-    result = _laid(definition if isinstance(definition, Section) else Section(), Section())
+    result = _laid(
+        definition if isinstance(definition, YamlMapping) else YamlMapping(), YamlMapping()
+    )
     for key, other in (("default", "lookup"), ("lookup", "default")):
         if key in given:
             result.put(key, given[key], _NOWHERE)
@@ -177,8 +185,8 @@ def _redefined(definition: Any, value: Any) -> Any:
     return result
 
 
-def _laid(base: Section, over: Section) -> Section:
-    result = Section()
+def _laid(base: YamlMapping, over: YamlMapping) -> YamlMapping:
+    result = YamlMapping()
     for section in (base, over):
         for key, value in section.items():
             result.put(key, value, section.marks[key])
@@ -208,13 +216,13 @@ def _referring(text: str) -> str:
 
 def _mapped(value: Any, change: Callable[[str], str]) -> Any:
     """A copy with every text changed; the places stay."""
-    if isinstance(value, Section):
-        section = Section()
+    if isinstance(value, YamlMapping):
+        section = YamlMapping()
         for key, entry in value.items():
             section.put(key, _mapped(entry, change), value.marks[key])
         return section
-    if isinstance(value, Items):
-        items = Items()
+    if isinstance(value, YamlList):
+        items = YamlList()
         for entry, mark in zip(value, value.marks, strict=True):
             items.put(_mapped(entry, change), mark)
         return items

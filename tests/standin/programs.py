@@ -5,10 +5,10 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from delivery.bundle import Section
+from delivery.config.yaml import YamlMapping
 
 
-def start(root: Path, tree: Section) -> None:
+def start(root: Path, tree: YamlMapping) -> None:
     """Run scripts, builds and another engine, each with the whole environment."""
     about = tree.section("bundle")
     if about.get("engine") == "terraform" and about.section("terraform").get("exec_path"):
@@ -17,7 +17,7 @@ def start(root: Path, tree: Section) -> None:
         for script in tree.section("experimental").section("scripts").values():
             _run(root, ["sh", "-c", str(script)])
     for artifact in tree.section("artifacts").values():
-        if isinstance(artifact, Section) and artifact.get("build"):
+        if isinstance(artifact, YamlMapping) and artifact.get("build"):
             _run(root, ["sh", "-c", str(artifact["build"])])
     if "artifacts" not in tree and (root / "setup.py").exists() and _has_local_library(tree):
         _run(root, ["python3", "setup.py", "bdist_wheel"])
@@ -27,7 +27,7 @@ def _run(root: Path, command: list[str]) -> None:
     subprocess.run(command, cwd=root, check=False, capture_output=True)
 
 
-def _has_local_library(tree: Section) -> bool:
+def _has_local_library(tree: YamlMapping) -> bool:
     """Whether a job names a wheel of this folder."""
     return any("whl" in text and text.startswith(".") for text in _texts(tree.get("resources")))
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from delivery.bundle import Items, Mark, Section
+from delivery.config.yaml import Mark, YamlList, YamlMapping
 
 from standin.api import Json
 from standin.config import User
@@ -79,7 +79,7 @@ class Node:
     depends_on: list[Json] = field(default_factory=list)
 
 
-def prepared(tree: Section, user: User, root: Path) -> Json:
+def prepared(tree: YamlMapping, user: User, root: Path) -> Json:
     """The `resources` of the tree, with all that the CLI adds to them."""
     translated = _translated(tree.section("resources"), tree["workspace"]["file_path"])
     resources: Json = {kind: copy.deepcopy(dict(found)) for kind, found in translated.items()}
@@ -150,14 +150,14 @@ def texts(value: Any) -> Iterator[str]:
 
 def _translated(value: Any, file_path: str, place: tuple[str, ...] = ()) -> Any:
     """Paths beside the YAML become paths of the workspace; dashboards are read from here."""
-    if isinstance(value, Section):
+    if isinstance(value, YamlMapping):
         return {
             key: _path(entry, value.marks[key], file_path, (*place, key))
             if isinstance(entry, str)
             else _translated(entry, file_path, (*place, key))
             for key, entry in value.items()
         }
-    if isinstance(value, Items):
+    if isinstance(value, YamlList):
         return [_translated(entry, file_path, place) for entry in value]
     return value
 
@@ -199,7 +199,7 @@ def _run_as(kind: str, resource: Json, run_as: Json | None) -> None:
         resource.setdefault("run_as", dict(run_as))
 
 
-def _effective_presets(tree: Section, user: User) -> Json:
+def _effective_presets(tree: YamlMapping, user: User) -> Json:
     presets: Json = dict(tree.section("presets"))
     if tree["bundle"].get("mode") == "development":
         presets.setdefault("name_prefix", f"[dev {user.short_name}] ")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from delivery.bundle import Section
+from delivery.config.yaml import YamlMapping
 
 from standin.api import Client, Files, Json
 from standin.config import Settings, User
@@ -39,7 +39,7 @@ class Session:
         return root
 
     @cached_property
-    def tree(self) -> Section:
+    def tree(self) -> YamlMapping:
         """The resolved tree."""
         return self.settings.resolved(self.user)
 
@@ -54,7 +54,7 @@ class Session:
         return nodes(self.resources)
 
     @property
-    def workspace(self) -> Section:
+    def workspace(self) -> YamlMapping:
         """Where things are in the workspace."""
         return self.tree.section("workspace")
 

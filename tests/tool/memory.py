@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from delivery.workspace import Entry
+from delivery.workspace.client import Entry
 
 
 @dataclass
@@ -36,10 +36,10 @@ class Memory:
     def delete(self, path: str, recursive: bool = False) -> None:
         self.files.pop(path, None)
 
-    def entries(self, path: str) -> list[Entry]:
-        return self.listed(path) or []
+    def list_dir(self, path: str) -> list[Entry]:
+        return self.list_dir_or_none(path) or []
 
-    def listed(self, path: str) -> list[Entry] | None:
+    def list_dir_or_none(self, path: str) -> list[Entry] | None:
         self.listings += 1
         if path in self.hidden:
             return None

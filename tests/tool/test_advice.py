@@ -7,8 +7,8 @@ from pathlib import Path
 
 import delivery
 import pytest
-from delivery import guard
-from delivery.plan import Change, Field
+from delivery.plan import guard
+from delivery.plan.model import FieldChange, ResourceChange
 from delivery.resources import KINDS as KNOWN
 
 from tool.test_guard import situation
@@ -17,10 +17,10 @@ SOURCES = sorted(Path(delivery.__file__).parent.rglob("*.py"))
 DESTROYS = re.compile(
     r"--allow-destroy|--force-lock|\bdestroy\b|\bdelete (it|them)\b|\bremove it\b|DROP "
 )
-KEEPS = re.compile(r"adopt|keep it|declare it again|go forward|mended release")
+KEEPS = re.compile(r"adopt|keep it|declare it again|go forward|fixed release")
 # Options and commands of the CLI, and what is said of a line of YAML: no advice about a workspace.
 NO_ADVICE = ("--allow-destroy: expected a reason", "destroy", "--force-lock",
-             "to adopt it, delete it: ", "Name a job that is there, or remove it.")  # fmt: skip
+             "to keep it, delete it: ", "Name a job that is there, or remove it.")  # fmt: skip
 
 
 def messages() -> Iterator[tuple[str, str]]:
@@ -48,8 +48,8 @@ def test_what_destroys_is_never_the_first_thing_that_a_message_tells_people_to_d
         hit = DESTROYS.search(text)
         if hit and text not in NO_ADVICE and not text.startswith(NO_ADVICE):
             kept = KEEPS.search(text)
-            # What goes on from another text, as "; if it may go: …" does, is not the first thing.
-            if not (kept and kept.start() < hit.start()) and not text.startswith("; if it may go"):
+            # What goes on from another text, as "; to destroy it: …" does, is not the first thing.
+            if not (kept and kept.start() < hit.start()) and not text.startswith("; to destroy it"):
                 found.append(f"{place}: {text}")
     assert found == []
 
@@ -60,20 +60,22 @@ KINDS = sorted({*KNOWN, "unheard_of"} - {"permissions", "grants"})
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("action", ["delete", "recreate", "update_id", "update"])
 def test_nothing_is_destroyed_to_go_back(kind: str, action: str) -> None:
-    fields = [Field(path=p, old="a", new="b") for p in ("catalog", "libraries[0]", "full_refresh")]
-    change = Change.model_validate({"key": f"{kind}.x", "action": action, "fields": fields})
+    fields = [
+        FieldChange(path=p, old="a", new="b") for p in ("catalog", "libraries[0]", "full_refresh")
+    ]
+    change = ResourceChange.model_validate({"key": f"{kind}.x", "action": action, "fields": fields})
     state = {f"{kind}.x": {"state": {"name": "x"}}}
     for protected in ([], [f"{kind}.x"]):
-        given = situation(state=state, back=True)
+        given = situation(state=state, is_rollback=True)
         policy = given.policy.model_copy(
             update={"guard": given.policy.guard.model_copy(update={"protected": protected})}
         )
-        told = guard.judge([change], situation(state=state, back=True, policy=policy))
+        told = guard.evaluate([change], situation(state=state, is_rollback=True, policy=policy))
         assert not [v for v in told if DESTROYS.search(v.reason)]
 
 
 @pytest.mark.parametrize("action", ["delete", "recreate", "update_id"])
 def test_going_forward_is_told_first_how_to_keep_what_is_there(action: str) -> None:
-    change = Change.model_validate({"key": "volumes.x", "action": action})
-    ((verdict,),) = [guard.judge([change], situation(state={"volumes.x": {}}))]
+    change = ResourceChange.model_validate({"key": "volumes.x", "action": action})
+    ((verdict,),) = [guard.evaluate([change], situation(state={"volumes.x": {}}))]
     assert verdict.reason.index("declare it again") < verdict.reason.index("--allow-destroy")

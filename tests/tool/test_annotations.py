@@ -3,8 +3,8 @@
 import json
 
 import pytest
-from delivery.annotations import Form, formatted
 from delivery.errors import Finding
+from delivery.render.findings import Form, formatted
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -12,8 +12,8 @@ PLAIN = Finding("a.yml", 3, "naming", "given x, expected y", "Rename it.")
 
 
 def test_nothing_found_is_told_to_people_and_is_an_empty_list_to_machines() -> None:
-    assert formatted([], Form.TABLE) == "check: all is well"
-    assert formatted([], Form.GITHUB) == "check: all is well"
+    assert formatted([], Form.TABLE) == "check: passed"
+    assert formatted([], Form.GITHUB) == "check: passed"
     assert formatted([], Form.JSON) == "[]"
     assert formatted([], Form.GITLAB) == "[]"
 
@@ -32,7 +32,7 @@ def test_json_has_every_part_of_a_finding() -> None:
             "line": 3,
             "rule": "naming",
             "message": "given x, expected y",
-            "mend": "Rename it.",
+            "hint": "Rename it.",
             "severity": "error",
         }
     ]
@@ -59,15 +59,15 @@ def test_a_character_that_means_something_is_escaped(char: str, place: str, mess
 
 @settings(database=None)
 @given(st.text("%\r\n:,ab"), st.text("%\r\n:,ab"), st.text("%\r\n:,ab"))
-def test_no_file_can_add_a_command_of_its_own(file: str, message: str, mend: str) -> None:
-    text = formatted([Finding(file, 1, "r", message, mend)], Form.GITHUB)
+def test_no_file_can_add_a_command_of_its_own(file: str, message: str, hint: str) -> None:
+    text = formatted([Finding(file, 1, "r", message, hint)], Form.GITHUB)
     assert "\n" not in text
     assert "\r" not in text
     properties, _, told = text.removeprefix("::error ").partition("::")
     assert len(properties.split(",")) == 3
     assert properties.count(":") == 0
     back = told.replace("%0A", "\n").replace("%0D", "\r").replace("%25", "%")
-    assert back == f"{message}\n{mend}".strip()
+    assert back == f"{message}\n{hint}".strip()
 
 
 def test_findings_that_differ_have_different_fingerprints() -> None:

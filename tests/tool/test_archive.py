@@ -147,7 +147,7 @@ def test_no_damaged_archive_is_taken_for_whole(data: st.DataObject) -> None:
 def test_an_archive_that_grows_beyond_all_measure_is_refused() -> None:
     bomb = packed(MANIFEST, (entry("zeros"), bytes(21 * LIMIT)))
     assert len(bomb) < LIMIT
-    with pytest.raises(DeliveryError, match="beyond all measure"):
+    with pytest.raises(DeliveryError, match="bytes when unpacked"):
         read_archive(bomb, "x.tar.gz")
 
 
@@ -155,7 +155,7 @@ def test_a_file_that_is_also_a_folder_is_refused(tmp_path: Path) -> None:
     files = {"a": b"1", "a/b": b"2"}
     content = packed((entry("manifest.json"), manifest(files).content()),
                      *((entry(name), data) for name, data in files.items()))  # fmt: skip
-    with pytest.raises(DeliveryError, match="not a whole release: a/b: "):
+    with pytest.raises(DeliveryError, match="not a valid release: a/b: "):
         open_archive(content, tmp_path, "x.tar.gz")
 
 

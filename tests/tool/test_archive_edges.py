@@ -42,7 +42,7 @@ def test_of_many_odd_files_the_first_five_are_named() -> None:
     with pytest.raises(DeliveryError) as caught:
         read_archive(packed(MANIFEST, *WHOLE, *more), "x.tar.gz")
     assert str(caught.value) == (
-        "x.tar.gz: not a whole release: files and manifest differ: m0, m1, m2, m3, m4\n"
+        "x.tar.gz: not a valid release: files and manifest differ: m0, m1, m2, m3, m4\n"
         "    Build it again, or fetch it from the target that runs it: delivery fetch TARGET"
     )
     assert caught.value.code is Exit.REFUSED
@@ -57,7 +57,7 @@ def test_of_many_odd_files_the_first_five_are_named() -> None:
 def test_a_manifest_of_another_form_is_refused(field: str, value: object) -> None:
     told = {**manifest(FILES).model_dump(by_alias=True), field: value}
     content = packed((entry("manifest.json"), json.dumps(told).encode()), *WHOLE)
-    with pytest.raises(DeliveryError, match=f"not a whole release: manifest: {field}: "):
+    with pytest.raises(DeliveryError, match=f"not a valid release: manifest: {field}: "):
         read_archive(content, "x.tar.gz")
 
 

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import pytest
-from delivery.bundle import load
-from delivery.bundle_cli import BundleCli
-from delivery.check import RULES, Project, check
+from delivery.checks.registry import CheckContext, all_rules, check
+from delivery.config.bundle import load
+from delivery.config.policy import load_policy
 from delivery.errors import DeliveryError, InvalidFileError
-from delivery.policy import load_policy
+from delivery.workspace.bundle_cli import BundleCli
 
 from tool.conftest import Edit, git
 from tool.test_rules import JOB, POLICY, PROD, SCHEMA, STAGING, found
@@ -20,7 +20,13 @@ SLIPS = {
     "wiring": (JOB, "task: shop.load", "task: shop.laod"),
     "model": (SCHEMA, "      name:", "      nmae: x\n      name:"),
     "path": (JOB, "      tags:", "      x: {path: ../gone.py}\n      tags:"),
-    "convention": (JOB, "on_failure:", "on_start:"),
+    "naming": (SCHEMA, "    shop_gold:", "    gold:"),
+    "tags": (JOB, "domain: shop", "team: shop"),
+    "notification": (JOB, "on_failure:", "on_start:"),
+    "verify": (POLICY, "shop: shop_daily", "shop: shop_dialy"),
+    "yaml": (SCHEMA, "      name:", "     name:"),
+    "duplicate": (SCHEMA, "  schemas:", "  volumes: {shop_daily: {name: x}}\n  schemas:"),
+    "untrusted": (PROD, "      host:", "      profile: x\n      host:"),
     "released": (PROD, "mode: production", "mode: development"),
     "run_as": (JOB, '"${var.runner}"', '"${var.planner}"'),
     "placeholder": (POLICY, "  url: https://example.com/team/demo\n", ""),
@@ -29,22 +35,23 @@ SLIPS = {
     "policy": (POLICY, "prod: release", "qa: release"),
     "cli": (PROD, "mode: production", "mode: prodution"),
     "secret": (SCHEMA, "      name:", "      password: hunter2\n      name:"),
+    "tool": (POLICY, "may_differ:", "tool: {required_version: '<0.1'}\nmay_differ:"),
     "branch": (POLICY, "integration: main", "integration: trunk"),
 }
 
 
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("rule", all_rules())
 def test_every_rule_says_where_and_how_to_mend(
     project: Path, edit: Edit, monkeypatch: pytest.MonkeyPatch, rule: str
 ) -> None:
-    monkeypatch.setattr("delivery.bundle_cli._found", lambda: "databricks")
-    monkeypatch.setattr(BundleCli, "complaints", lambda cli: ["Warning: odd\n  in x.yml:3:4"])
+    monkeypatch.setattr("delivery.workspace.bundle_cli._found", lambda: "databricks")
+    monkeypatch.setattr(BundleCli, "warnings", lambda cli: ["Warning: odd\n  in x.yml:3:4"])
     edit(*SLIPS[rule])
     if rule == "branch":
         edit(POLICY, "staging: main", "staging: stage")
-    told = check(Project(project, with_cli=True), [rule])
+    told = check(CheckContext(project, with_cli=True), [rule])
     assert told
-    assert all(finding.file and finding.mend.strip() for finding in told), told
+    assert all(finding.file and finding.hint.strip() for finding in told), told
 
 
 def test_one_wrong_reference_is_one_finding(project: Path, edit: Edit) -> None:
@@ -56,8 +63,8 @@ def test_one_wrong_reference_is_one_finding(project: Path, edit: Edit) -> None:
 
 def test_a_wrong_reference_is_told_where_it_is_written(project: Path, edit: Edit) -> None:
     edit(PROD, "catalog: demo_prod", "catalog: ${var.onwer}")
-    (finding,) = check(Project(project), ["reference"])
-    assert (finding.file, finding.line, finding.mend) == (PROD, 9, "Write owner for onwer.")
+    (finding,) = check(CheckContext(project), ["reference"])
+    assert (finding.file, finding.line, finding.hint) == (PROD, 9, "Write owner for onwer.")
 
 
 def test_a_variable_that_nothing_uses_is_looked_at_too(project: Path, edit: Edit) -> None:
@@ -69,7 +76,7 @@ def test_a_variable_that_nothing_uses_is_looked_at_too(project: Path, edit: Edit
 def test_a_circle_is_one_finding(project: Path, edit: Edit) -> None:
     edit(PROD, "catalog: demo_prod", "owner: ${var.catalog}\n      catalog: ${var.owner}")
     assert [message for _, message in found(project, "reference")] == [
-        "${var.catalog}: it refers to itself: var.catalog → var.owner → var.catalog (target prod)"
+        "${var.catalog}: refers to itself: var.catalog → var.owner → var.catalog (target prod)"
     ]
 
 
@@ -79,7 +86,7 @@ def test_all_files_that_are_no_yaml_are_told_and_the_rest_is_judged(
     edit(JOB, "resources:", "resources: [")
     edit(SCHEMA, "resources:", "resources: {")
     edit(PROD, "mode: production", "mode: development")
-    told = {(f.file, f.rule) for f in check(Project(project))}
+    told = {(f.file, f.rule) for f in check(CheckContext(project))}
     assert told == {(JOB, "yaml"), (SCHEMA, "yaml"), (PROD, "released")}
 
 
@@ -92,7 +99,7 @@ def test_a_broken_root_hides_no_other_broken_file_and_sets_off_no_rule(
     )  # presets of the root may have them
     edit(JOB, "\n        - task_key: load\n", "\n        -\n        - task_key: load\n")
     edit(SCHEMA, "resources:", "resources: {")
-    told = check(Project(project))
+    told = check(CheckContext(project))
     assert {(f.file, f.rule) for f in told} == {
         (ROOT, "yaml"), (SCHEMA, "yaml"), (JOB, "wiring"), (JOB, "model"),
     }  # fmt: skip
@@ -109,36 +116,36 @@ def test_a_command_that_needs_the_bundle_tells_all_of_it_too(project: Path, edit
     ("file", "old", "new", "place", "message"),
     [
         (ROOT, "include:\n  - targets/*.yml\n  - resources/*/*.yml\n", "include: targets/*.yml\n",
-         f"{ROOT}:3", "include: given a text, expected a list"),
+         f"{ROOT}:3", "include: given a string, expected a list"),
         (ROOT, "variables:", "presets: [x]\nvariables:", f"{ROOT}:6",
-         "presets: given a list, expected keys and values"),
+         "presets: given a list, expected a mapping"),
         (PROD, "    presets:\n      trigger_pause_status: UNPAUSED", "    presets: 3",
-         f"{PROD}:13", "presets: given a number, expected keys and values"),
+         f"{PROD}:13", "presets: given a number, expected a mapping"),
         (SCHEMA, "  schemas:\n    shop_gold:", "  schemas: [1]\n  x:\n    shop_gold:",
-         f"{SCHEMA}:2", "schemas: given a list, expected keys and values"),
+         f"{SCHEMA}:2", "schemas: given a list, expected a mapping"),
         (JOB, "resources:", "targets: {qa: true}\nresources:", f"{JOB}:1",
-         "qa: given a truth value, expected keys and values"),
+         "qa: given a Boolean, expected a mapping"),
     ],
 )  # fmt: skip
 def test_a_wrong_kind_of_value_is_told_with_an_example(
     project: Path, edit: Edit, file: str, old: str, new: str, place: str, message: str
 ) -> None:
     edit(file, old, new)
-    told = [f for f in check(Project(project)) if f.file == file]
+    told = [f for f in check(CheckContext(project)) if f.file == file]
     assert [(f"{f.file}:{f.line}", f.message) for f in told] == [(place, message)]
-    assert told[0].mend.startswith("Such as ")
+    assert told[0].hint.startswith("Example: ")
 
 
 def test_what_is_empty_takes_nothing_away(project: Path, edit: Edit) -> None:
     (project / "resources/shop/more.yml").write_text("resources:\n", encoding="utf-8")
     edit(PROD, "    mode:", "    resources:\n    mode:")
-    assert check(Project(project)) == []
+    assert check(CheckContext(project)) == []
 
 
 def test_all_slips_of_the_policy_are_told_with_their_lines(project: Path, edit: Edit) -> None:
     edit(POLICY, "verify:", "foo: 1\nplan_hours: 0\nverify:")
     edit(POLICY, "    shop: shop_daily", "    shop: 3")
-    told = [(f.line, f.message) for f in check(Project(project))]
+    told = [(f.line, f.message) for f in check(CheckContext(project))]
     assert [line for line, _ in told] == [11, 12, 15]
     assert [message.partition(":")[0] for _, message in told] == [
         "foo", "plan_hours", "verify.jobs.shop",
@@ -158,7 +165,7 @@ def test_what_no_rule_could_work_with_is_refused(
     edit(POLICY, old, new)
     with pytest.raises(DeliveryError, match=rf"delivery\.yml:\d+: {place}: "):
         load_policy(project)
-    assert {f.rule for f in check(Project(project))} == {"policy"}
+    assert {f.rule for f in check(CheckContext(project))} == {"policy"}
 
 
 def test_without_prefixes_a_branch_has_any_name_and_a_commit_is_still_judged(
@@ -166,10 +173,10 @@ def test_without_prefixes_a_branch_has_any_name_and_a_commit_is_still_judged(
 ) -> None:
     edit(POLICY, "prefixes: [feature, fix]", "prefixes: []")
     git(project, "remote", "add", "origin", "https://example.com/team/demo.git")
-    (finding,) = check(Project(project, committing=True))
-    assert finding.mend == "git switch -c what-it-does"
+    (finding,) = check(CheckContext(project, committing=True))
+    assert finding.hint == "git switch -c late-arrivals"
     git(project, "checkout", "--quiet", "--orphan", "anything")
-    assert check(Project(project, committing=True)) == []
+    assert check(CheckContext(project, committing=True)) == []
 
 
 def test_a_target_that_is_none_hides_no_finding_of_those_that_are(
@@ -177,7 +184,7 @@ def test_a_target_that_is_none_hides_no_finding_of_those_that_are(
 ) -> None:
     edit(POLICY, "prod: release", "qa: release")
     edit(STAGING, "mode: production", "mode: development")
-    told = [(f.file, f.line, f.rule) for f in check(Project(project))]
+    told = [(f.file, f.line, f.rule) for f in check(CheckContext(project))]
     assert told == [(POLICY, 9, "policy"), (STAGING, 3, "released")]
 
 
@@ -243,29 +250,31 @@ def test_a_required_field_of_a_wrong_type_is_not_told_as_missing(project: Path, 
 @pytest.mark.parametrize(
     ("text", "line", "message"),
     [
-        ("password: {{secrets/scope/key}}", 6, "given a key that is no text"),
-        ("size: 08", 6, "given 08, which is no number"),
-        ("size: !!int x", 6, "given x, which is no number"),
-        ("size: !!bool x", 6, "given x, which is no number"),
+        ("password: {{secrets/scope/key}}", 6, "given a key that is not a string"),
+        ("size: 08", 6, "given 08, not a number"),
+        ("size: !!int x", 6, "given x, not a number"),
+        ("size: !!bool x", 6, "given x, not a number"),
     ],
 )
 def test_what_yaml_reads_otherwise_than_it_looks_is_told(
     project: Path, edit: Edit, text: str, line: int, message: str
 ) -> None:
     edit(SCHEMA, "      name:", f"      {text}\n      name:")
-    assert [(f.line, f.message) for f in check(Project(project))] == [(line - 1, message)]
+    assert [(f.line, f.message) for f in check(CheckContext(project))] == [(line - 1, message)]
 
 
 @pytest.mark.parametrize("pattern", ["../*.yml", "/tmp/*.yml"])
 def test_an_include_out_of_the_project_is_told_and_its_files_are_left_alone(
     project: Path, edit: Edit, monkeypatch: pytest.MonkeyPatch, pattern: str
 ) -> None:
-    monkeypatch.setattr("delivery.bundle_cli._found", lambda: pytest.fail("the CLI was asked"))
+    monkeypatch.setattr(
+        "delivery.workspace.bundle_cli._found", lambda: pytest.fail("the CLI was asked")
+    )
     outside = project.parent / "outside.yml"
     outside.write_text("targets: {x: {workspace: {host: https://example.com}}}\n", "utf-8")
     pattern = pattern.replace("/tmp/*.yml", outside.as_posix())
     edit(ROOT, "  - targets/*.yml", f"  - targets/*.yml\n  - {pattern}")
-    told = check(Project(project, with_cli=True), ["include", "cli"])
+    told = check(CheckContext(project, with_cli=True), ["include", "cli"])
     assert [(f.file, f.line) for f in told] == [(ROOT, 3)]
     assert "https://example.com" in outside.read_text("utf-8")
 
@@ -275,6 +284,6 @@ def test_a_project_without_a_home_is_warned_with_the_line_to_write(
 ) -> None:
     edit(POLICY, "  url: https://example.com/team/demo\n", "")
     git(project, "remote", "add", "origin", "git@example.com:team/lake.git")
-    (finding,) = check(Project(project))
+    (finding,) = check(CheckContext(project))
     assert (finding.rule, finding.severity, finding.line) == ("placeholder", "warning", 1)
-    assert 'url: "https://example.com/team/lake"' in finding.mend
+    assert 'url: "https://example.com/team/lake"' in finding.hint

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from delivery.annotations import Form, formatted
-from delivery.check import Project, check
+from delivery.checks.registry import CheckContext, check
+from delivery.render.findings import Form, formatted
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -32,10 +32,10 @@ def judged(project: Path, name: str, text: str) -> None:
     file = project / name
     file.write_text(text, encoding="utf-8")
     try:
-        found = check(Project(project, committing=True))
+        found = check(CheckContext(project, committing=True))
     finally:
         file.write_text(FILES[name], encoding="utf-8")
-    assert all(f.file and f.rule and f.message and f.mend for f in found), found
+    assert all(f.file and f.rule and f.message and f.hint for f in found), found
     assert all(formatted(found, form).encode() for form in Form)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from delivery import cli
+from delivery.cli import app
 
 Edit = Callable[[str, str, str], None]
 Run = Callable[..., tuple[int, str, str]]
@@ -21,7 +21,7 @@ def run(project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFi
     def call(*arguments: str) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["delivery", *arguments])
         with pytest.raises(SystemExit) as left:
-            cli.main()
+            app.main()
         code = left.value.code or 0
         assert isinstance(code, int)
         out, err = capsys.readouterr()
@@ -31,7 +31,7 @@ def run(project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFi
 
 
 def test_check_of_a_good_project(run: Run) -> None:
-    assert run("check") == (0, "check: all is well\n", "")
+    assert run("check") == (0, "check: passed\n", "")
 
 
 def test_check_tells_all_findings_at_once(run: Run, edit: Edit) -> None:
@@ -89,7 +89,7 @@ def test_a_failing_task_is_told_in_two_lines(run: Run, edit: Edit, project: Path
     code, _, err = run("run", "shop_daily")
     assert code == 1
     assert err == (
-        "task load failed: disk full\nThe whole trace is in .lakehouse/last-failure.txt.\n"
+        "task load failed: disk full\nThe traceback is in .lakehouse/last-failure.txt.\n"
     )
     assert "Traceback" in (project / ".lakehouse/last-failure.txt").read_text(encoding="utf-8")
 
@@ -145,9 +145,9 @@ def test_an_interrupted_command_says_how_it_goes_on(
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "check", interrupt)
+    monkeypatch.setattr("delivery.cli.check.check", interrupt)
     code, out, err = run("check")
-    assert (code, out, err) == (1, "", "interrupted: type it again, it goes on where it was\n")
+    assert (code, out, err) == (1, "", "Interrupted. Run the same command again to resume.\n")
 
 
 def test_the_module_is_the_command(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,7 +159,8 @@ def test_the_module_is_the_command(project: Path, monkeypatch: pytest.MonkeyPatc
 
 def test_checks_do_not_wait_for_spark(project: Path) -> None:
     heavy = "{'pyspark', 'pandas', 'databricks.sdk'}"
-    code = f"import sys, delivery.cli; print({heavy} & set(sys.modules))"
+    imports = "import sys; from delivery.cli.app import build_app; build_app('check')"
+    code = f"{imports}; print({heavy} & set(sys.modules))"
     result = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )

@@ -4,10 +4,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from delivery import cli
-from delivery.diff import diff_releases
+from delivery.cli import app
 from delivery.release import Archive
 from delivery.release.archive import pack
+from delivery.release.diff import diff_releases
 from delivery.release.manifest import FileEntry, Manifest, sha256
 
 from tool.conftest import FILES
@@ -56,7 +56,7 @@ def test_what_differs_is_named_by_target_and_by_file() -> None:
 def said(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
     monkeypatch.setattr(sys, "argv", ["delivery", "diff", *map(str, arguments)])
     with pytest.raises(SystemExit) as ended:
-        cli.main()
+        app.main()
     return int(ended.value.code or 0)
 
 

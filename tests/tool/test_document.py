@@ -4,11 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from delivery.bundle import Section, read_yaml
+from delivery.config.yaml import YamlMapping, read_yaml
 from delivery.errors import InvalidFileError
 
 
-def read(root: Path, text: str) -> Section:
+def read(root: Path, text: str) -> YamlMapping:
     (root / "x.yml").write_text(text, encoding="utf-8")
     return read_yaml(root, "x.yml")
 
@@ -17,7 +17,7 @@ def failure(root: Path, text: str) -> tuple[int, str]:
     with pytest.raises(InvalidFileError) as caught:
         read(root, text)
     (finding,) = caught.value.findings
-    assert finding.mend
+    assert finding.hint
     return finding.line, finding.message
 
 
@@ -63,13 +63,13 @@ def test_an_alias_merges_and_own_keys_win(tmp_path: Path) -> None:
 
 
 def test_an_inline_merge_is_refused_as_the_cli_does(tmp_path: Path) -> None:
-    expected = (2, "<< takes an alias or a list of mappings")
+    expected = (2, "<<: expected an alias or a list of mappings")
     assert failure(tmp_path, "a:\n  <<: &b\n    x: 1\n") == expected
     assert failure(tmp_path, "a: &a [1]\nb: {<<: *a}\n") == expected
 
 
 def test_a_key_twice_is_an_error(tmp_path: Path) -> None:
-    assert failure(tmp_path, "a: 1\nb: 2\na: 3\n") == (3, "key a stands twice, first in line 1")
+    assert failure(tmp_path, "a: 1\nb: 2\na: 3\n") == (3, "key a occurs twice, first in line 1")
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_what_is_no_yaml_is_told_with_its_line(tmp_path: Path, text: str, line: 
 
 def test_a_file_is_a_mapping_or_empty(tmp_path: Path) -> None:
     assert read(tmp_path, "# nothing\n") == {}
-    assert failure(tmp_path, "- a\n") == (1, "given a list, expected keys and values")
+    assert failure(tmp_path, "- a\n") == (1, "given a list, expected a mapping")
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:

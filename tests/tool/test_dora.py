@@ -1,14 +1,15 @@
 """The four figures: what counts as a delivery, what as a failure, and what was looked at."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 import pytest
-from delivery.ledger import NO_RELEASE, Event, Ledger, Name
-from delivery.page import page
-from delivery.show import status_as_text
-from delivery.status import Dora, dora
+from delivery.render.html import page
+from delivery.render.text import status_as_text
+from delivery.status.metrics import Dora, dora
+from delivery.target.events import NO_RELEASE, Event, EventName
+from delivery.target.ledger import Ledger
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -32,9 +33,12 @@ class _Past:
                 kind=cast(Any, kind), project="p", target="t", release=release, actor="a",
                 detail=more[0] if more else {},
             )  # fmt: skip
-            self._events[Name(seq, kind, release)] = event
+            self._events[EventName(seq, kind, release)] = event
 
-    def read(self, name: Name) -> Event:
+    def read_all(self, names: Iterable[EventName]) -> list[Event]:
+        return [self.read(name) for name in names]
+
+    def read(self, name: EventName) -> Event:
         self.reads += 1
         return self._events[name]
 
@@ -159,8 +163,8 @@ def test_a_young_target_is_not_extrapolated() -> None:
 
 def test_days_stand_beside_the_counts_everywhere() -> None:
     one = status(dora=Dora(days=23, deployments=64, per_week=19.5, failed=1, failure_rate=0.016))
-    assert "64 in 23 days" in page("Demo", [one], NOW)
-    assert "last 23 days    64 deployments (19.5 a week)" in shown(status_as_text(one))
+    assert "last 23 days" in page("Demo", [one], NOW)
+    assert "last 23 days            deployments 64 (19.5 a week)" in shown(status_as_text(one))
     assert one.model_dump(mode="json")["dora"]["days"] == 23
     unseen = status(dora=Dora())
     assert "deployments" not in page("Demo", [unseen], NOW) + status_as_text(unseen)

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from delivery.bundle import load
+from delivery.checks.untrusted import _found, refuse_untrusted, untrusted
+from delivery.config.bundle import load
+from delivery.config.cli_view import _as_the_cli
 from delivery.errors import DeliveryError, Exit
-from delivery.forbidden import _found, forbidden, refuse_forbidden
-from delivery.one_view import _as_the_cli
 
 from tool.conftest import Edit
 
@@ -24,7 +24,7 @@ class Cli:
     def __init__(self, folder: Path, target: str) -> None:
         self.given = (folder, target)
 
-    def merged(self) -> dict[str, Any]:
+    def merged_configuration(self) -> dict[str, Any]:
         tree = json.loads(json.dumps(_as_the_cli(load(self.given[0]), self.given[1])))
         merged: dict[str, Any] = laid(tree, self.over)
         return merged
@@ -39,15 +39,15 @@ def laid(tree: Any, over: Any) -> Any:
 
 def reads(monkeypatch: pytest.MonkeyPatch, over: dict[str, Any]) -> None:
     monkeypatch.setattr(Cli, "over", copy.deepcopy(over), raising=False)
-    monkeypatch.setattr("delivery.forbidden.BundleCli", Cli)
+    monkeypatch.setattr("delivery.checks.untrusted.BundleCli", Cli)
 
 
 def test_a_release_that_has_nothing_of_it_passes(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reads(monkeypatch, {"sync": {"paths": ["."]}, "scripts": {}, "permissions": []})
-    refuse_forbidden(project, "prod")
-    assert [*forbidden(load(project), "prod")] == []
+    refuse_untrusted(project, "prod")
+    assert [*untrusted(load(project), "prod")] == []
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_what_only_the_cli_reads_is_refused(
 ) -> None:
     reads(monkeypatch, tree)
     with pytest.raises(DeliveryError) as caught:
-        refuse_forbidden(project, "prod")
+        refuse_untrusted(project, "prod")
     assert str(caught.value) == f"refused for prod:\n{told}, as the CLI reads it"
     assert caught.value.code is Exit.REFUSED
 
@@ -113,7 +113,7 @@ def test_where_the_cli_reads_something_else_nothing_starts(
 ) -> None:
     reads(monkeypatch, tree)
     with pytest.raises(DeliveryError) as caught:
-        refuse_forbidden(project, "prod")
+        refuse_untrusted(project, "prod")
     assert told in str(caught.value).splitlines()[1]
     assert caught.value.code is Exit.REFUSED
 
@@ -128,21 +128,23 @@ def test_a_field_s_own_form_of_a_value_is_no_difference(
     text = json.dumps(ours)
     edit("resources/shop/schema.yml", "      name:", f"      comment: {text}\n      name:")
     reads(monkeypatch, {"resources": {"schemas": {"shop_gold": {"comment": cli}}}})
-    refuse_forbidden(project, "prod")
+    refuse_untrusted(project, "prod")
 
 
 def test_the_cli_is_not_asked_once_something_is_found(
     project: Path, edit: Edit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reads(monkeypatch, {})
-    monkeypatch.setattr(Cli, "merged", lambda _: pytest.fail("it would run what is in there"))
+    monkeypatch.setattr(
+        Cli, "merged_configuration", lambda _: pytest.fail("it would run what is in there")
+    )
     edit(PROD, "    presets:", "    sync: {paths: [..]}\n    presets:")
     with pytest.raises(DeliveryError) as caught:
-        refuse_forbidden(project, "prod")
+        refuse_untrusted(project, "prod")
     assert str(caught.value) == (
         "refused for prod:\n"
         f"{PROD}:13: sync.paths is refused for prod: it would run with its identity\n"
-        "    Keep it to targets such as dev, in targets/."
+        "    Move it to a target that takes no releases, such as dev, in targets/."
     )
 
 
@@ -153,14 +155,14 @@ def test_an_include_stays_inside(
     reads(monkeypatch, {})
     edit("databricks.yml", "  - targets/*.yml", f"  - targets/*.yml\n  - {pattern}")
     with pytest.raises(DeliveryError) as caught:
-        refuse_forbidden(project, "prod")
-    assert f"include {pattern} reaches out of the release" in str(caught.value)
+        refuse_untrusted(project, "prod")
+    assert f"include {pattern} leaves the release" in str(caught.value)
 
 
 def test_other_targets_may_have_it(project: Path, edit: Edit) -> None:
     edit("targets/dev.yml", "    default: true", "    default: true\n    artifacts: {x: {}}")
-    assert [*forbidden(load(project), "prod")] == []
-    (finding,) = forbidden(load(project), "dev")
+    assert [*untrusted(load(project), "prod")] == []
+    (finding,) = untrusted(load(project), "dev")
     assert (finding.file, finding.line) == ("targets/dev.yml", 4)
 
 

@@ -5,16 +5,16 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from delivery.bundle_cli import CliError
-from delivery.deploy import _rest
-from delivery.guard import judge, used_up
-from delivery.plan import Change
-from delivery.policy import Allow
+from delivery.config.policy import Allow
+from delivery.deploy.apply import remaining_plan
+from delivery.plan.guard import consumed_exceptions, evaluate
+from delivery.plan.model import ResourceChange
+from delivery.workspace.bundle_cli import CliError
 
 from tool.test_guard import field, policy, situation, verdicts
 
 UNTIL = date(2026, 12, 1)
-RIGHT = Change(
+RIGHT = ResourceChange(
     key="jobs.x.permissions",
     action="update",
     fields=field("[group_name='x']", None, "CAN_VIEW"),
@@ -23,16 +23,18 @@ STRICT = policy(rights={"prod": "refuse"})
 
 
 def test_going_back_destroys_no_data_either() -> None:
-    ((verdict, reason),) = verdicts(Change(key="volumes.x", action="delete"), back=True)
+    ((verdict, reason),) = verdicts(
+        ResourceChange(key="volumes.x", action="delete"), is_rollback=True
+    )
     assert verdict == "refuse"
     assert reason == (
-        "delete loses what it holds; going back destroys nothing: go forward with a mended release"
+        "delete loses its data; a rollback destroys no data: deploy a fixed release instead"
     )
 
 
 def test_a_full_refresh_that_hands_set_is_put_back_without_a_word() -> None:
     path = "tasks[task_key='a'].pipeline_task.full_refresh"
-    change = Change(key="jobs.x", action="update", fields=field(path, True, True, False))
+    change = ResourceChange(key="jobs.x", action="update", fields=field(path, True, True, False))
     assert verdicts(change) == []
 
 
@@ -40,90 +42,90 @@ def test_an_exception_lets_rights_widen_and_is_used_up() -> None:
     allow = Allow(key=RIGHT.key, reason="asked for", until=UNTIL)
     strict = policy(allow, rights={"prod": "refuse"})
     now = situation(strict)
-    found = judge([RIGHT], now)
-    assert [(v.verdict, v.reason) for v in found] == [("allow", "gets a right: [group_name='x']")]
-    assert used_up(found, now) == [allow.id]
-    spent = situation(strict, used=frozenset({allow.id}))
-    assert [v.verdict for v in judge([RIGHT], spent)] == ["refuse"]
+    found = evaluate([RIGHT], now)
+    assert [(v.action, v.reason) for v in found] == [("allow", "gets a right: [group_name='x']")]
+    assert consumed_exceptions(found, now) == [allow.id]
+    spent = situation(strict, consumed=frozenset({allow.id}))
+    assert [v.action for v in evaluate([RIGHT], spent)] == ["refuse"]
 
 
 def test_rights_are_refused_on_the_targets_that_policy_names_alone() -> None:
-    assert [v for v, _ in verdicts(RIGHT, given=STRICT, target="staging")] == ["mark"]
+    assert [v for v, _ in verdicts(RIGHT, given=STRICT, target="staging")] == ["warn"]
 
 
 @pytest.mark.parametrize("everyone", ["users", "account users"])
 def test_everyone_is_known_by_both_names(everyone: str) -> None:
     fields = field(f"[group_name='{everyone}']", "CAN_VIEW", {"level": "CAN_MANAGE"})
-    change = Change(key="jobs.x.permissions", action="update", fields=fields)
-    assert verdicts(change) == [("mark", f"everyone may manage it: [group_name='{everyone}']")]
+    change = ResourceChange(key="jobs.x.permissions", action="update", fields=fields)
+    assert verdicts(change) == [("warn", f"everyone may manage it: [group_name='{everyone}']")]
     some = field("[group_name='team']", "CAN_VIEW", {"level": "CAN_MANAGE"})
-    change = Change(key="jobs.x.permissions", action="update", fields=some)
-    assert verdicts(change) == [("mark", "gets other rights: [group_name='team']")]
+    change = ResourceChange(key="jobs.x.permissions", action="update", fields=some)
+    assert verdicts(change) == [("warn", "gets other rights: [group_name='team']")]
 
 
 @pytest.mark.parametrize("spelt", ["ALL_PRIVILEGES", "ALL PRIVILEGES"])
 def test_all_privileges_are_known_in_both_spellings(spelt: str) -> None:
     fields = field("[principal='x']", {"privileges": ["SELECT"]}, {"privileges": [spelt]})
-    change = Change(key="schemas.x.grants", action="update", fields=fields)
-    assert verdicts(change) == [("mark", "gets all privileges: [principal='x']")]
+    change = ResourceChange(key="schemas.x.grants", action="update", fields=fields)
+    assert verdicts(change) == [("warn", "gets all privileges: [principal='x']")]
 
 
 @pytest.mark.parametrize(("hour", "expected"), [(18, "allow"), (20, "refuse")])
 def test_the_last_day_of_an_exception_ends_in_utc(hour: int, expected: str) -> None:
     allow = Allow(key="volumes.x", reason="moved", until=date(2026, 11, 23))
     now = datetime(2026, 11, 23, hour, tzinfo=timezone(timedelta(hours=-5)))
-    found = judge([Change(key="volumes.x", action="delete")], situation(policy(allow), now=now))
-    assert [v.verdict for v in found] == [expected]
+    found = evaluate(
+        [ResourceChange(key="volumes.x", action="delete")], situation(policy(allow), now=now)
+    )
+    assert [v.action for v in found] == [expected]
 
 
 def test_of_two_exceptions_for_a_key_the_one_that_is_left_counts() -> None:
     spent = Allow(key="volumes.x", reason="first", until=date(2026, 11, 30))
     left = Allow(key="volumes.x", reason="second", until=UNTIL)
-    now = situation(policy(spent, left), used=frozenset({spent.id}))
-    found = judge([Change(key="volumes.x", action="delete")], now)
-    assert [v.reason for v in found] == [
-        "delete loses what it holds; allowed until 2026-12-01: second"
-    ]
-    assert used_up(found, now) == [left.id]
+    now = situation(policy(spent, left), consumed=frozenset({spent.id}))
+    found = evaluate([ResourceChange(key="volumes.x", action="delete")], now)
+    assert [v.reason for v in found] == ["delete loses its data; allowed until 2026-12-01: second"]
+    assert consumed_exceptions(found, now) == [left.id]
 
 
 def test_a_lost_job_that_is_named_may_go_and_the_others_may_not() -> None:
     state: dict[str, dict[str, str]] = {f"jobs.j{n}": {} for n in range(4)}
-    changes = [Change(key=f"jobs.j{n}", action="delete") for n in range(2)]
-    found = judge(changes, situation(state=state, named={"jobs.j0": "old"}))
-    assert [(v.key, v.verdict) for v in found] == [("jobs.j0", "allow"), ("jobs.j1", "refuse")]
-    assert found[0].reason == "2 of 4 jobs would be deleted; named: old"
+    changes = [ResourceChange(key=f"jobs.j{n}", action="delete") for n in range(2)]
+    found = evaluate(changes, situation(state=state, allow_destroy={"jobs.j0": "old"}))
+    assert [(v.key, v.action) for v in found] == [("jobs.j0", "allow"), ("jobs.j1", "refuse")]
+    assert found[0].reason == "2 of 4 jobs would be deleted; allowed on the command line: old"
 
 
 EVERYONE = "[group_name='users']"
 
 
 def test_rights_that_are_created_are_judged_like_those_that_change() -> None:
-    wide = Change(
+    wide = ResourceChange(
         key="jobs.x.permissions", action="create", fields=field(EVERYONE, new="CAN_MANAGE")
     )
-    assert verdicts(wide) == [("mark", f"everyone may manage it: {EVERYONE}")]
-    given = Change(
+    assert verdicts(wide) == [("warn", f"everyone may manage it: {EVERYONE}")]
+    given = ResourceChange(
         key="jobs.x.permissions", action="create", fields=field(EVERYONE, new="CAN_VIEW")
     )
-    assert verdicts(given) == [("mark", f"gets a right: {EVERYONE}")]
+    assert verdicts(given) == [("warn", f"gets a right: {EVERYONE}")]
 
 
 def test_the_first_rights_of_something_new_are_no_widening_unless_they_are_too_wide() -> None:
     for level, expected in (("CAN_VIEW", []), ("CAN_MANAGE", ["jobs.x.permissions"])):
-        rights = Change(
+        rights = ResourceChange(
             key="jobs.x.permissions", action="create", fields=field(EVERYONE, new=level)
         )
-        found = judge([Change(key="jobs.x", action="create"), rights], situation())
+        found = evaluate([ResourceChange(key="jobs.x", action="create"), rights], situation())
         assert [verdict.key for verdict in found] == expected
 
 
 def test_an_exception_is_not_spent_on_what_would_be_marked_alone() -> None:
     allow = Allow(key=RIGHT.key, reason="asked for", until=date(2026, 12, 1))
     given = situation(policy(allow))
-    found = judge([RIGHT], given)
-    assert [verdict.verdict for verdict in found] == ["mark"]
-    assert used_up(found, given) == []
+    found = evaluate([RIGHT], given)
+    assert [verdict.action for verdict in found] == ["warn"]
+    assert consumed_exceptions(found, given) == []
 
 
 RELEASES = [f"/x/releases/2026.11.2{n}-g0123456{n}/files/src" for n in (1, 2)]
@@ -142,7 +144,7 @@ RELEASES = [f"/x/releases/2026.11.2{n}-g0123456{n}/files/src" for n in (1, 2)]
     ],
 )
 def test_a_library_that_is_replaced_is_as_good_as_removed(path: str, old: Any, new: Any) -> None:
-    change = Change(key="pipelines.x", action="update", fields=field(path, old, new, old))
+    change = ResourceChange(key="pipelines.x", action="update", fields=field(path, old, new, old))
     ((verdict, reason),) = verdicts(change)
     assert verdict == "refuse"
     assert "a library is removed or replaced" in reason
@@ -150,12 +152,12 @@ def test_a_library_that_is_replaced_is_as_good_as_removed(path: str, old: Any, n
 
 def test_libraries_of_another_release_or_place_are_the_same() -> None:
     moved = field("libraries[0].file.path", f"{RELEASES[0]}/a.py", f"{RELEASES[1]}/a.py")
-    assert verdicts(Change(key="pipelines.x", action="update", fields=moved)) == []
+    assert verdicts(ResourceChange(key="pipelines.x", action="update", fields=moved)) == []
     shifted = [
         *field("libraries[0].file.path", "a", "new"),
         *field("libraries[1]", None, {"file": {"path": "a"}}),
     ]
-    assert verdicts(Change(key="pipelines.x", action="update", fields=shifted)) == []
+    assert verdicts(ResourceChange(key="pipelines.x", action="update", fields=shifted)) == []
 
 
 @pytest.mark.parametrize(
@@ -169,20 +171,23 @@ def test_libraries_of_another_release_or_place_are_the_same() -> None:
 def test_a_second_try_destroys_nothing_that_was_not_judged(
     planned: list[str], left: dict[str, Any], fails: bool
 ) -> None:
-    changes = [Change(key=key, action="delete") for key in planned]
+    changes = [ResourceChange(key=key, action="delete") for key in planned]
     prepared: Any = SimpleNamespace(
         plan=SimpleNamespace(changes=changes), cli=SimpleNamespace(plan=lambda: {"plan": left})
     )
     if fails:
         with pytest.raises(CliError, match="it broke"):
-            _rest(prepared, CliError("deploy", "it broke"))
+            remaining_plan(prepared, CliError("deploy", "it broke"))
     else:
-        assert _rest(prepared, CliError("deploy", "it broke")) == {"plan": left}
+        assert remaining_plan(prepared, CliError("deploy", "it broke")) == {"plan": left}
 
 
 def test_an_earlier_release_s_exceptions_do_not_count_when_it_returns() -> None:
     allow = Allow(key="volumes.x", reason="moved", until=date(2026, 12, 1))
-    gone = Change(key="volumes.x", action="delete")
+    gone = ResourceChange(key="volumes.x", action="delete")
     assert verdicts(gone, given=policy(allow))[0][0] == "allow"
-    assert verdicts(gone, given=policy(allow), back=True)[0][0] == "refuse"
-    assert verdicts(gone, given=policy(), back=True, named={"volumes.x": "x"})[0][0] == "allow"
+    assert verdicts(gone, given=policy(allow), is_rollback=True)[0][0] == "refuse"
+    assert (
+        verdicts(gone, given=policy(), is_rollback=True, allow_destroy={"volumes.x": "x"})[0][0]
+        == "allow"
+    )

@@ -6,8 +6,11 @@ from typing import Any, get_args
 
 import pytest
 from delivery.errors import DeliveryError, Exit
-from delivery.ledger import Kind, Ledger, Lock, Name, Standing
-from delivery.status import _health
+from delivery.status.status import _health
+from delivery.target.events import EventKind, EventName
+from delivery.target.history import ReleaseHistory
+from delivery.target.ledger import Ledger
+from delivery.target.lock import Lock
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -19,10 +22,10 @@ ALL = {ONE, TWO, THREE, FOUR}
 Ends = tuple[str, list[str], set[str], bool, bool]
 
 
-def folded(*events: tuple[str, str]) -> Standing:
-    standing = Standing()
+def folded(*events: tuple[str, str]) -> ReleaseHistory:
+    standing = ReleaseHistory()
     for seq, (kind, release) in enumerate(events, start=1):
-        standing.take(Name(seq, kind, release))
+        standing.apply(EventName(seq, kind, release))
     return standing
 
 
@@ -39,7 +42,7 @@ def ledger(memory: Memory, name: str = "prod") -> Ledger:
 
 
 def back(*events: tuple[str, str]) -> str:
-    return folded(*events).back(ALL)
+    return folded(*events).rollback_target(ALL)
 
 
 def test_going_back_leads_to_the_newest_good_release_before_what_runs() -> None:
@@ -50,13 +53,13 @@ def test_going_back_leads_to_the_newest_good_release_before_what_runs() -> None:
     assert back(*three, ("blocked", TWO)) == ONE
     assert back(*three, ("blocked", TWO), ("blocked", ONE)) == ""
     assert back(*three, ("blocked", TWO), ("unblocked", TWO)) == TWO
-    assert folded(*three).back({ONE, THREE}) == ONE  # two was pruned
+    assert folded(*three).rollback_target({ONE, THREE}) == ONE  # two was pruned
 
 
 def test_going_back_does_not_lead_to_what_was_left_behind() -> None:
     left = (*delivered(ONE), *delivered(TWO), *delivered(THREE), *returned(ONE))
     assert back(*left) == ""
-    assert folded(*left).trail == [ONE]
+    assert folded(*left).rollback_path == [ONE]
     assert back(*left, ("started", FOUR), ("deployed", FOUR)) == ONE  # and not to three
     assert back(*left, *delivered(FOUR)) == ONE
     assert back(*left, *delivered(TWO), *delivered(FOUR)) == TWO  # it was delivered again
@@ -82,24 +85,26 @@ def test_a_way_back_that_was_cut_off_goes_on() -> None:
 
 def test_going_back_leaves_all_that_came_after() -> None:
     three = (*delivered(ONE), *delivered(TWO), *delivered(THREE))
-    assert folded(*three).behind(ONE) == [TWO, THREE]
-    assert folded(*three).behind(TWO) == [THREE]
-    assert folded(*delivered(ONE), ("started", TWO)).behind(ONE) == [TWO]
-    assert folded(*delivered(ONE), ("started", TWO), ("deployed", TWO)).behind(ONE) == [TWO]
+    assert folded(*three).abandoned_by_rollback_to(ONE) == [TWO, THREE]
+    assert folded(*three).abandoned_by_rollback_to(TWO) == [THREE]
+    assert folded(*delivered(ONE), ("started", TWO)).abandoned_by_rollback_to(ONE) == [TWO]
+    assert folded(*delivered(ONE), ("started", TWO), ("deployed", TWO)).abandoned_by_rollback_to(
+        ONE
+    ) == [TWO]
 
 
 def test_an_attempt_that_is_blocked_is_none_any_more() -> None:
     standing = folded(*delivered(ONE), ("started", TWO), ("blocked", TWO))
-    assert (standing.unfinished, standing.begun) == (None, "")
+    assert (standing.in_progress, standing.attempted) == (None, "")
     running = folded(("started", ONE), ("deployed", ONE), ("started", ONE), ("blocked", ONE))
-    assert running.begun == ONE
+    assert running.attempted == ONE
 
 
 def test_a_failure_is_forgotten_when_something_works() -> None:
     failed = (*delivered(ONE), ("started", TWO), ("failed", TWO))
-    assert folded(*failed).failed
-    assert not folded(*failed, *delivered(TWO)).failed
-    assert not folded(*delivered(ONE), ("failed", "none")).failed  # a lock was broken
+    assert folded(*failed).has_failed
+    assert not folded(*failed, *delivered(TWO)).has_failed
+    assert not folded(*delivered(ONE), ("failed", "none")).has_failed  # a lock was broken
 
 
 def test_health_is_that_of_what_runs() -> None:
@@ -117,8 +122,8 @@ def test_health_is_that_of_what_runs() -> None:
 def test_a_release_that_is_verified_again_keeps_its_place() -> None:
     again = (*delivered(ONE), *delivered(TWO), *delivered(THREE), *delivered(TWO))
     standing = folded(*again)
-    assert standing.good == [ONE, TWO, THREE]
-    assert standing.back(ALL) == ONE  # not forward to three
+    assert standing.verified_releases == [ONE, TWO, THREE]
+    assert standing.rollback_target(ALL) == ONE  # not forward to three
 
 
 @pytest.mark.parametrize(
@@ -127,35 +132,35 @@ def test_a_release_that_is_verified_again_keeps_its_place() -> None:
      ("blocked", False), ("unblocked", False), ("pruned", False), ("verified", False)],
 )  # fmt: skip
 def test_what_is_there_is_explained_by_what_made_it_alone(kind: str, expected: bool) -> None:
-    assert folded((kind, ONE)).explained is expected
+    assert folded((kind, ONE)).managed_by_us is expected
 
 
 def test_unblocking_one_release_leaves_the_others_blocked() -> None:
     standing = folded(("blocked", ONE), ("blocked", TWO), ("unblocked", ONE))
-    assert standing.blocked == {TWO: Name(2, "blocked", TWO)}
-    standing.take(Name(4, "unblocked", THREE))
+    assert standing.blocked == {TWO: EventName(2, "blocked", TWO)}
+    standing.apply(EventName(4, "unblocked", THREE))
     assert [*standing.blocked] == [TWO]
 
 
 @pytest.mark.parametrize("end", ["deployed", "rolled_back", "failed"])
 def test_a_delivery_is_unfinished_until_its_end_is_known(end: str) -> None:
     standing = folded(("started", ONE))
-    assert standing.unfinished == Name(1, "started", ONE)
-    standing.take(Name(2, "blocked", TWO))
-    assert standing.unfinished == Name(1, "started", ONE)
-    standing.take(Name(3, end, ONE))
-    assert standing.unfinished is None
+    assert standing.in_progress == EventName(1, "started", ONE)
+    standing.apply(EventName(2, "blocked", TWO))
+    assert standing.in_progress == EventName(1, "started", ONE)
+    standing.apply(EventName(3, end, ONE))
+    assert standing.in_progress is None
 
 
 def test_what_is_verified_must_be_what_runs() -> None:
     standing = folded(("started", ONE), ("deployed", ONE), ("verified", TWO))
-    assert (standing.verified, standing.good, standing.running) == (False, [], ONE)
+    assert (standing.is_verified, standing.verified_releases, standing.running) == (False, [], ONE)
 
 
 def test_a_failure_leaves_what_runs_as_it_was() -> None:
     standing = folded(*delivered(ONE), ("started", TWO), ("failed", TWO))
-    assert (standing.running, standing.verified) == (ONE, True)
-    assert standing.delivered == Name(2, "deployed", ONE)
+    assert (standing.running, standing.is_verified) == (ONE, True)
+    assert standing.delivered == EventName(2, "deployed", ONE)
 
 
 def _by_hand(events: list[tuple[str, str]]) -> Ends:
@@ -191,7 +196,7 @@ def _by_hand(events: list[tuple[str, str]]) -> Ends:
 
 STEPS = st.one_of(
     st.sampled_from([ONE, TWO, THREE]).map(lambda r: [*delivered(r)]),
-    st.tuples(st.sampled_from(get_args(Kind)), st.sampled_from([ONE, TWO, THREE])).map(
+    st.tuples(st.sampled_from(get_args(EventKind)), st.sampled_from([ONE, TWO, THREE])).map(
         lambda event: [event]
     ),
 )
@@ -204,17 +209,17 @@ def test_folding_says_what_looking_back_says(steps: list[list[tuple[str, str]]])
     standing = folded(*events)
     assert (
         standing.running,
-        standing.good,
+        standing.verified_releases,
         {*standing.blocked},
-        standing.verified,
-        standing.unfinished is not None,
+        standing.is_verified,
+        standing.in_progress is not None,
     ) == _by_hand(events)
     assert standing.is_empty is not bool(events)
-    leads = standing.back(ALL)
-    assert leads in {*standing.good, ""} | {standing.running}
+    leads = standing.rollback_target(ALL)
+    assert leads in {*standing.verified_releases, ""} | {standing.running}
     assert leads not in standing.blocked
-    assert {*standing.trail} <= {*standing.good}
-    assert leads in {*standing.trail, standing.running, ""}
+    assert {*standing.rollback_path} <= {*standing.verified_releases}
+    assert leads in {*standing.rollback_path, standing.running, ""}
 
 
 def test_an_event_about_the_target_itself_names_no_release() -> None:
@@ -223,7 +228,7 @@ def test_an_event_about_the_target_itself_names_no_release() -> None:
         event = ledger(memory).append(lock, "adopted", "")
     assert event.release == "none"
     assert [*memory.files] == ["/lake/ledger/00000001-adopted-none.json"]
-    assert ledger(memory).read(Name(1, "adopted", "none")) == event
+    assert ledger(memory).read(EventName(1, "adopted", "none")) == event
 
 
 def test_two_writers_of_one_number_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -231,9 +236,9 @@ def test_two_writers_of_one_number_are_told_apart(monkeypatch: pytest.MonkeyPatc
     mine = ledger(memory)
     with mine.lock("deploy x") as lock:
         path = f"/lake/ledger/00000001-started-{ONE}.json"
-        monkeypatch.setattr(mine, "names", list[Name])
+        monkeypatch.setattr(mine, "list_events", list[EventName])
         memory.files[path] = b"another's"
-        with pytest.raises(DeliveryError, match="event 1 was written by another") as caught:
+        with pytest.raises(DeliveryError, match="event 1 was written by another run") as caught:
             mine.append(lock, "started", ONE)
         assert caught.value.code is Exit.FAILED
         assert memory.files[path] == b"another's"
@@ -244,7 +249,7 @@ def test_a_lock_that_is_gone_stops_who_had_it() -> None:
     mine = ledger(memory)
     with mine.lock("deploy x") as lock:
         memory.delete("/lake/ledger/lock.json")
-        with pytest.raises(DeliveryError, match="lock of prod: it was taken from us") as caught:
+        with pytest.raises(DeliveryError, match="lock of prod: another run broke it") as caught:
             mine.append(lock, "started", ONE)
     assert caught.value.code is Exit.FAILED
     assert memory.files == {}
@@ -267,7 +272,7 @@ def test_a_lock_that_is_given_up_between_two_looks_is_taken() -> None:
 
     memory = Given()
     with ledger(memory).lock("deploy x") as lock:
-        assert ledger(memory).held() == lock
+        assert ledger(memory).current_lock() == lock
     assert memory.tries == 2
 
 
@@ -278,13 +283,13 @@ def test_whoever_waits_too_long_is_told(monkeypatch: pytest.MonkeyPatch) -> None
         slept.append(seconds)
         clock[0] += seconds
 
-    monkeypatch.setattr("delivery.ledger.time.monotonic", lambda: clock[0])
-    monkeypatch.setattr("delivery.ledger.time.sleep", sleep)
+    monkeypatch.setattr("delivery.target.ledger.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("delivery.target.ledger.time.sleep", sleep)
     memory, heard = Memory(), list[str]()
     other = Lock("1", "ana", "", datetime.now(UTC), "deploy x")
     memory.files["/lake/ledger/lock.json"] = other.content()
     with (
-        pytest.raises(DeliveryError, match=r"ana, deploy x, since .* works on it"),
+        pytest.raises(DeliveryError, match=r"ana, deploy x, since .* holds it"),
         ledger(memory).lock("deploy y", wait=12, waiting=heard.append),
     ):
         pass
@@ -298,18 +303,18 @@ def test_whoever_waits_too_long_is_told(monkeypatch: pytest.MonkeyPatch) -> None
 )
 def test_a_lock_that_says_nothing_is_a_lock(told: bytes) -> None:
     memory = Memory({"/lake/ledger/lock.json": told})
-    held = ledger(memory).held()
+    held = ledger(memory).current_lock()
     assert held is not None
-    assert (held.actor, held.what) == ("somebody", "an unreadable lock")
+    assert (held.actor, held.operation) == ("somebody", "an unreadable lock")
 
 
 def test_the_age_of_a_lock_is_told_in_minutes() -> None:
     lock = Lock("1", "ana", "https://example.com/1", datetime(2026, 11, 23, 8, tzinfo=UTC), "x")
-    assert lock.told(datetime(2026, 11, 23, 9, 30, 59, tzinfo=UTC)) == (
+    assert lock.describe(datetime(2026, 11, 23, 9, 30, 59, tzinfo=UTC)) == (
         "ana, x, since 2026-11-23 08:00 UTC (90 min), https://example.com/1"
     )
     early = datetime(2026, 11, 23, 7, tzinfo=UTC)
-    assert lock.told(early).endswith("(0 min), https://example.com/1")
+    assert lock.describe(early).endswith("(0 min), https://example.com/1")
 
 
 def test_events_of_another_target_are_told() -> None:
@@ -317,7 +322,7 @@ def test_events_of_another_target_are_told() -> None:
     with ledger(memory).lock("x") as lock:
         ledger(memory).append(lock, "started", ONE)
     with pytest.raises(DeliveryError, match="belongs to another project or target") as caught:
-        ledger(memory, "staging").read(Name(1, "started", ONE))
+        ledger(memory, "staging").read(EventName(1, "started", ONE))
     assert caught.value.code is Exit.REFUSED
 
 
@@ -330,20 +335,20 @@ def _chain(kinds: list[Any]) -> Memory:
 
 
 @settings(database=None, max_examples=50)
-@given(st.lists(st.sampled_from(get_args(Kind)), min_size=2, max_size=6), st.data())
+@given(st.lists(st.sampled_from(get_args(EventKind)), min_size=2, max_size=6), st.data())
 def test_no_event_before_the_last_can_be_changed_unseen(
     kinds: list[str], data: st.DataObject
 ) -> None:
     memory = _chain(kinds)
     paths = sorted(memory.files)
-    ledger(memory).verify(ledger(memory).names())
+    ledger(memory).verify(ledger(memory).list_events())
     path = data.draw(st.sampled_from(paths[:-1]))
     field = data.draw(st.sampled_from(["reason", "actor", "digest", "at", "approved_by"]))
     event = json.loads(memory.files[path])
     event[field] = "2000-01-01T00:00:00Z" if field == "at" else "forged"
     memory.files[path] = json.dumps(event).encode()
-    with pytest.raises(DeliveryError, match="does not follow the one before"):
-        ledger(memory).verify(ledger(memory).names())
+    with pytest.raises(DeliveryError, match="does not follow the event before it"):
+        ledger(memory).verify(ledger(memory).list_events())
 
 
 @settings(database=None, max_examples=50)
@@ -353,4 +358,4 @@ def test_no_event_before_the_last_can_go_unseen(count: int, data: st.DataObject)
     gone = data.draw(st.integers(1, count - 1))
     del memory.files[sorted(memory.files)[gone - 1]]
     with pytest.raises(DeliveryError, match=f"given event {gone + 1}, expected {gone}"):
-        ledger(memory).names()
+        ledger(memory).list_events()

@@ -6,9 +6,10 @@ from itertools import permutations
 from typing import Any
 
 import pytest
-from delivery.errors import DeliveryError, Exit
-from delivery.ledger import Name, TamperedError, event_path
-from delivery.store import State, Store
+from delivery.errors import DeliveryError, Exit, TamperedError
+from delivery.target.events import EventName
+from delivery.target.ledger import event_path
+from delivery.target.store import ReleaseStore, State
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -31,7 +32,7 @@ def filled(body: dict[str, Any], count: int, flat: bool = False) -> Memory:
     memory, previous = Memory(), 64 * "0"
     for seq in range(1, count + 1):
         content = json.dumps({**body, "seq": seq, "previous": previous}).encode()
-        name = Name(seq, "verified", ONE)
+        name = EventName(seq, "verified", ONE)
         path = f"/lake/ledger/{name}" if flat else event_path(target(), name)
         memory.files[path] = content
         previous = hashlib.sha256(content).hexdigest()
@@ -51,7 +52,7 @@ def filled(body: dict[str, Any], count: int, flat: bool = False) -> Memory:
 )
 def test_the_number_alone_says_where_an_event_lies(seq: int, folder: str) -> None:
     for kind, release in (("started", ONE), ("blocked", TWO), ("pruned", "none")):
-        name = Name(seq, kind, release)
+        name = EventName(seq, kind, release)
         assert event_path(target(), name) == f"{folder}/{name}"
 
 
@@ -59,7 +60,7 @@ def test_the_number_alone_says_where_an_event_lies(seq: int, folder: str) -> Non
 def test_no_folder_holds_more_than_a_thousand_events(numbers: set[int]) -> None:
     folders: dict[str, int] = {}
     for seq in numbers:
-        folder = event_path(target(), Name(seq, "verified", ONE)).rpartition("/")[0]
+        folder = event_path(target(), EventName(seq, "verified", ONE)).rpartition("/")[0]
         folders[folder] = folders.get(folder, 0) + 1
     assert all(count <= EDGE for count in folders.values())
 
@@ -73,10 +74,10 @@ def test_a_ledger_goes_on_in_the_next_folder(body: dict[str, Any]) -> None:
         f"/lake/ledger/00001000/00001000-deployed-{TWO}.json",
         f"/lake/ledger/00001000/00001001-verified-{TWO}.json",
     ]
-    names = fresh(memory).names()
+    names = fresh(memory).list_events()
     assert [name.seq for name in names] == [*range(1, EDGE + 2)]
     fresh(memory).verify(names)
-    assert fresh(memory).standing().running == TWO
+    assert fresh(memory).history().running == TWO
 
 
 def test_a_flat_ledger_of_an_earlier_version_goes_on_where_it_is(body: dict[str, Any]) -> None:
@@ -89,7 +90,7 @@ def test_a_flat_ledger_of_an_earlier_version_goes_on_where_it_is(body: dict[str,
         f"/lake/ledger/00002000/00002502-deployed-{TWO}.json",
     ]
     ledger = fresh(memory)
-    names = ledger.names()
+    names = ledger.list_events()
     ledger.verify(names)
     assert ledger.read(names[1499]).seq == 1500
 
@@ -99,27 +100,27 @@ def test_a_folder_that_is_gone_is_a_gap(body: dict[str, Any]) -> None:
     for name in [n for n in memory.files if "/00001000/" in n]:
         del memory.files[name]
     with pytest.raises(TamperedError, match="given event 2000, expected 1000"):
-        fresh(memory).names()
+        fresh(memory).list_events()
 
 
 def test_one_number_in_two_folders_is_told(body: dict[str, Any]) -> None:
     memory = filled(body, EDGE)
     memory.files[f"/lake/ledger/00001000-started-{TWO}.json"] = b"{}"  # an earlier version's
     with pytest.raises(TamperedError, match="given event 1000, expected 1001"):
-        fresh(memory).names()
+        fresh(memory).list_events()
 
 
 def test_names_cost_one_listing_and_one_for_each_further_thousand(body: dict[str, Any]) -> None:
     memory = filled(body, 4300)
-    fresh(memory).names()
+    fresh(memory).list_events()
     assert (memory.listings, memory.reads) == (5, 0)
 
 
 def test_the_state_lies_beside_its_event() -> None:
     memory = Memory()
-    store = Store(memory, target())  # type: ignore[arg-type]
-    store.keep_state(Name(3, "deployed", ONE), State(content=b"{}"))
-    store.keep_state(Name(1003, "deployed", ONE), State(content=b"{}"))
+    store = ReleaseStore(memory, target())  # type: ignore[arg-type]
+    store.keep_state(EventName(3, "deployed", ONE), State(content=b"{}"))
+    store.keep_state(EventName(1003, "deployed", ONE), State(content=b"{}"))
     assert [*memory.files] == [
         f"/lake/ledger/00000003-deployed-{ONE}.state.json",
         f"/lake/ledger/00001000/00001003-deployed-{ONE}.state.json",
@@ -145,10 +146,10 @@ def test_of_two_who_write_one_number_the_one_with_the_lock_stays(
                 quick.append(theirs, "blocked", TWO)
 
             memory.before[f"{count + 1:08d}-started-{ONE}.json"] = other
-            with pytest.raises(DeliveryError, match="taken from us"):
+            with pytest.raises(DeliveryError, match="another run broke it"):
                 slow.append(mine, "started", ONE)
-    names = fresh(memory).names()
-    assert (names[-1], len(names)) == (Name(count + 1, "blocked", TWO), count + 1)
+    names = fresh(memory).list_events()
+    assert (names[-1], len(names)) == (EventName(count + 1, "blocked", TWO), count + 1)
     fresh(memory).verify(names)
 
 
@@ -159,10 +160,10 @@ def test_the_one_with_the_lock_removes_what_was_written_without_it() -> None:
         memory.before[f"00000001-blocked-{TWO}.json"] = lambda: memory.files.update({stray: b"{}"})
         fresh(memory).append(lock, "blocked", TWO)
         assert stray not in memory.files
-        assert fresh(memory).names() == [Name(1, "blocked", TWO)]
+        assert fresh(memory).list_events() == [EventName(1, "blocked", TWO)]
 
 
-def edited(memory: Memory, name: Name, **changes: Any) -> None:
+def edited(memory: Memory, name: EventName, **changes: Any) -> None:
     path = event_path(target(), name)
     memory.files[path] = json.dumps({**json.loads(memory.files[path]), **changes}).encode()
 
@@ -170,10 +171,12 @@ def edited(memory: Memory, name: Name, **changes: Any) -> None:
 def test_an_event_that_is_read_is_held_against_the_one_after_it() -> None:
     memory = Memory()
     write(fresh(memory), ("started", ONE), ("deployed", ONE), ("verified", ONE))
-    edited(memory, Name(2, "deployed", ONE), branch="mian")
+    edited(memory, EventName(2, "deployed", ONE), branch="mian")
     ledger = fresh(memory)
-    names = ledger.names()
-    with pytest.raises(TamperedError, match="event 2 was edited: event 3 has its digest") as caught:
+    names = ledger.list_events()
+    with pytest.raises(
+        TamperedError, match="event 2 was edited: its digest differs from that in event 3"
+    ) as caught:
         ledger.read(names[1])
     assert caught.value.code is Exit.REFUSED
     assert ledger.read(names[2]).kind == "verified"  # nothing is said of what is not used
@@ -182,7 +185,7 @@ def test_an_event_that_is_read_is_held_against_the_one_after_it() -> None:
 def test_bodies_are_read_once_and_only_where_they_are_used(body: dict[str, Any]) -> None:
     memory = filled(body, 1500)
     ledger = fresh(memory)
-    names = ledger.names()
+    names = ledger.list_events()
     ledger.read(names[700])
     assert memory.reads == 2  # it, and the one after it
     for name in names[700:710]:
@@ -194,5 +197,5 @@ def test_bodies_are_read_once_and_only_where_they_are_used(body: dict[str, Any])
 def test_names_are_ordered_by_number(order: tuple[str, ...]) -> None:
     memory = Memory()
     for seq, kind in enumerate(order, start=1):
-        memory.files[event_path(target(), Name(seq, kind, ONE))] = b"{}"
-    assert [name.kind for name in fresh(memory).names()] == [*order]
+        memory.files[event_path(target(), EventName(seq, kind, ONE))] = b"{}"
+    assert [name.kind for name in fresh(memory).list_events()] == [*order]

@@ -3,9 +3,9 @@
 from datetime import UTC, datetime
 
 import pytest
-from delivery.ledger import Event
-from delivery.show import history_as_text, rendered, status_as_text
-from delivery.status import JobStatus, Status, commit_url
+from delivery.render.text import from_markup, history_as_text, status_as_text
+from delivery.status.status import JobStatus, Status, commit_url
+from delivery.target.events import Event
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 ODD = [
@@ -24,14 +24,28 @@ ODD = [
 @pytest.mark.parametrize("text", ODD)
 def test_a_status_has_one_line_for_each_fact(text: str) -> None:
     status = Status(
-        target="prod", host="https://x.example.com", release="r", branch=text, since=NOW,
-        actor=text, approved_by=text, mixed=text, drifted=[text, "b"], retained=[text],
-        jobs=[JobStatus(key=text, release="", url=text)], blocked={"r1": text, "r2": "y"},
-        orphans=[text], lock=text, unfinished=text, unexplained=text, previous=text, at=NOW,
-    )  # fmt: skip
-    shown = rendered(status_as_text(status)).plain
+        target="prod",
+        host="https://x.example.com",
+        release="r",
+        branch=text,
+        since=NOW,
+        actor=text,
+        approved_by=text,
+        jobs_on_other_releases=text,
+        drifted=[text, "b"],
+        retained=[text],
+        jobs=[JobStatus(key=text, release="", url=text)],
+        blocked={"r1": text, "r2": "y"},
+        orphans=[text],
+        lock=text,
+        in_progress=text,
+        out_of_band_change=text,
+        rollback_target=text,
+        at=NOW,
+    )
+    shown = from_markup(status_as_text(status)).plain
     lines = shown.split("\n")
-    assert len(lines) == 14
+    assert len(lines) == 15
     assert all(line.isprintable() for line in lines)
     (blocked,) = [line for line in lines if line.startswith("  blocked")]
     assert "r2 (y)" in blocked
@@ -41,10 +55,19 @@ def test_a_status_has_one_line_for_each_fact(text: str) -> None:
 @pytest.mark.parametrize("text", ODD)
 def test_a_history_has_one_line_for_each_event(text: str) -> None:
     event = Event(
-        seq=1, previous="", id="1", at=NOW, kind="failed", project="p", target="t", release="r",
-        actor=text, approved_by=text, reason=text,
-    )  # fmt: skip
-    shown = rendered(history_as_text([event, event])).plain
+        seq=1,
+        previous="",
+        id="1",
+        at=NOW,
+        kind="failed",
+        project="p",
+        target="t",
+        release="r",
+        actor=text,
+        approved_by=text,
+        reason=text,
+    )
+    shown = from_markup(history_as_text([event, event])).plain
     assert len(shown.split("\n")) == 2
     assert all(line.isprintable() for line in shown.split("\n"))
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from delivery.bundle import load
+from delivery.config.bundle import load
 from delivery.errors import DeliveryError, InvalidFileError
 
 Edit = Callable[[str, str, str], None]
@@ -43,7 +43,7 @@ def test_an_include_with_a_star_may_find_nothing(edit: Edit, project: Path) -> N
 
 def test_a_key_is_one_resource_whatever_its_kind(project: Path, edit: Edit) -> None:
     edit("resources/shop/schema.yml", "    shop_gold:", "    shop_daily:")
-    message = r"schema\.yml:3: resource shop_daily is declared in resources/shop/job\.yml:3 already"
+    message = r"schema\.yml:3: resource shop_daily: already declared in resources/shop/job\.yml:3"
     with pytest.raises(InvalidFileError, match=message):
         load(project)
 

@@ -3,10 +3,11 @@
 from typing import Any
 
 import pytest
-from delivery.bundle import Items, Mark, Section
-from delivery.own_rights import with_rights
-from delivery.plan import Change, normalised
-from delivery.run_as import Identities
+from delivery.config.identities import Identities
+from delivery.config.yaml import Mark, YamlList, YamlMapping
+from delivery.plan.model import ResourceChange
+from delivery.plan.normalize import normalize
+from delivery.plan.own_rights import with_rights
 
 KNOWN = Identities("deployer", "runner", "planner")
 DECLARED = [("planner", "CAN_VIEW"), ("viewers", "CAN_VIEW")]
@@ -20,15 +21,15 @@ def entry(name: str, level: str) -> dict[str, str]:
     return {"level": level, key: name}
 
 
-def tree(kind: str, rights: list[tuple[str, str]]) -> Section:
-    items, resource, found = Items(), Section(), Section()
+def tree(kind: str, rights: list[tuple[str, str]]) -> YamlMapping:
+    items, resource, found = YamlList(), YamlMapping(), YamlMapping()
     for name, level in rights:
-        one = Section()
+        one = YamlMapping()
         one.update(entry(name, level))
         items.put(one, Mark("x.yml", 1))
     resource["permissions"] = items
     for key in ("x", kind, "resources"):
-        found = Section()
+        found = YamlMapping()
         found[key] = resource
         resource = found
     return found
@@ -41,7 +42,7 @@ def plan(
     given: list[tuple[str, str]] = GIVEN,
     declared: list[tuple[str, str]] = DECLARED,
     retained: bool = False,
-) -> list[Change]:
+) -> list[ResourceChange]:
     """The changes of the plan that the CLI makes as `me`."""
     owned = "IS_OWNER" if kind == "jobs" else "CAN_MANAGE"
     wanted = [one for one in declared if one[0] != me] + [(me, owned)]
@@ -60,8 +61,8 @@ def plan(
     }
     raw = {"plan": {f"resources.{kind}.x.permissions": node}}
     state = {f"{kind}.x.permissions": {"state": {"__embed__": [entry(*one) for one in given]}}}
-    told = normalised(raw, {*KNOWN[::2], me})
-    known = Section() if retained else tree(kind, declared)
+    told = normalize(raw, {*KNOWN[::2], me})
+    known = YamlMapping() if retained else tree(kind, declared)
     return with_rights(told, raw, known, state, KNOWN, me)
 
 

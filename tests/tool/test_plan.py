@@ -8,7 +8,16 @@ from typing import Any
 
 import pytest
 from delivery.errors import DeliveryError
-from delivery.plan import Change, Field, Plan, Verdict, expiry, moved, normalised, read_plan
+from delivery.plan.model import (
+    Decision,
+    FieldChange,
+    Plan,
+    ResourceChange,
+    expiry,
+    plan_differences,
+    read_plan,
+)
+from delivery.plan.normalize import normalize
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,17 +31,17 @@ def update(path: str, **values: Any) -> dict[str, Any]:
     return {"action": "update", "changes": {path: {"action": "update", **values}}}
 
 
-def one(node: str, entry: dict[str, Any]) -> Change | None:
-    found = normalised({"plan": {f"resources.{node}": entry}}, HIDDEN)
+def one(node: str, entry: dict[str, Any]) -> ResourceChange | None:
+    found = normalize({"plan": {f"resources.{node}": entry}}, HIDDEN)
     return found[0] if found else None
 
 
 def plan(**changes: Any) -> Plan:
     values = {
         "target": "prod", "host": "https://example.com", "project": "p", "release": TWO,
-        "digest_of_release": 64 * "a", "running": ONE, "lineage": "l", "serial": 3,
-        "changes": [Change(key="jobs.a", action="create", value="x")],
-        "made": NOW, "expires": expiry(NOW, 72),
+        "release_digest": 64 * "a", "running": ONE, "lineage": "l", "serial": 3,
+        "changes": [ResourceChange(key="jobs.a", action="create", value="x")],
+        "created_at": NOW, "expires_at": expiry(NOW, 72),
     }  # fmt: skip
     return Plan.model_validate({**values, **changes})
 
@@ -118,23 +127,33 @@ def test_no_secret_and_no_long_value_is_shown() -> None:
 
 def test_counts_are_those_of_resources() -> None:
     changes = [
-        Change(key="jobs.a", action="create"), Change(key="jobs.b", action="recreate"),
-        Change(key="jobs.c", action="update_id"), Change(key="jobs.d", action="delete"),
-    ]  # fmt: skip
+        ResourceChange(key="jobs.a", action="create"),
+        ResourceChange(key="jobs.b", action="recreate"),
+        ResourceChange(key="jobs.c", action="update_id"),
+        ResourceChange(key="jobs.d", action="delete"),
+    ]
     counts = plan(changes=changes, retained=["volumes.v"]).counts()
     assert counts == {"create": 2, "update": 1, "delete": 2, "retained": 1}
 
 
 def test_a_digest_is_of_what_is_decided_on() -> None:
-    refusal = Verdict(key="jobs.a", verdict="refuse", reason="x")
-    same = plan(made=NOW + timedelta(hours=1), notes=["x"], verdicts=[refusal])
+    refusal = Decision(key="jobs.a", action="refuse", reason="x")
+    same = plan(created_at=NOW + timedelta(hours=1), commits=["x"], decisions=[refusal])
     assert same.digest == plan().digest
-    assert same.refused == [refusal]
+    assert same.refusals == [refusal]
     changes: tuple[dict[str, Any], ...] = (
-        {"target": "staging"}, {"host": "https://other.example.com"}, {"release": ONE},
-        {"digest_of_release": 64 * "b"}, {"running": ""}, {"serial": 4}, {"lineage": "m"},
-        {"changes": []}, {"retained": ["volumes.v"]}, {"back": True}, {"project": "q"},
-    )  # fmt: skip
+        {"target": "staging"},
+        {"host": "https://other.example.com"},
+        {"release": ONE},
+        {"release_digest": 64 * "b"},
+        {"running": ""},
+        {"serial": 4},
+        {"lineage": "m"},
+        {"changes": []},
+        {"retained": ["volumes.v"]},
+        {"is_rollback": True},
+        {"project": "q"},
+    )
     for change in changes:
         assert plan(**change).digest != plan().digest, change
 
@@ -146,14 +165,16 @@ def test_a_plan_comes_back_from_its_file_as_it_was(tmp_path: Path) -> None:
     assert [found.name for found in file.parent.iterdir()] == ["plan.json"]
 
 
-@pytest.mark.parametrize("field", ["release", "expires", "host", "verdicts", "changes", "made"])
+@pytest.mark.parametrize(
+    "field", ["release", "expires_at", "host", "decisions", "changes", "created_at"]
+)
 def test_an_edited_plan_is_refused(tmp_path: Path, field: str) -> None:
     file = tmp_path / "plan.json"
     plan().write(file)
     document = json.loads(file.read_text(encoding="utf-8"))
     other = plan(
-        release=ONE, expires=NOW + timedelta(days=999), host="https://x.example.com", changes=[],
-        verdicts=[Verdict(key="a", verdict="allow", reason="x")], made=NOW + timedelta(1),
+        release=ONE, expires_at=NOW + timedelta(days=999), host="https://x.example.com", changes=[],
+        decisions=[Decision(key="a", action="allow", reason="x")], created_at=NOW + timedelta(1),
     )  # fmt: skip
     document["plan"][field] = other.model_dump(mode="json")[field]
     file.write_text(json.dumps(document), encoding="utf-8")
@@ -185,10 +206,10 @@ def test_a_plan_that_is_not_there_is_told(tmp_path: Path) -> None:
 
 
 def test_everything_that_moved_is_named() -> None:
-    field = Field(path="timeout", old=1, new=2, remote=7)
-    fresh = plan(serial=4, changes=[Change(key="jobs.b", action="update", fields=[field])])
-    assert moved(plan(), plan(made=NOW + timedelta(1))) == []
-    assert moved(plan(), fresh) == [
+    field = FieldChange(path="timeout", old=1, new=2, remote=7)
+    fresh = plan(serial=4, changes=[ResourceChange(key="jobs.b", action="update", fields=[field])])
+    assert plan_differences(plan(), plan(created_at=NOW + timedelta(1))) == []
+    assert plan_differences(plan(), fresh) == [
         "serial: approved 3, now 4",
         "jobs.a: approved create of content x, now nothing",
         "jobs.b: approved nothing, now update timeout: 7 → 2",

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 from delivery.errors import DeliveryError
-from delivery.plan import Change, Field, expiry, moved, normalised, read_plan
+from delivery.plan.model import FieldChange, ResourceChange, expiry, plan_differences, read_plan
+from delivery.plan.normalize import normalize
 
 from tool.test_plan import NOW, ONE, TWO, one, plan, update
 
-CODE = Field(
+CODE = FieldChange(
     path="p", old=f"/x/releases/{ONE}/f", new=f"/x/releases/{TWO}/f", remote=f"/x/releases/{ONE}/f"
 )
 
@@ -20,7 +21,7 @@ def test_changes_and_fields_are_sorted_whatever_order_the_cli_tells_them_in() ->
     fields = {path: {"action": "update", "new": 1} for path in ("b", "a")}
     entry = {"action": "update", "changes": fields}
     raw = {"plan": {"resources.jobs.b": entry, "resources.jobs.a": entry}}
-    found = normalised(raw, set())
+    found = normalize(raw, set())
     assert [change.key for change in found] == ["jobs.a", "jobs.b"]
     assert [field.path for field in found[0].fields] == ["a", "b"]
 
@@ -41,7 +42,7 @@ def test_another_value_of_what_is_created_is_another_plan() -> None:
     def made(name: str) -> str:
         state = {"value": {"name": name}}
         raw = {"plan": {"resources.jobs.a": {"action": "create", "new_state": state}}}
-        return plan(changes=normalised(raw, set())).digest
+        return plan(changes=normalize(raw, set())).digest
 
     assert made("x") == made("x")
     assert made("x") != made("y")
@@ -49,16 +50,16 @@ def test_another_value_of_what_is_created_is_another_plan() -> None:
 
 @pytest.mark.parametrize("action", ["recreate", "delete", "update_id", "resize"])
 def test_only_an_update_is_mere_code_or_mere_drift(action: Any) -> None:
-    drift = Field(path="x", old=1, new=1, remote=2)
-    assert Change(key="jobs.a", action="update", fields=[CODE]).is_code
-    assert not Change(key="jobs.a", action=action, fields=[CODE]).is_code
-    assert Change(key="jobs.a", action="update", fields=[drift]).is_drift
-    assert not Change(key="jobs.a", action=action, fields=[drift]).is_drift
+    drift = FieldChange(path="x", old=1, new=1, remote=2)
+    assert ResourceChange(key="jobs.a", action="update", fields=[CODE]).is_code
+    assert not ResourceChange(key="jobs.a", action=action, fields=[CODE]).is_code
+    assert ResourceChange(key="jobs.a", action="update", fields=[drift]).is_drift
+    assert not ResourceChange(key="jobs.a", action=action, fields=[drift]).is_drift
 
 
 def test_a_change_beside_the_code_is_no_mere_code() -> None:
-    other = Field(path="timeout", old=1, new=2, remote=1)
-    assert not Change(key="jobs.a", action="update", fields=[CODE, other]).is_code
+    other = FieldChange(path="timeout", old=1, new=2, remote=1)
+    assert not ResourceChange(key="jobs.a", action="update", fields=[CODE, other]).is_code
 
 
 def test_a_plan_ends_in_utc() -> None:
@@ -104,43 +105,45 @@ def test_a_reference_to_a_secret_is_no_secret() -> None:
          "host: approved 'https://example.com', now 'https://other.example.com'"),
         ("project", "q", "project: approved 'p', now 'q'"),
         ("release", ONE, f"release: approved '{TWO}', now '{ONE}'"),
-        ("digest_of_release", "b", f"digest_of_release: approved '{64 * 'a'}', now 'b'"),
+        ("release_digest", "b", f"release_digest: approved '{64 * 'a'}', now 'b'"),
         ("running", "", f"running: approved '{ONE}', now ''"),
-        ("back", True, "back: approved False, now True"),
+        ("is_rollback", True, "is_rollback: approved False, now True"),
         ("lineage", "m", "lineage: approved 'l', now 'm'"),
         ("retained", ["volumes.v"], "retained: approved [], now ['volumes.v']"),
     ],
 )  # fmt: skip
 def test_what_moved_is_told_as_approved_and_as_it_is_now(name: str, value: Any, told: str) -> None:
-    assert moved(plan(), plan(**{name: value})) == [told]
-    assert moved(plan(), plan(made=NOW + timedelta(hours=1))) == []
+    assert plan_differences(plan(), plan(**{name: value})) == [told]
+    assert plan_differences(plan(), plan(created_at=NOW + timedelta(hours=1))) == []
 
 
 def test_of_a_plan_that_was_cut_off_a_part_may_be_left_and_nothing_else() -> None:
-    right = Field(path="[group_name='users']", new="CAN_VIEW")
-    rights = Change(key="jobs.a.permissions", action="create", fields=[right], value="x")
+    right = FieldChange(path="[group_name='users']", new="CAN_VIEW")
+    rights = ResourceChange(key="jobs.a.permissions", action="create", fields=[right], value="x")
     approved = plan(changes=[*plan().changes, rights])
     left = rights.model_copy(update={"action": "update", "value": ""})
-    assert moved(approved, plan(running=TWO, serial=9, changes=[left]), begun=True) == []
-    assert moved(approved, plan(running=TWO, serial=9, changes=[]), begun=True) == []
+    assert (
+        plan_differences(approved, plan(running=TWO, serial=9, changes=[left]), started=True) == []
+    )
+    assert plan_differences(approved, plan(running=TWO, serial=9, changes=[]), started=True) == []
     wider = left.model_copy(update={"fields": [right.model_copy(update={"new": "CAN_MANAGE"})]})
-    gone = Change(key="jobs.b", action="delete")
+    gone = ResourceChange(key="jobs.b", action="delete")
     for other in (wider, gone):
-        assert moved(approved, plan(changes=[other]), begun=True)
-    assert moved(approved, plan(release=ONE, changes=[]), begun=True)
+        assert plan_differences(approved, plan(changes=[other]), started=True)
+    assert plan_differences(approved, plan(release=ONE, changes=[]), started=True)
 
 
 def test_of_many_fields_the_first_three_are_told() -> None:
-    fields = [Field(path=f"f{n}", old=0, new=n, remote=0) for n in range(5)]
-    fresh = plan(changes=[Change(key="jobs.a", action="update", fields=fields)])
-    assert moved(plan(changes=[]), fresh) == [
+    fields = [FieldChange(path=f"f{n}", old=0, new=n, remote=0) for n in range(5)]
+    fresh = plan(changes=[ResourceChange(key="jobs.a", action="update", fields=fields)])
+    assert plan_differences(plan(changes=[]), fresh) == [
         "jobs.a: approved nothing, now update f0: 0 → 0, f1: 0 → 1, f2: 0 → 2"
     ]
 
 
 def test_the_kind_of_rights_is_their_own() -> None:
     keys = ("jobs.a", "jobs.a.permissions", "schemas.s.grants", "volumes.grants.grants")
-    kinds = [Change(key=key, action="delete").kind for key in keys]
+    kinds = [ResourceChange(key=key, action="delete").kind for key in keys]
     assert kinds == ["jobs", "permissions", "grants", "grants"]
 
 
@@ -171,20 +174,20 @@ LEVELS = {"__embed__": [{"level": "CAN_VIEW", "group_name": "users"},
 )  # fmt: skip
 def test_rights_that_are_created_are_listed(key: str, value: Any, expected: Any) -> None:
     created = {"action": "create", "new_state": {"value": value}}
-    (change,) = normalised({"plan": {f"resources.{key}": created}}, {"d"})
+    (change,) = normalize({"plan": {f"resources.{key}": created}}, {"d"})
     assert [(field.path, field.new) for field in change.fields] == expected
 
 
 def test_a_plan_of_the_cli_without_a_new_state_is_read() -> None:
     created = one("jobs.a", {"action": "create", "new_state": None})
-    assert created == Change(key="jobs.a", action="create")
+    assert created == ResourceChange(key="jobs.a", action="create")
 
 
 def test_a_plan_that_says_no_time_zone_or_is_too_deep_is_none(tmp_path: Path) -> None:
     file = tmp_path / "plan.json"
     plan().write(file)
     document = json.loads(file.read_text(encoding="utf-8"))
-    document["plan"]["expires"] = "2026-11-26T00:00:00"
+    document["plan"]["expires_at"] = "2026-11-26T00:00:00"
     for text in (json.dumps(document), "[" * 100_000):
         file.write_text(text, encoding="utf-8")
         with pytest.raises(DeliveryError, match="expected a plan made by"):
@@ -207,9 +210,9 @@ def test_a_secret_is_hidden_in_a_list_by_a_dotted_name_and_as_a_number(
 
 def test_other_content_under_the_same_action_is_told() -> None:
     before, after = (
-        plan(changes=[Change(key="jobs.a", action="create", value=c * 64)]) for c in "ab"
+        plan(changes=[ResourceChange(key="jobs.a", action="create", value=c * 64)]) for c in "ab"
     )
-    assert moved(before, after) == [
+    assert plan_differences(before, after) == [
         "jobs.a: approved create of content aaaaaaaa, now create of content bbbbbbbb"
     ]
 
@@ -230,5 +233,5 @@ def test_other_content_under_the_same_action_is_told() -> None:
 def test_a_secret_is_hidden_by_the_name_beside_it(path: str, value: object, shown: object) -> None:
     change = {"action": "update", "old": value, "new": value, "remote": value}
     raw = {"plan": {"resources.jobs.x": {"action": "update", "changes": {path: change}}}}
-    (field,) = normalised(raw, set())[0].fields
+    (field,) = normalize(raw, set())[0].fields
     assert (field.old, field.new, field.remote) == (shown, shown, shown)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 from baking import TEMPLATE
-from delivery.check import Project, check
+from delivery.checks.registry import CheckContext, check
+from delivery.config.policy import Allow, Freeze, Policy, load_policy, schema
 from delivery.errors import DeliveryError
-from delivery.policy import Allow, Freeze, Policy, load_policy, schema
 
 Edit = Callable[[str, str, str], None]
 SCHEMA = TEMPLATE / "tools/delivery/delivery.schema.json"
@@ -51,7 +51,7 @@ def test_a_field_of_an_earlier_version_stops_nothing_and_is_named_by_check(
     assert load_policy(project) == Policy.model_validate(
         {**load_policy(project).model_dump(by_alias=True), "cli_versions": ["1.27"]}
     )
-    (found,) = [f for f in check(Project(project), ["policy"]) if "cli_versions" in f.message]
+    (found,) = [f for f in check(CheckContext(project), ["policy"]) if "cli_versions" in f.message]
     assert (found.file, found.line, found.severity) == ("delivery.yml", 11, "warning")
     assert "tools/cli-requirements.txt" in found.message
 

@@ -6,12 +6,12 @@ from typing import Any, cast
 
 import pytest
 import yaml
-from delivery.bundle.document import read_yaml
-from delivery.drift import Drift, is_notebook, resource_drift
-from delivery.plan import normalised, shown
-from delivery.prepare import Prepared
-from delivery.show import drift_as_text
-from delivery.target import read_target
+from delivery.config.target import read_target
+from delivery.config.yaml import read_yaml
+from delivery.plan.normalize import normalize, redact
+from delivery.plan.planner import PlannedDeploy
+from delivery.render.text import drift_as_text
+from delivery.status.drift import Drift, is_notebook, resource_drift
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,16 +21,16 @@ JOB = "jobs.shop_daily"
 FILES = "/Workspace/Deployments/demo/staging/releases/r1/files"
 
 
-def _prepared(root: Path, key: str, path: str, change: Any, remote: Any) -> Prepared:
+def _prepared(root: Path, key: str, path: str, change: Any, remote: Any) -> PlannedDeploy:
     """A plan with one field that hands changed."""
     changes = {path: {"action": "update", **change}}
     raw = {"plan": {f"resources.{key}": {"action": "update", "changes": changes,
                                          "remote_state": remote}}}  # fmt: skip
     return cast(
-        Prepared,
+        PlannedDeploy,
         SimpleNamespace(
             raw=raw,
-            plan=SimpleNamespace(changes=normalised(raw, frozenset()), retained=[], release="r1"),
+            plan=SimpleNamespace(changes=normalize(raw, frozenset()), retained=[], release="r1"),
             state=SimpleNamespace(entries={"jobs.known": {}}),
             target=read_target(root, "staging", {"release": "r1"}),
             archive=SimpleNamespace(manifest=SimpleNamespace(wheel="app-1-py3-none-any.whl")),
@@ -46,7 +46,7 @@ def _drift(root: Path, path: str, change: Any, remote: Any = None, key: str = JO
 def _proposed(root: Path, path: str, found: Any, remote: Any = None, key: str = JOB) -> Any:
     """The YAML below the resource."""
     kind, name = key.split(".")[:2]
-    adopt = _drift(root, path, {"remote": found}, remote, key).adopt
+    adopt = _drift(root, path, {"remote": found}, remote, key).patch
     return yaml.safe_load(adopt)["resources"][kind][name]
 
 
@@ -123,20 +123,20 @@ def test_of_what_was_removed_the_line_to_delete_is_told(
     project: Path, path: str, line: str
 ) -> None:
     found = _drift(project, path, {"old": "a", "new": "a"})
-    assert found.adopt == ""
-    file, _, number = found.note.removeprefix(f"to adopt it, delete {path}: ").partition(":")
+    assert found.patch == ""
+    file, _, number = found.hint.removeprefix(f"to keep it, delete {path}: ").partition(":")
     assert line in (project / file).read_text(encoding="utf-8").splitlines()[int(number) - 1]
 
 
 def test_of_what_no_line_declares_that_is_told(project: Path) -> None:
-    told = _drift(project, "tags['environment']", {"old": "a", "new": "a"}).note
+    told = _drift(project, "tags['environment']", {"old": "a", "new": "a"}).hint
     assert told == (
         "no line of jobs.shop_daily declares tags['environment'], see presets and variables; "
-        "put it back: delivery rollback staging r1 --reason …"
+        "revert it: delivery rollback staging r1 --reason …"
     )
     gone = _drift(project, "[principal='x']", {"old": 1, "new": 1}, {}, "schemas.shop_gold.grants")
-    assert gone.adopt == ""
-    assert gone.note.startswith("no line of schemas.shop_gold declares grants, see")
+    assert gone.patch == ""
+    assert gone.hint.startswith("no line of schemas.shop_gold declares grants, see")
 
 
 OWNER = {"level": "IS_OWNER", "user_name": "mallory@example.com"}
@@ -157,9 +157,9 @@ def test_who_owns_what_was_delivered_is_never_adopted(
 ) -> None:
     rights = {"__embed__": [*remote, *beside]}
     found = _drift(project, path, {"remote": OWNER}, rights, f"{JOB}.permissions")
-    assert found.adopt == ""
-    assert found.note == (
-        "the deployer owns what it delivers; put it back: delivery rollback staging r1 --reason …"
+    assert found.patch == ""
+    assert found.hint == (
+        "the deployer owns what it deploys; revert it: delivery rollback staging r1 --reason …"
     )
 
 
@@ -167,8 +167,8 @@ def test_who_owns_what_was_delivered_is_never_adopted(
 def test_whom_hands_let_a_job_run_as_is_never_adopted(project: Path, path: str) -> None:
     found = _drift(project, path, {"old": "runner-of-staging", "new": "runner-of-staging",
                                    "remote": "mallory"})  # fmt: skip
-    assert found.adopt == ""
-    assert found.note.startswith("everything runs as the runner; put it back: ")
+    assert found.patch == ""
+    assert found.hint.startswith("everything runs as the runner; revert it: ")
 
 
 @pytest.mark.parametrize("key", ["volumes.kept", "volumes.kept.grants"])
@@ -176,8 +176,10 @@ def test_what_no_yaml_declares_has_nothing_to_adopt(project: Path, key: str) -> 
     prepared = _prepared(project, key, "comment", {"remote": "by hand"}, {})
     prepared.plan.retained.append("volumes.kept")
     (found,) = resource_drift(prepared, [])
-    assert found.adopt == ""
-    assert found.note.startswith("it is retained and in no YAML of this release; put it back: ")
+    assert found.patch == ""
+    assert found.hint.startswith(
+        "it is retained, and this release does not declare it; revert it: "
+    )
 
 
 @pytest.mark.parametrize(("path", "found"), [
@@ -186,7 +188,7 @@ def test_what_no_yaml_declares_has_nothing_to_adopt(project: Path, key: str) -> 
 ])  # fmt: skip
 def test_a_secret_is_never_proposed(project: Path, path: str, found: Any) -> None:
     one = _drift(project, path, {"remote": found})
-    assert (one.adopt, "it holds a secret" in one.note) == ("", True)
+    assert (one.patch, "it contains a secret" in one.hint) == ("", True)
     assert "hunter2" not in str(one)
     assert "abc" not in str(one)
 
@@ -196,24 +198,24 @@ def test_only_what_hands_changed_is_drift(project: Path) -> None:
     assert list(resource_drift(_prepared(project, JOB, "x", half_done, {}), [])) == []
     by_hand = {"old": 3600, "new": 3600, "remote": 4000}
     assert list(resource_drift(_prepared(project, JOB, "x", by_hand, {}), ["jobs.*: x"])) == []
-    assert _drift(project, "x", by_hand).found == 4000
+    assert _drift(project, "x", by_hand).actual == 4000
     rights = [{"principal": "users", "privileges": ["SELECT"]}]
     lost = {"old": {"full_name": "a.b", "__embed__": rights}, "new": rights}
     found = _drift(project, "", lost, {"full_name": "a.b"}, "schemas.shop_gold.grants")
-    assert (found.what, "declares grants" in found.note) == ("all of them", True)
+    assert (found.path, "declares grants" in found.hint) == ("all of them", True)
     edited = {"old": "1", "remote": "2"}  # a dashboard's etag is in no YAML
-    note = _drift(project, "etag", edited, key="dashboards.d").note
+    note = _drift(project, "etag", edited, key="dashboards.d").hint
     assert "databricks bundle generate dashboard --resource d" in note
 
 
 def test_only_what_the_state_knows_was_deleted(project: Path) -> None:
-    for key, expected in ((JOB, []), ("jobs.known", ["deleted by hand"])):
+    for key, expected in ((JOB, []), ("jobs.known", ["deleted outside delivery"])):
         prepared = _prepared(project, key, "x", {}, {})
         created = {"plan": {f"resources.{key}": {"action": "create"}}}
-        changes = normalised(created, frozenset())
-        one = cast(Prepared, SimpleNamespace(**{**vars(prepared), "plan": SimpleNamespace(
+        changes = normalize(created, frozenset())
+        one = cast(PlannedDeploy, SimpleNamespace(**{**vars(prepared), "plan": SimpleNamespace(
             changes=changes, release="r1")}))  # fmt: skip
-        assert [drift.what for drift in resource_drift(one, [])] == expected
+        assert [drift.path for drift in resource_drift(one, [])] == expected
 
 
 ODD = st.from_regex(r"\A[-+0-9.eExob_:naifNT -]{1,10}\Z")
@@ -224,7 +226,7 @@ NUMBERS = st.integers() | st.floats(allow_nan=False, allow_infinity=False)
 def test_the_cli_reads_of_the_yaml_what_was_found(
     tmp_path_factory: pytest.TempPathFactory, value: Any
 ) -> None:
-    from delivery.proposal import _Step, _yaml
+    from delivery.status.patch import _Step, _yaml
 
     folder = tmp_path_factory.mktemp("read")
     text = _yaml("jobs.a", [_Step("tags", "", 0), _Step("x", "", 0)], value)
@@ -234,15 +236,15 @@ def test_the_cli_reads_of_the_yaml_what_was_found(
 
 
 def test_a_long_text_is_whole_for_drift_and_short_elsewhere() -> None:
-    assert shown("a", "x" * 400, whole=True) == "x" * 400
-    assert len(shown("a", "x" * 400)) < 400
-    assert shown("a.token", "x" * 400, whole=True) == "(hidden)"
+    assert redact("a", "x" * 400, whole=True) == "x" * 400
+    assert len(redact("a", "x" * 400)) < 400
+    assert redact("a.token", "x" * 400, whole=True) == "(hidden)"
 
 
 def test_the_same_proposal_is_shown_once(project: Path) -> None:
-    one = Drift(key="a", what="b", adopt="x: 1\n")
+    one = Drift(key="a", path="b", patch="x: 1\n")
     assert seen(drift_as_text("prod", [one, one])).count("x: 1") == 1
-    other = one.model_copy(update={"adopt": "y: 1\n", "note": "see [there]"})
+    other = one.model_copy(update={"patch": "y: 1\n", "hint": "see [there]"})
     text = seen(drift_as_text("prod", [one, other]))
     assert ("x: 1" in text, "y: 1" in text, "see [there]" in text) == (True, True, True)
 

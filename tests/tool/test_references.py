@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from delivery.bundle import load, resolve
+from delivery.config.bundle import load
+from delivery.config.references import resolve
 
 Edit = Callable[[str, str, str], None]
 
@@ -48,7 +49,7 @@ def test_a_reference_becomes_its_value(project: Path, edit: Edit, text: str, val
     [
         (
             "${var.nope}",
-            "${var.nope}: given nope, expected a variable of "
+            "${var.nope}: given nope, expected a variable: "
             "catalog, owner, deployer, runner, planner, release",
         ),
         (
@@ -61,11 +62,11 @@ def test_a_reference_becomes_its_value(project: Path, edit: Edit, text: str, val
         ),
         (
             "${bundle.nmae}",
-            "${bundle.nmae}: nmae of bundle.nmae is not there, expected name, uuid, mode",
+            "${bundle.nmae}: nmae of bundle.nmae does not exist, expected name, uuid, mode",
         ),
         (
             "${resources.jobs.shop_daily.tasks[9].x} ${bundle.name.x}",
-            "${bundle.name.x}: x of bundle.name.x is not there, expected no keys",
+            "${bundle.name.x}: x of bundle.name.x does not exist, expected no keys",
         ),
     ],
 )
@@ -79,7 +80,7 @@ def test_a_circle_is_found(project: Path, edit: Edit) -> None:
     edit("databricks.yml", "team@example.com", "${var.catalog}")
     edit("targets/prod.yml", "demo_prod", "${var.owner}")
     messages = [finding.message for finding in resolve(load(project), "prod").findings]
-    assert any("it refers to itself: var.catalog → var.owner → var.catalog" in m for m in messages)
+    assert any("refers to itself: var.catalog → var.owner → var.catalog" in m for m in messages)
 
 
 def test_a_whole_reference_keeps_the_type(project: Path, edit: Edit) -> None:

@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from delivery.bundle import load
+from delivery.config.bundle import load
+from delivery.config.includes import included_name
 from delivery.errors import DeliveryError, Exit
-from delivery.retain import included_name, lay_over, overlay
+from delivery.plan.retention import retention_overlay, write_overlay
 
 STATE: dict[str, Any] = {
     "volumes.files": {"__id__": "c.s.files", "state": {"name": "files", "volume_type": "MANAGED"}},
@@ -38,7 +39,7 @@ STATE: dict[str, Any] = {
 
 def test_what_only_the_state_has_is_left_out_and_rights_come_along() -> None:
     keys = [key for key in STATE if key.count(".") == 1 and key != "mcp_services.a"]
-    assert overlay(STATE, keys)["resources"] == {
+    assert retention_overlay(STATE, keys)["resources"] == {
         "dashboards": {
             "d": {
                 "display_name": "d",
@@ -73,7 +74,7 @@ def test_what_only_the_state_has_is_left_out_and_rights_come_along() -> None:
 
 def test_a_kind_that_nobody_tried_stops_going_back() -> None:
     with pytest.raises(DeliveryError, match=r"mcp_services\.a: given a resource of mcp") as caught:
-        overlay(STATE, ["mcp_services.a"])
+        retention_overlay(STATE, ["mcp_services.a"])
     assert caught.value.code is Exit.REFUSED
     assert "destroy" not in str(caught.value)
 
@@ -98,7 +99,7 @@ def test_the_overlay_is_where_the_root_includes_it_and_is_no_file_of_the_release
     (tmp_path / "targets/prod.yml").write_text("targets: {prod: {}}\n", encoding="utf-8")
     (tmp_path / "resources/a").mkdir(parents=True)
     (tmp_path / "resources/a/jobs.yml").write_text("resources: {}\n", encoding="utf-8")
-    lay_over(tmp_path, STATE, ["schemas.raw"])
+    write_overlay(tmp_path, STATE, ["schemas.raw"])
     written = json.loads((tmp_path / name).read_text(encoding="utf-8"))
     assert written["sync"] == {"exclude": [(tmp_path / name).name]}  # relative to its own folder
     assert [*written["resources"]] == ["schemas"]
@@ -111,10 +112,10 @@ def test_no_file_is_overwritten_and_none_is_laid_where_nothing_includes_it(tmp_p
     for patterns in ([], ["release.yml"], ["re*/release.yml"], ["re?*.yml"], ["*.txt"]):
         assert included_name(tmp_path, patterns) is None
     (tmp_path / "databricks.yml").write_text("include: [release.yml]\n", encoding="utf-8")
-    with pytest.raises(DeliveryError, match=r"expected a pattern that takes one more file"):
-        lay_over(tmp_path, STATE, ["schemas.raw"])
+    with pytest.raises(DeliveryError, match=r"expected a pattern that matches one more file"):
+        write_overlay(tmp_path, STATE, ["schemas.raw"])
 
 
 def test_nothing_kept_is_no_overlay(tmp_path: Path) -> None:
-    lay_over(tmp_path, STATE, [])
+    write_overlay(tmp_path, STATE, [])
     assert list(tmp_path.iterdir()) == []

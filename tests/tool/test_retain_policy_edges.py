@@ -5,18 +5,20 @@ from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
+from delivery.config.policy import Freeze, Policy, find_root
 from delivery.errors import DeliveryError
-from delivery.policy import Freeze, Policy, find_root
-from delivery.retain import overlay
+from delivery.plan.retention import retention_overlay
 
 from tool.test_guard import policy
 
 
 def test_what_is_kept_is_the_same_bytes_in_any_order() -> None:
     state = {key: {"state": {"name": key}} for key in ("volumes.b", "volumes.a", "schemas.c")}
-    texts = {json.dumps(overlay(state, keys)) for keys in (list(state), list(reversed(state)))}
+    texts = {
+        json.dumps(retention_overlay(state, keys)) for keys in (list(state), list(reversed(state)))
+    }
     assert len(texts) == 1
-    assert [*overlay(state, state)["resources"]["volumes"]] == ["a", "b"]
+    assert [*retention_overlay(state, state)["resources"]["volumes"]] == ["a", "b"]
 
 
 @pytest.mark.parametrize(("day", "frozen"), [(19, False), (20, True), (24, True), (25, False)])
@@ -54,7 +56,7 @@ def test_the_root_is_the_nearest_folder_with_a_bundle(tmp_path: Path) -> None:
 
 
 def test_a_freeze_ends_after_it_begins() -> None:
-    with pytest.raises(ValueError, match="the last day 2026-12-01 before the first, 2026-12-24"):
+    with pytest.raises(ValueError, match="last: given 2026-12-01, expected 2026-12-24 or later"):
         Freeze(first=date(2026, 12, 24), last=date(2026, 12, 1), targets=["prod"], reason="x")
 
 

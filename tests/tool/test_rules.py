@@ -5,12 +5,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from delivery.annotations import Form, formatted
-from delivery.check import Project, check
-from delivery.diff import diff
+from delivery.checks.registry import CheckContext, check
+from delivery.checks.untrusted import refuse_untrusted
+from delivery.config.target import own_host, read_target
 from delivery.errors import DeliveryError, Finding
-from delivery.forbidden import refuse_forbidden
-from delivery.target import own_host, read_target
+from delivery.release.diff import diff
+from delivery.render.findings import Form, formatted
 
 from tool.conftest import git
 
@@ -20,7 +20,7 @@ PROD, STAGING, POLICY = "targets/prod.yml", "targets/staging.yml", "delivery.yml
 
 
 def found(project: Path, rule: str) -> list[tuple[str, str]]:
-    return [(f"{f.file}:{f.line}", f.message) for f in check(Project(project), [rule])]
+    return [(f"{f.file}:{f.line}", f.message) for f in check(CheckContext(project), [rule])]
 
 
 @pytest.mark.parametrize(
@@ -34,34 +34,34 @@ def found(project: Path, rule: str) -> list[tuple[str, str]]:
         ("model", JOB, "            - task_key: load\n", "            - task_kye: load\n",
          f"{JOB}:11", "jobs.shop_daily: unknown field task_kye, expected task_key"),
         # Names, tags, owners.
-        ("convention", SCHEMA, "    shop_gold:", "    gold:", f"{SCHEMA}:3",
+        ("naming", SCHEMA, "    shop_gold:", "    gold:", f"{SCHEMA}:3",
          "schemas.gold: given gold, expected shop(_[a-z0-9]+)* (such as shop_gold)"),
-        ("convention", JOB, "name: shop_daily", "name: daily", f"{JOB}:4",
-         "jobs.shop_daily: given the name daily, expected shop_daily, as it is keyed"),
-        ("convention", JOB, "tags: {project: demo, domain: shop}", "tags: {project: demo}",
+        ("naming", JOB, "name: shop_daily", "name: daily", f"{JOB}:4",
+         "jobs.shop_daily: given the name daily, expected shop_daily, its key"),
+        ("tags", JOB, "tags: {project: demo, domain: shop}", "tags: {project: demo}",
          f"{JOB}:3", "jobs.shop_daily: given no tag domain"),
-        ("convention", JOB, "on_failure:", "on_start:", f"{JOB}:3",
-         "jobs.shop_daily: nobody is told when it fails"),
-        ("convention", POLICY, "shop: shop_daily", "shop: shop_dialy", f"{POLICY}:13",
+        ("notification", JOB, "on_failure:", "on_start:", f"{JOB}:3",
+         "jobs.shop_daily: given no recipient of failures, expected at least one"),
+        ("verify", POLICY, "shop: shop_daily", "shop: shop_dialy", f"{POLICY}:13",
          "verify.jobs.shop: given shop_dialy, expected one of shop_daily"),
-        ("convention", POLICY, "verify:\n  jobs:\n    shop: shop_daily\n", "", f"{POLICY}:0",
+        ("verify", POLICY, "verify:\n  jobs:\n    shop: shop_daily\n", "", f"{POLICY}:0",
          "verify.jobs: given nothing for shop, expected one of its jobs"),
-        ("convention", JOB, "timeout_seconds: 1200", "timeout_seconds: 1201", f"{JOB}:30",
+        ("verify", JOB, "timeout_seconds: 1200", "timeout_seconds: 1201", f"{JOB}:30",
          "jobs.shop_daily: timeout_seconds: given 1201, expected at most 1200: verify.minutes of "
          "delivery.yml is 20"),
-        ("convention", JOB, "      timeout_seconds: 1200\n", "", f"{JOB}:3",
+        ("verify", JOB, "      timeout_seconds: 1200\n", "", f"{JOB}:3",
          "jobs.shop_daily: timeout_seconds: given none, expected at most 1200: verify.minutes of "
          "delivery.yml is 20"),
-        ("convention", POLICY, "    shop: shop_daily\n", "    shop: shop_daily\n  minutes: 19\n",
+        ("verify", POLICY, "    shop: shop_daily\n", "    shop: shop_daily\n  minutes: 19\n",
          f"{JOB}:30", "jobs.shop_daily: timeout_seconds: given 1200, expected at most 1140: "
          "verify.minutes of delivery.yml is 19"),
-        ("convention", JOB, "      timeout_seconds: 1200\n", "      continuous: {}\n"
+        ("verify", JOB, "      timeout_seconds: 1200\n", "      continuous: {}\n"
          "      timeout_seconds: 1200\n", f"{JOB}:30",
-         "jobs.shop_daily: verifies shop, and is continuous: it is never free"),
+         "jobs.shop_daily: verifies shop, but is continuous and never ends"),
         ("include", "databricks.yml", "  - targets/*.yml\n  - resources/*/*.yml\n",
          "  - targets/dev.yml\n  - targets/staging.yml\n  - targets/prod.yml\n"
          "  - targets/identity.yml\n  - resources/shop/job.yml\n  - resources/shop/schema.yml\n",
-         "databricks.yml:3", "no pattern takes one more file"),
+         "databricks.yml:3", "include: expected a pattern that matches one more file"),
         # Released targets.
         ("released", PROD, "mode: production", "mode: development", f"{PROD}:3",
          "prod: mode: expected production"),
@@ -73,20 +73,19 @@ def found(project: Path, rule: str) -> list[tuple[str, str]]:
         ("released", PROD, "/releases/${var.release}/files", "/files", f"{PROD}:3",
          "prod: workspace.file_path: expected a folder for each release"),
         ("released", PROD, "      catalog: demo_prod", "      catalog: demo_prod\n      release: x",
-         f"{PROD}:3", "prod: variables.release: expected none, an archive brings its own"),
+         f"{PROD}:3", "prod: variables.release: expected none: the release sets it"),
         ("released", PROD, "    presets:", "    permissions: [{level: CAN_VIEW, group_name: x}]\n"
          "    presets:", f"{PROD}:3",
-         "prod: permissions: expected none, the CLI would put them in place of the folder's own"),
+         "prod: permissions: expected none: the CLI would replace those of the folder"),
         ("released", PROD, "UNPAUSED", "PAUSED", f"{PROD}:3",
          "prod: presets.trigger_pause_status: given PAUSED, expected UNPAUSED"),
         ("released", JOB, "      tags:", "      schedule: {pause_status: PAUSED}\n      tags:",
-         f"{JOB}:27", "jobs.shop_daily: schedule.pause_status: the target decides: presets in "
-         "targets/"),
+         f"{JOB}:27", "jobs.shop_daily: schedule.pause_status: expected none: the target sets it"),
         ("released", JOB, "      tags:", "      schedule: {}\n      continuous: {}\n      tags:",
          f"{JOB}:3", "jobs.shop_daily: given schedule and continuous, expected one"),
         ("released", JOB, "      tags:",
          "      permissions: [{level: CAN_MANAGE, group_name: users}]\n      tags:",
-         f"{JOB}:3", "jobs.shop_daily: everyone may manage it"),
+         f"{JOB}:3", "jobs.shop_daily: given CAN_MANAGE for everyone"),
         ("released", SCHEMA, "      name:",
          "      grants: [{principal: users, privileges: [ALL_PRIVILEGES]}]\n      name:",
          f"{SCHEMA}:3", "schemas.shop_gold: users gets all privileges"),
@@ -94,13 +93,13 @@ def found(project: Path, rule: str) -> list[tuple[str, str]]:
          "      grants: [{principal: ana@example.com, privileges: [SELECT]}]\n      name:",
          f"{SCHEMA}:5", "prod: principal: given ana@example.com, expected a group or a service "
          "principal"),
-        ("released", PROD, "    workspace:\n", "    artifacts: {x: {type: whl}}\n    workspace:\n",
+        ("untrusted", PROD, "    workspace:\n", "    artifacts: {x: {type: whl}}\n    workspace:\n",
          f"{PROD}:4", "artifacts is refused for prod: it would run with its identity"),
-        ("released", "databricks.yml", "variables:", "experimental: {python: {}}\nvariables:",
+        ("untrusted", "databricks.yml", "variables:", "experimental: {python: {}}\nvariables:",
          "databricks.yml:6", "experimental is refused for prod: it would run with its identity"),
-        ("released", PROD, "      host:", "      profile: x\n      host:", f"{PROD}:5",
+        ("untrusted", PROD, "      host:", "      profile: x\n      host:", f"{PROD}:5",
          "workspace.profile is refused for prod: it would run with its identity"),
-        ("released", SCHEMA, "  schemas:", "  secrets: {x: {}}\n  schemas:", f"{SCHEMA}:2",
+        ("untrusted", SCHEMA, "  schemas:", "  secrets: {x: {}}\n  schemas:", f"{SCHEMA}:2",
          "resources.secrets is refused for prod: it would run with its identity"),
         ("placeholder", PROD, "https://prod.example.com", "https://dbc-00000000-0000.example.com",
          f"{PROD}:5", "prod: host is not set yet"),
@@ -134,7 +133,7 @@ def test_a_slip_is_found_with_its_place(
     assert (place, message) in [
         (where, told.removesuffix(" (target prod)")) for where, told in found(project, rule)
     ], found(project, rule)
-    assert all(finding.mend for finding in check(Project(project), [rule]))
+    assert all(finding.hint for finding in check(CheckContext(project), [rule]))
 
 
 def test_a_released_target_that_is_none_is_told(project: Path, edit: Edit) -> None:
@@ -154,7 +153,7 @@ def test_a_fork_that_kept_the_identity_is_found(project: Path, edit: Edit) -> No
     ((place, message),) = found(project, "identity")
     assert place == "delivery.yml:4"
     assert message == (
-        "project.url: given example.com/team/lake, but this repository is example.com/fork/lake"
+        "project.url: given example.com/team/lake, expected this repository, example.com/fork/lake"
     )
 
 
@@ -190,8 +189,8 @@ def test_another_host_than_the_pipeline_s_is_refused(
 
 def test_a_release_that_reaches_out_of_itself_is_refused(project: Path, edit: Edit) -> None:
     edit("databricks.yml", "  - targets/*.yml", "  - targets/*.yml\n  - ../*.yml")
-    with pytest.raises(DeliveryError, match=r"include \.\./\*\.yml reaches out of the release"):
-        refuse_forbidden(project, "prod")
+    with pytest.raises(DeliveryError, match=r"include \.\./\*\.yml leaves the release"):
+        refuse_untrusted(project, "prod")
 
 
 ODD = Finding("a,b.yml", 3, "rule", "given 100%\n::set-output", "Do it.", "warning")
@@ -201,7 +200,7 @@ def test_annotations_stay_one_message_whatever_a_file_contains() -> None:
     assert formatted([ODD], Form.GITHUB) == (
         "::warning file=a%2Cb.yml,line=3,title=rule::given 100%25%0A::set-output%0ADo it."
     )
-    assert formatted([], Form.GITHUB) == "check: all is well"
+    assert formatted([], Form.GITHUB) == "check: passed"
 
 
 def test_code_quality_has_a_stable_fingerprint() -> None:
@@ -218,5 +217,5 @@ def test_code_quality_has_a_stable_fingerprint() -> None:
 def test_warnings_alone_stop_nothing() -> None:
     text = formatted([ODD], Form.TABLE)
     assert text.startswith("a,b.yml:3: warning: given 100%")
-    assert text.endswith("check: all is well, but for warnings")
+    assert text.endswith("check: passed, with warnings")
     assert json.loads(formatted([ODD], Form.JSON))[0]["severity"] == "warning"

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import pytest
-from delivery.diff import diff
+from delivery.checks.identity import _place
+from delivery.checks.placeholder import is_placeholder
 from delivery.errors import DeliveryError
-from delivery.rules.identity import _place
-from delivery.rules.released import is_placeholder
+from delivery.release.diff import diff
 
 from tool.conftest import Edit, git
 from tool.test_rules import JOB, POLICY, PROD, SCHEMA, STAGING, found
@@ -69,7 +69,9 @@ def test_what_still_stands_for_not_set_is_known(host: str, expected: bool) -> No
 def test_nothing_is_managed_by_everyone(project: Path, edit: Edit, everyone: str) -> None:
     rights = f"      permissions: [{{level: CAN_MANAGE, group_name: {everyone}}}]\n      tags:"
     edit(JOB, "      tags:", rights)
-    assert found(project, "released") == [(f"{JOB}:3", "jobs.shop_daily: everyone may manage it")]
+    assert found(project, "released") == [
+        (f"{JOB}:3", "jobs.shop_daily: given CAN_MANAGE for everyone")
+    ]
 
 
 @pytest.mark.parametrize("spelt", ["ALL_PRIVILEGES", "ALL PRIVILEGES"])
@@ -86,13 +88,13 @@ def test_no_job_says_itself_whether_it_is_paused(project: Path, edit: Edit, way:
     edit(JOB, "      tags:", f"      {way}: {{pause_status: PAUSED}}\n      tags:")
     assert found(project, "released") == [
         (f"{JOB}:27",
-         f"jobs.shop_daily: {way}.pause_status: the target decides: presets in targets/")
+         f"jobs.shop_daily: {way}.pause_status: expected none: the target sets it")
     ]  # fmt: skip
 
 
 def test_a_release_has_no_default_that_a_bare_deploy_could_use(project: Path, edit: Edit) -> None:
     edit("databricks.yml", "    description: The release.", "    default: x")
-    message = "variables.release: expected none, an archive brings its own"
+    message = "variables.release: expected none: the release sets it"
     assert found(project, "released") == [
         (f"{PROD}:3", f"prod: {message}"), (f"{STAGING}:3", f"staging: {message}"),
     ]  # fmt: skip
@@ -100,24 +102,24 @@ def test_a_release_has_no_default_that_a_bare_deploy_could_use(project: Path, ed
 
 def test_tags_of_the_target_count_and_pipelines_have_them_too(project: Path, edit: Edit) -> None:
     edit(SCHEMA, "  schemas:", "  pipelines:\n    shop_flow: {name: x}\n  schemas:")
-    assert found(project, "convention") == [
+    assert found(project, "tags") == [
         (f"{SCHEMA}:3", "pipelines.shop_flow: given no tag domain, project")
     ]
     for file in (STAGING, PROD):
         edit(file, "    presets:\n", "    presets:\n      tags: {project: demo, domain: shop}\n")
-    assert found(project, "convention") == []
+    assert found(project, "tags") == []
 
 
 def test_a_webhook_is_somebody_who_is_told(project: Path, edit: Edit) -> None:
     edit(JOB, 'email_notifications: {on_failure: ["${var.owner}"]}',
          "webhook_notifications: {on_failure: [{id: x}]}")  # fmt: skip
-    assert found(project, "convention") == []
+    assert found(project, "notification") == []
 
 
 def test_a_key_matches_as_a_whole(project: Path, edit: Edit) -> None:
     edit(SCHEMA, "    shop_gold:", "    shop_Gold:")
     edit(JOB, "schemas.shop_gold", "schemas.shop_Gold")
-    ((place, message),) = found(project, "convention")
+    ((place, message),) = found(project, "naming")
     assert place == f"{SCHEMA}:3"
     assert message.startswith("schemas.shop_Gold: given shop_Gold, expected shop(_[a-z0-9]+)*")
 
@@ -125,7 +127,7 @@ def test_a_key_matches_as_a_whole(project: Path, edit: Edit) -> None:
 def test_a_folder_s_name_is_no_pattern(project: Path, edit: Edit) -> None:
     (project / "resources/s.op").mkdir()
     (project / SCHEMA).rename(project / "resources/s.op/schema.yml")
-    messages = [message for _, message in found(project, "convention")]
+    messages = [message for _, message in found(project, "naming")]
     assert messages == [
         r"schemas.shop_gold: given shop_gold, expected s\.op(_[a-z0-9]+)* "
         "(such as s.op_shop_gold)"
@@ -216,12 +218,12 @@ def test_a_job_that_a_target_changes_stays_in_its_domain(project: Path, edit: Ed
     change = "    resources: {jobs: {shop_daily: {timeout_seconds: 60}}}\n    presets:"
     for target in (STAGING, PROD):
         edit(target, "    presets:", change)
-    assert [message for _, message in found(project, "convention")] == []
+    assert [message for _, message in found(project, "naming")] == []
 
 
 def test_a_resource_stands_in_the_folder_of_a_domain(project: Path, edit: Edit) -> None:
     edit("databricks.yml", "variables:", "resources: {volumes: {x: {name: x}}}\nvariables:")
-    told = [message for _, message in found(project, "convention")]
+    told = [message for _, message in found(project, "naming")]
     assert told == ["volumes.x: given databricks.yml, expected a file in resources/DOMAIN/"]
 
 
@@ -239,15 +241,15 @@ def test_readers_that_are_everyone_are_told_until_a_group_is_named(
     edit("databricks.yml", "  release:\n", f"{everyone}  release:\n")
     edit(PROD, "      catalog: demo_prod\n", "      catalog: demo_prod\n      readers: analysts\n")
     ((_, message),) = found(project, "placeholder")
-    assert message == "staging: readers: given account users: all may read it"
+    assert message == "staging: readers: given account users, which is everyone"
 
 
 def test_owners_that_no_forge_asks_are_told(project: Path) -> None:
     file = project / "CODEOWNERS"
     file.write_text("# a@b\n* @example/data\n/src/ @acme/data team@example.com\n", encoding="utf-8")
     assert [message for _, message in found(project, "placeholder")] == [
-        "code owner: @example/data is not set yet, so nobody is asked to review",
-        "code owner: given team@example.com, an address: a mailing list is never asked",
+        "code owner: @example/data is not set yet, so no review is requested",
+        "code owner: given team@example.com, expected a team: mailing lists get no requests",
     ]
     file.write_text("* @acme/data @ana\n", encoding="utf-8")
     assert found(project, "placeholder") == []

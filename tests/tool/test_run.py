@@ -5,21 +5,21 @@ from pathlib import Path
 
 import pytest
 from delivery.errors import DeliveryError
-from delivery.run import plan_run, run_steps
+from delivery.local.run import plan_run, run_tasks
 
 Edit = Callable[[str, str, str], None]
 JOB = "resources/shop/job.yml"
 
 
 def test_tasks_run_in_the_order_of_their_dependencies(project: Path) -> None:
-    done = list(run_steps(plan_run(project, "shop_daily", "dev")))
+    done = list(run_tasks(plan_run(project, "shop_daily", "dev")))
     assert [result.name for result in done] == ["load", "count"]
     assert done[0].report.text == "loaded [into] demo_dev.shop_gold"
     assert done[0].seconds >= 0
 
 
 def test_the_target_gives_the_parameters(project: Path) -> None:
-    done = list(run_steps(plan_run(project, "shop_daily", "prod")))
+    done = list(run_tasks(plan_run(project, "shop_daily", "prod")))
     assert done[0].report.text == "loaded [into] demo_prod.shop_gold"
 
 
@@ -55,7 +55,7 @@ def test_what_only_a_workspace_can_do_is_refused_before_the_first_task(
 
 def test_the_first_failure_ends_the_run(project: Path, edit: Edit) -> None:
     edit("src/app/shop/tasks.py", '    print("loading", schema)', "    raise OSError('full')")
-    running = run_steps(plan_run(project, "shop_daily", "dev"))
+    running = run_tasks(plan_run(project, "shop_daily", "dev"))
     with pytest.raises(OSError, match="full"):
         next(running)
     assert list(running) == []

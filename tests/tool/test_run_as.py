@@ -4,11 +4,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from delivery.bundle import Section, load, resolve
-from delivery.check import Project, check
-from delivery.plan import Change
-from delivery.run_as import Identities, otherwise_in_plan
-from delivery.target import identities_of
+from delivery.checks.registry import CheckContext, check
+from delivery.config.bundle import load
+from delivery.config.identities import Identities, run_as_in_cli_plan
+from delivery.config.references import resolve
+from delivery.config.target import identities_of
+from delivery.config.yaml import YamlMapping
+from delivery.plan.model import ResourceChange
 
 from tool.conftest import Edit
 from tool.test_guard import field, policy, tree, verdicts
@@ -23,13 +25,13 @@ ALERT = "\n  alerts:\n    shop_alert: {run_as: {user_name: ana}, display_name: x
 
 
 def told(project: Path) -> list[str]:
-    return [f"{f.file}:{f.line} {f.message}" for f in check(Project(project), ["run_as"])]
+    return [f"{f.file}:{f.line} {f.message}" for f in check(CheckContext(project), ["run_as"])]
 
 
 @pytest.mark.parametrize(
     ("new", "line", "said"),
     [
-        ("", 3, "names no run_as, so it would run as the deployer"),
+        ("", 3, "has no run_as, so it would run as the deployer"),
         ('run_as: {service_principal_name: "${var.deployer}"}', 29, "runs as the deployer"),
         ('run_as: {service_principal_name: "${var.planner}"}', 29, "runs as the planner"),
         ("run_as: {user_name: ana@example.com}", 29, "given {'user_name': 'ana@example.com'}"),
@@ -49,7 +51,7 @@ def test_each_job_names_the_runner(
     assert second.startswith(f"{JOB}:{line} staging: jobs.shop_daily: ")
     assert said in second
     assert "expected the runner runner-of-staging as service_principal_name" in second
-    assert all("run_as: ${var.run_as}" in f.mend for f in check(Project(project), ["run_as"]))
+    assert all("run_as: ${var.run_as}" in f.hint for f in check(CheckContext(project), ["run_as"]))
 
 
 @pytest.mark.parametrize(("text", "key"), [(PIPELINE, "pipelines.shop_pipe"),
@@ -66,8 +68,8 @@ def test_targets_name_nobody(project: Path, edit: Edit, file: str) -> None:
     edit(file, place, f"{'    ' if file == STAGING else ''}{run_as}\n{place}")
     first = told(project)[0]
     assert first.startswith(f"{file}:")
-    assert "run_as: expected none here: with it the CLI refuses apps" in first
-    assert "Remove it" in check(Project(project), ["run_as"])[0].mend
+    assert "run_as: expected none: with it the CLI refuses apps" in first
+    assert "Remove it" in check(CheckContext(project), ["run_as"])[0].hint
 
 
 def test_other_targets_are_free(project: Path, edit: Edit) -> None:
@@ -79,20 +81,20 @@ def test_other_targets_are_free(project: Path, edit: Edit) -> None:
 # --- the guard ---
 
 
-def change(old: Any, new: Any, remote: Any = None) -> Change:
+def change(old: Any, new: Any, remote: Any = None) -> ResourceChange:
     path = "run_as.service_principal_name"
-    return Change(key="jobs.x", action="update", fields=field(path, old, new, remote))
+    return ResourceChange(key="jobs.x", action="update", fields=field(path, old, new, remote))
 
 
-def job(folder: Path, name: str, **common: str) -> Section:
+def job(folder: Path, name: str, **common: str) -> YamlMapping:
     found = tree(folder, {"x": {"run_as": {"service_principal_name": name}} if name else {}})
     if common:
         found.put("run_as", tree_of(common), found.marks["resources"])
     return found
 
 
-def tree_of(values: dict[str, str]) -> Section:
-    section = Section()
+def tree_of(values: dict[str, str]) -> YamlMapping:
+    section = YamlMapping()
     section.update(values)
     return section
 
@@ -100,33 +102,44 @@ def tree_of(values: dict[str, str]) -> Section:
 @pytest.mark.parametrize(("identity", "said"), [
     ("deployer", "runs as the deployer"),
     ("planner", "runs as the planner"),
-    ("", "names no run_as, so it would run as the deployer"),
+    ("", "has no run_as, so it would run as the deployer"),
 ])  # fmt: skip
 @pytest.mark.parametrize("back", [False, True])
 def test_nothing_ever_runs_as_the_deployer_or_the_planner(
     tmp_path: Path, identity: str, said: str, back: bool
 ) -> None:
-    known = {"tree": job(tmp_path, identity), "identities": KNOWN, "back": back}
-    ((verdict, reason),) = verdicts(Change(key="schemas.y", action="update"), **known)
+    known = {"tree": job(tmp_path, identity), "identities": KNOWN, "is_rollback": back}
+    ((verdict, reason),) = verdicts(ResourceChange(key="schemas.y", action="update"), **known)
     assert verdict == "refuse"
     assert reason.startswith(said)
     assert "run_as: {service_principal_name: runner}" in reason
 
 
-@pytest.mark.parametrize(("identity", "known", "said"), [
-    ("<workspace.current_user.userName>", KNOWN, "only the workspace knows <workspace.current"),
-    ("<var.who>", KNOWN, "only the workspace knows <var.who>"),
-    ("${var.a_${var.b}}", KNOWN, "only the workspace knows ${var.a_"),
-    ("runner", Identities("<var.deployer>", "runner", "planner"), "knows <var.deployer>"),
-    ("runner", Identities("deployer", "runner", "<var.planner>"), "knows <var.planner>"),
-    (" DEPLOYER", KNOWN, "runs as the deployer"),
-    ("deployer", Identities("Deployer", "deployer", "planner"), "runs as the deployer"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("identity", "known", "said"),
+    [
+        ("<workspace.current_user.userName>", KNOWN, "unresolved value <workspace.current"),
+        ("<var.who>", KNOWN, "unresolved value <var.who>"),
+        ("${var.a_${var.b}}", KNOWN, "unresolved value ${var.a_"),
+        (
+            "runner",
+            Identities("<var.deployer>", "runner", "planner"),
+            "unresolved value <var.deployer>",
+        ),
+        (
+            "runner",
+            Identities("deployer", "runner", "<var.planner>"),
+            "unresolved value <var.planner>",
+        ),
+        (" DEPLOYER", KNOWN, "runs as the deployer"),
+        ("deployer", Identities("Deployer", "deployer", "planner"), "runs as the deployer"),
+    ],
+)
 def test_who_may_be_the_deployer_is_taken_for_it(
     tmp_path: Path, identity: str, known: Identities, said: str
 ) -> None:
     given = {"tree": job(tmp_path, identity), "identities": known}
-    ((verdict, reason),) = verdicts(Change(key="schemas.y", action="update"), **given)
+    ((verdict, reason),) = verdicts(ResourceChange(key="schemas.y", action="update"), **given)
     assert verdict == "refuse"
     assert said in reason
 
@@ -147,7 +160,7 @@ def test_identities_are_what_variables_come_out_as(
 
 def test_three_identities_are_three_however_they_are_written(project: Path, edit: Edit) -> None:
     edit(STAGING, "runner: runner-of-staging", "runner: ${var.deployer}")
-    (found,) = check(Project(project), ["released"])
+    (found,) = check(CheckContext(project), ["released"])
     assert "deployer, runner and planner: expected three identities" in found.message
 
 
@@ -167,12 +180,12 @@ def test_what_the_cli_would_let_run_as_another_is_seen(
 ) -> None:
     tree = resolve(load(project), "staging").tree
     plan = {"resources.jobs.shop_daily": {"action": "create", "new_state": {"value": made}}}
-    assert [*otherwise_in_plan(tree, plan)] == told
-    assert [*otherwise_in_plan(tree, {"resources.jobs.shop_daily": {"action": "skip"}})] == []
+    assert [*run_as_in_cli_plan(tree, plan)] == told
+    assert [*run_as_in_cli_plan(tree, {"resources.jobs.shop_daily": {"action": "skip"}})] == []
 
 
 def test_what_an_older_release_says_for_the_whole_target_counts(tmp_path: Path) -> None:
-    other = Change(key="schemas.y", action="update")
+    other = ResourceChange(key="schemas.y", action="update")
     good = job(tmp_path, "", service_principal_name="runner")
     assert verdicts(other, tree=good, identities=KNOWN) == []
     bad = job(tmp_path, "", service_principal_name="deployer")
@@ -183,16 +196,18 @@ def test_what_an_older_release_says_for_the_whole_target_counts(tmp_path: Path) 
 def test_another_identity_is_a_right(tmp_path: Path) -> None:
     known = {"tree": job(tmp_path, "runner"), "identities": KNOWN}
     told_of = "run_as.service_principal_name: given old, will be runner"
-    assert verdicts(change("old", "runner"), **known) == [("mark", told_of)]
+    assert verdicts(change("old", "runner"), **known) == [("warn", told_of)]
     assert verdicts(change("old", "runner"), given=STRICT, **known) == [("refuse", told_of)]
     assert verdicts(change("runner", "runner", "by hand"), given=STRICT, **known) == []
-    named = {"given": STRICT, "named": {"jobs.x": "the runner was renewed"}}
+    named = {"given": STRICT, "allow_destroy": {"jobs.x": "the runner was renewed"}}
     assert verdicts(change("old", "runner"), **named, **known) == [("allow", told_of)]
-    assert verdicts(change("old", "runner"), given=STRICT, back=True, **known)[0][0] == "mark"
+    assert (
+        verdicts(change("old", "runner"), given=STRICT, is_rollback=True, **known)[0][0] == "warn"
+    )
 
 
 def test_what_is_new_and_runs_as_another_is_seen(tmp_path: Path) -> None:
-    made = Change(key="jobs.x", action="create")
+    made = ResourceChange(key="jobs.x", action="create")
     assert verdicts(made, tree=job(tmp_path, "runner"), identities=KNOWN) == []
     known = {"tree": job(tmp_path, "ana"), "identities": KNOWN, "given": STRICT}
     assert verdicts(made, **known) == [("refuse", "runs as ana, expected the runner")]
@@ -203,19 +218,19 @@ def test_what_is_new_and_runs_as_another_is_seen(tmp_path: Path) -> None:
     ("dashboards", "embed_credentials"), ("registered_models", "owner"),
 ])  # fmt: skip
 def test_rights_that_a_resource_lends_are_rights(kind: str, path: str) -> None:
-    lent = Change(key=f"{kind}.x", action="update", fields=field(path, None, "more"))
+    lent = ResourceChange(key=f"{kind}.x", action="update", fields=field(path, None, "more"))
     ((verdict, reason),) = verdicts(lent, given=STRICT)
     assert (verdict, bool(reason)) == ("refuse", True)
-    taken = Change(key=f"{kind}.x", action="update", fields=field(path, "more", None))
+    taken = ResourceChange(key=f"{kind}.x", action="update", fields=field(path, "more", None))
     assert verdicts(taken, given=STRICT) == []
 
 
 def test_a_new_dashboard_with_the_deployers_credentials_is_seen() -> None:
-    resources, kind, one = Section(), Section(), Section()
+    resources, kind, one = YamlMapping(), YamlMapping(), YamlMapping()
     one["embed_credentials"] = True
     kind["x"], resources["dashboards"] = one, kind
     whole = tree_of({})
     whole["resources"] = resources
-    made = Change(key="dashboards.x", action="create")
+    made = ResourceChange(key="dashboards.x", action="create")
     ((verdict, reason),) = verdicts(made, tree=whole)
-    assert (verdict, reason) == ("mark", "whoever may open it reads with the deployer's rights")
+    assert (verdict, reason) == ("warn", "anyone who can open it reads with the deployer's rights")

@@ -4,11 +4,11 @@ from html import unescape
 from typing import Any
 
 import pytest
-from delivery.drift import Drift
-from delivery.page import page
-from delivery.plan import Change, Field
-from delivery.show import drift_as_text, plan_as_text, status_as_text
-from delivery.status import JobStatus, Status
+from delivery.plan.model import FieldChange, ResourceChange
+from delivery.render.html import page
+from delivery.render.text import drift_as_text, plan_as_text, status_as_text
+from delivery.status.drift import Drift
+from delivery.status.status import JobStatus, Status
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
@@ -17,11 +17,20 @@ from tool.test_plan import plan
 from tool.test_screens import NOW, _Page, shown, status
 
 BAD = '<b id="x">\'&'
-SAFE = "&lt;b id=&quot;x&quot;&gt;&#x27;&amp;"
+SAFE = "&lt;b id=&#34;x&#34;&gt;&#39;&amp;"
 TEXTS = (
-    "target", "release", "commit", "actor", "approved_by", "previous", "mixed", "lock",
-    "unfinished", "unexplained", "host",
-)  # fmt: skip
+    "target",
+    "release",
+    "commit",
+    "actor",
+    "approved_by",
+    "rollback_target",
+    "jobs_on_other_releases",
+    "lock",
+    "in_progress",
+    "out_of_band_change",
+    "host",
+)
 LISTS = ("drifted", "retained", "orphans")
 
 
@@ -79,7 +88,9 @@ def test_no_text_from_elsewhere_becomes_markup(told: dict[str, Any], job: dict[s
     links = [attributes["href"] or "" for tag, attributes in tags if tag == "a"]
     assert all(unescape(link).startswith(("https://", "http://")) for link in links)
     text = shown(status_as_text(hostile))
-    assert all(told[name] in text for name in ("target", "release", "mixed", "lock"))
+    assert all(
+        told[name] in text for name in ("target", "release", "jobs_on_other_releases", "lock")
+    )
 
 
 @pytest.mark.parametrize("field", ["health", "sync"])
@@ -110,8 +121,8 @@ def test_only_addresses_of_the_web_are_links(address: str) -> None:
 
 
 def test_every_fact_has_its_name() -> None:
-    text = page("Demo", [status(previous="before", lock="ana")], NOW)
-    assert "<dt>goes back to</dt><dd>before</dd>" in text
+    text = page("Demo", [status(rollback_target="before", lock="ana")], NOW)
+    assert "<dt>rollback target</dt><dd>before</dd>" in text
     assert "<dt>lock</dt><dd>ana</dd>" in text
     assert "<dt>approved by</dt>" not in text
 
@@ -121,7 +132,7 @@ def test_a_target_without_anything_has_no_empty_rows() -> None:
     text = page("Demo", [bare], NOW)
     assert "<dt>release</dt><dd><code>none</code></dd>" in text
     assert text.count("<dt>") == 2
-    assert '<dt>looked at</dt><dd><time datetime="2026-11-23T12:00:00+00:00">' in text
+    assert '<dt>read at</dt><dd><time datetime="2026-11-23T12:00:00+00:00">' in text
     assert "<li>" not in text
     assert "Jobs and their last runs" not in text
     assert '<span aria-hidden="true">○</span> unknown' in text
@@ -129,11 +140,11 @@ def test_a_target_without_anything_has_no_empty_rows() -> None:
 
 def test_markup_in_what_hands_changed_is_shown_as_it_is() -> None:
     found = Drift(
-        key="jobs.a", what="[red]x[/]", delivered="[b]", found="[/b]", adopt="x: [/red]\n"
+        key="jobs.a", path="[red]x[/]", expected="[b]", actual="[/b]", patch="x: [/red]\n"
     )
     text = shown(drift_as_text("prod", [found]))
     assert "jobs.a: [red]x[/]" in text
-    assert "delivered '[b]', found '[/b]'" in text
+    assert "expected '[b]', found '[/b]'" in text
     assert "      x: [/red]" in text
 
 
@@ -141,14 +152,14 @@ def test_a_plan_without_code_or_changes_says_so() -> None:
     text = shown(plan_as_text(plan(changes=[], running="")))
     assert "(now" not in text
     assert "code:" not in text
-    assert "0 to create, 0 to change, 0 to delete, 0 kept" in text
+    assert "0 to create, 0 to change, 0 to delete, 0 retained" in text
 
 
 def test_six_fields_are_shown_and_of_more_their_number() -> None:
     def lines(count: int) -> str:
-        fields = [Field(path=f"f{n}", old=n, new=n + 1, remote=n) for n in range(count)]
+        fields = [FieldChange(path=f"f{n}", old=n, new=n + 1, remote=n) for n in range(count)]
         return shown(
-            plan_as_text(plan(changes=[Change(key="x.y", action="update", fields=fields)]))
+            plan_as_text(plan(changes=[ResourceChange(key="x.y", action="update", fields=fields)]))
         )
 
     assert "more" not in lines(6)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from delivery.check import Project, check
+from delivery.checks.registry import CheckContext, check
 
 from tool.conftest import Edit
 
@@ -23,7 +23,7 @@ SCHEMA = "resources/shop/schema.yml"
 )
 def test_a_secret_in_a_list_of_names_is_found(project: Path, edit: Edit, text: str) -> None:
     edit(SCHEMA, "      name:", f"      {text}\n      name:")
-    (finding,) = check(Project(project), ["secret"])
+    (finding,) = check(CheckContext(project), ["secret"])
     assert (finding.file, finding.line) == (SCHEMA, 5)
     assert "hunter2" not in finding.message
 
@@ -40,4 +40,4 @@ def test_a_secret_in_a_list_of_names_is_found(project: Path, edit: Edit, text: s
 )
 def test_what_only_names_a_secret_is_none(project: Path, edit: Edit, text: str) -> None:
     edit(SCHEMA, "      name:", f"      {text}\n      name:")
-    assert check(Project(project), ["secret"]) == []
+    assert check(CheckContext(project), ["secret"]) == []

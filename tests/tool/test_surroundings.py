@@ -9,15 +9,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from delivery import __version__, bundle_cli, environment
-from delivery import site as sites
-from delivery.bundle_cli import CliError, _finished
+from delivery import __version__, environment
+from delivery.config.target import own_host
 from delivery.errors import DeliveryError, Exit
 from delivery.files import append, read, write_whole
-from delivery.forge import forge
-from delivery.site import Site
-from delivery.target import own_host
-from delivery.workspace import PATIENCE, http_timeout
+from delivery.forge.detect import current_forge
+from delivery.target import workdir
+from delivery.target.context import TargetContext
+from delivery.workspace import bundle_cli
+from delivery.workspace.bundle_cli import CliError, _finished
+from delivery.workspace.client import PATIENCE, http_timeout
 
 from tool.test_guard import policy
 from tool.test_ledger import target
@@ -65,8 +66,8 @@ def test_half_a_pipeline_is_told(monkeypatch: pytest.MonkeyPatch, kind: str) -> 
     for name in ("GITHUB_ACTIONS", "GITLAB_CI", "GITHUB_API_URL", "CI_API_V4_URL"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv(kind, "true")
-    with pytest.raises(DeliveryError, match=r"_URL: not set, expected it in a job of GitHub"):
-        forge()
+    with pytest.raises(DeliveryError, match=r"_URL: not set, expected GitHub Actions"):
+        current_forge()
 
 
 def test_files_that_people_name_are_told(tmp_path: Path) -> None:
@@ -86,7 +87,7 @@ def test_files_that_people_name_are_told(tmp_path: Path) -> None:
 
 FIRST = """
 import sys, threading
-import delivery.sdk
+import delivery.workspace.sdk
 assert "databricks.sdk.service.catalog" not in sys.modules
 
 def ask():
@@ -101,12 +102,12 @@ assert len(got) == 6 and len(set(got)) == 1, got
 """
 WHOLE = """
 import databricks.sdk, databricks
-import delivery.sdk
+import delivery.workspace.sdk
 from databricks.sdk import WorkspaceClient, AccountClient
 from databricks.sdk.service.catalog import CatalogsAPI
 assert databricks.sdk.WorkspaceClient is WorkspaceClient
 assert databricks.sdk.service.catalog.CatalogsAPI is CatalogsAPI
-assert databricks.sdk.core.Config is delivery.sdk.Config
+assert databricks.sdk.core.Config is delivery.workspace.sdk.Config
 assert not hasattr(databricks.sdk, "nonsense")
 """
 
@@ -116,7 +117,7 @@ assert not hasattr(databricks.sdk, "nonsense")
     [
         FIRST + WHOLE,
         "from databricks.sdk import WorkspaceClient\n" + WHOLE,
-        "import delivery.sdk\nfrom databricks.sdk import *\nWorkspaceClient" + WHOLE,
+        "import delivery.workspace.sdk\nfrom databricks.sdk import *\nWorkspaceClient" + WHOLE,
     ],
     ids=["after", "before", "all of it"],
 )
@@ -137,7 +138,7 @@ def ticking(folder: Path) -> tuple[list[str], Path]:
 
 def test_at_its_end_the_whole_group_of_the_cli_ends(tmp_path: Path) -> None:
     command, file = ticking(tmp_path)
-    with pytest.raises(CliError, match="no end after 1 s"):
+    with pytest.raises(CliError, match="did not finish within 1 s"):
         _finished(command, tmp_path, dict(os.environ), 1)
     size = file.stat().st_size
     assert size
@@ -157,7 +158,7 @@ def test_a_program_that_never_says_its_version_ends_with_all_that_it_started(
     monkeypatch.setenv("PATH", str(program.parent), prepend=os.pathsep)
     monkeypatch.setattr(sys, "prefix", str(tmp_path / "nowhere/.venv"))  # no CLI of its own
     monkeypatch.setattr(bundle_cli, "_ANSWER_SECONDS", 1)
-    with pytest.raises(CliError, match="version: no end after 1 s"):
+    with pytest.raises(CliError, match="version: did not finish within 1 s"):
         bundle_cli.usable_version()
     size = file.stat().st_size
     time.sleep(0.3)
@@ -197,9 +198,9 @@ def test_the_plan_is_not_among_what_is_uploaded(
 HOLD = """
 import json, sys
 from pathlib import Path
-import delivery.site as sites
-work = Path(sys.argv[1], sites._PROCESS)
-sites._hold(work)
+from delivery.target import workdir
+work = Path(sys.argv[1], workdir.PROCESS)
+workdir.hold(work)
 work.mkdir()
 print(json.dumps(str(work)), flush=True)
 sys.stdin.read()
@@ -207,17 +208,17 @@ sys.stdin.read()
 
 
 @pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TargetContext]:
     held: dict[Path, int] = {}
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(sites, "_HELD", held)
-    yield Site(tmp_path, target(), policy(), None)  # type: ignore[arg-type]
+    monkeypatch.setattr(workdir, "_HELD", held)
+    yield TargetContext(tmp_path, target(), policy(), None)  # type: ignore[arg-type]
     for file in held.values():
         os.close(file)
 
 
-def test_the_work_of_a_process_that_lives_is_left_alone(site: Site) -> None:
-    works = site.work.parent
+def test_the_work_of_a_process_that_lives_is_left_alone(site: TargetContext) -> None:
+    works = site.workdir().parent
     command = [sys.executable, "-c", HOLD, str(works)]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -225,21 +226,21 @@ def test_the_work_of_a_process_that_lives_is_left_alone(site: Site) -> None:
         assert other.stdout
         folder = Path(json.loads(other.stdout.readline()))
         (works / str(os.getpid())).mkdir()  # another container has this number, too; it is gone
-        assert site.abandoned() == [works / str(os.getpid())]
-        site.forget()
+        assert site.abandoned_workdirs() == [works / str(os.getpid())]
+        site.remove_workdirs()
         assert folder.is_dir()
         other.kill()
-    assert site.abandoned() == [folder]
-    site.forget()
+    assert site.abandoned_workdirs() == [folder]
+    site.remove_workdirs()
     assert not folder.exists()
 
 
-def test_no_two_processes_work_in_one_folder(site: Site) -> None:
-    code = "import delivery.site as s; print(s._PROCESS)"
+def test_no_two_processes_work_in_one_folder(site: TargetContext) -> None:
+    code = "from delivery.target import workdir; print(workdir.PROCESS)"
     names = {
         subprocess.run(
             [sys.executable, "-c", code], check=True, capture_output=True, text=True
         ).stdout
         for _ in range(2)
     }
-    assert len({*names, f"{site.work.name}\n"}) == 3
+    assert len({*names, f"{site.workdir().name}\n"}) == 3

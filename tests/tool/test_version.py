@@ -40,7 +40,9 @@ def test_a_version_is_found_however_it_is_written(tmp_path: Path, text: str) -> 
 def test_where_there_is_none_is_told(tmp_path: Path, text: str | None, reason: str) -> None:
     if text is not None:
         (tmp_path / "pyproject.toml").write_text(text, encoding="utf-8")
-    with pytest.raises(DeliveryError, match=f"pyproject.toml: .*{reason}.*, expected it") as caught:
+    with pytest.raises(
+        DeliveryError, match=f"version in pyproject.toml: .*{reason}.*, expected it in the file"
+    ) as caught:
         _version(tmp_path)
     assert caught.value.code is Exit.REFUSED
     assert '[project] version = "0.1.0"' in str(caught.value)

@@ -6,14 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from delivery.commands.common import read_receipt
+from delivery.cli.project import read_receipt
+from delivery.config.policy import Freeze, Terms
 from delivery.errors import DeliveryError, Exit
-from delivery.ledger import Event, Ledger, Lock, Name
-from delivery.plan import read_plan
-from delivery.policy import Freeze, Terms
+from delivery.plan.model import read_plan
 from delivery.release import read_archive
 from delivery.release.manifest import Manifest
-from delivery.store import Store
+from delivery.target.events import Event, EventName
+from delivery.target.ledger import Ledger
+from delivery.target.lock import Lock
+from delivery.target.store import ReleaseStore
 
 from tool.memory import Memory
 from tool.test_archive import FILES, WHOLE, entry, manifest, packed
@@ -75,7 +77,9 @@ def test_what_a_version_left_out_stops_nothing() -> None:
 
 
 def test_a_policy_of_a_newer_form_is_refused_by_its_number_alone() -> None:
-    with pytest.raises(DeliveryError, match=f"policy of {ONE}, which runs, has {NEWER}") as caught:
+    with pytest.raises(
+        DeliveryError, match=f"policy of the running release {ONE} has {NEWER}"
+    ) as caught:
         Terms.read(_with(policy().terms.stored(), schema=2), ONE)
     assert caught.value.code is Exit.BAD_INPUT
 
@@ -96,10 +100,10 @@ def test_an_event_of_a_later_version_is_read(memory: Memory) -> None:
     path = f"/lake/ledger/00000001-deployed-{ONE}.json"
     changed = _with(json.loads(memory.files[path]), more={"deep": 1}, state={"serial": 3, "x": 1})
     memory.files[path] = json.dumps(changed).encode()
-    event = fresh(memory).read(Name(1, "deployed", ONE))
+    event = fresh(memory).read(EventName(1, "deployed", ONE))
     assert (event.release, event.state.serial) == (ONE, 3)
     write(fresh(memory), ("verified", ONE))
-    fresh(memory).verify(fresh(memory).names())
+    fresh(memory).verify(fresh(memory).list_events())
 
 
 def test_a_kind_of_a_later_version_is_read(memory: Memory) -> None:
@@ -107,8 +111,8 @@ def test_a_kind_of_a_later_version_is_read(memory: Memory) -> None:
     body = json.loads(memory.files.pop(f"/lake/ledger/00000001-deployed-{ONE}.json"))
     content = json.dumps(_with(body, kind="approved")).encode()
     memory.files[f"/lake/ledger/00000001-approved-{ONE}.json"] = content
-    assert fresh(memory).read(fresh(memory).names()[0]).kind == "approved"
-    assert fresh(memory).standing().running == ""
+    assert fresh(memory).read(fresh(memory).list_events()[0]).kind == "approved"
+    assert fresh(memory).history().running == ""
 
 
 def test_a_receipt_of_a_later_version_is_read(memory: Memory, tmp_path: Path) -> None:
@@ -135,13 +139,13 @@ def test_a_lock_of_a_later_version_tells_who_has_it(memory: Memory) -> None:
     lock = Lock("1", "ana", "", NOW, "deploy x")
     content = json.dumps(_with(json.loads(lock.content()), more=1, until="x")).encode()
     memory.files["/lake/ledger/lock.json"] = content
-    assert fresh(memory).held() == lock
+    assert fresh(memory).current_lock() == lock
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"null", b"\x00", b'{"at": 3}', b'{"id": "1"}'])
 def test_whatever_a_lock_says_somebody_has_it(memory: Memory, content: bytes) -> None:
     memory.files["/lake/ledger/lock.json"] = content
-    held = fresh(memory).held()
+    held = fresh(memory).current_lock()
     assert held is not None
     assert held.actor == "somebody"
 
@@ -185,14 +189,14 @@ def test_a_plan_of_another_version_is_made_again(tmp_path: Path) -> None:
         ({"schema": 2, "project": "p"}, rf"TARGET.json in /lake has {NEWER}"),
         ({"schema": 1, "project": "p", "more": [1]}, ""),
         ({"project": "p"}, ""),
-        ({"schema": 1}, "cannot be read for what it is"),
-        ([], "cannot be read for what it is"),
-        ("p", "cannot be read for what it is"),
+        ({"schema": 1}, "cannot be parsed"),
+        ([], "cannot be parsed"),
+        ("p", "cannot be parsed"),
     ],
 )
 def test_a_marker_is_judged_by_its_number(memory: Memory, marker: Any, told: str) -> None:
     memory.files["/lake/TARGET.json"] = json.dumps(marker).encode()
-    store = Store(memory, target())  # type: ignore[arg-type]
+    store = ReleaseStore(memory, target())  # type: ignore[arg-type]
     if not told:
         store.check_marker()
         return
@@ -204,8 +208,8 @@ def test_a_marker_is_judged_by_its_number(memory: Memory, marker: Any, told: str
 @pytest.mark.parametrize("state", ["[]", "{}", "3", '{"state": {"resources.jobs.a": 1}}', "\x00"])
 def test_a_state_that_is_none_is_told(memory: Memory, state: str) -> None:
     memory.files["/lake/state/resources.json"] = state.encode()
-    store = Store(memory, target())  # type: ignore[arg-type]
-    with pytest.raises(DeliveryError, match="cannot be read for what it is") as caught:
+    store = ReleaseStore(memory, target())  # type: ignore[arg-type]
+    with pytest.raises(DeliveryError, match="cannot be parsed") as caught:
         store.state()
     assert caught.value.code is Exit.BAD_INPUT
 
@@ -218,6 +222,6 @@ def test_the_ledger_of_an_unknown_target_is_not_begun(memory: Memory) -> None:
         write(fresh(memory), ("blocked", ONE))
     assert (caught.value.code, memory.files, made) == (Exit.BAD_INPUT, {}, [])
     new = Ledger(memory, target())  # type: ignore[arg-type]
-    new.is_new = True
+    new.may_be_missing = True
     write(new, ("started", ONE))
     assert len(memory.files) == 1

@@ -4,16 +4,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from delivery.bundle import load, resolve
-from delivery.rules.wiring import Code, check_wiring
+from delivery.checks.registry import CheckContext
+from delivery.checks.wiring import check_wiring
 
 Edit = Callable[[str, str, str], None]
 JOB = "resources/shop/job.yml"
 
 
 def findings(project: Path) -> list[str]:
-    tree = resolve(load(project), "dev").tree
-    return [str(finding) for finding in check_wiring(tree, Code(project))]
+    return [str(finding) for finding in check_wiring(CheckContext(project), "dev")]
 
 
 def test_a_job_that_fits_has_no_findings(project: Path) -> None:
@@ -61,7 +60,7 @@ def test_a_job_that_fits_has_no_findings(project: Path) -> None:
         (
             "        - task_key: load\n",
             "        - task_key: count\n",
-            f"{JOB}:8: task count: stands more than once",
+            f"{JOB}:8: task count: declared more than once",
         ),
         (
             "        - environment_key: default",

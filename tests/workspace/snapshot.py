@@ -77,7 +77,7 @@ def _permissions(workspace: "Workspace", names: dict[str, str]) -> dict[str, lis
     lines = {}
     for path, entries in workspace.permissions.items():
         kind, key = path.rsplit("/", 1)
-        if key in names:  # the service keeps them for what was deleted by hand
+        if key in names:  # the service keeps them for what was deleted outside delivery
             lines[f"{kind}/{names[key]}"] = sorted(entries, key=str)
     return lines
 

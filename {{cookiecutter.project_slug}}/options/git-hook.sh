@@ -1,5 +1,5 @@
 #!/bin/sh
-# The conventions hold from the first commit; `make setup` puts the real hook in this place.
+# Enforces the conventions from the first commit on. `make setup` replaces this file with the real hook.
 hook=$(basename "$0")
 if [ -x .venv/bin/pre-commit ]; then
     exec .venv/bin/pre-commit hook-impl --config=.pre-commit-config.yaml \

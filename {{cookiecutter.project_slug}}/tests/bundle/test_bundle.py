@@ -9,10 +9,11 @@ import pytest
 from databricks.bundles.jobs import Job
 from databricks.bundles.schemas import Schema
 from databricks.bundles.volumes import Volume
-
-from delivery.bundle import Section, load, resolve
-from delivery.check import Project, check
-from delivery.policy import load_policy
+from delivery.checks.registry import CheckContext, check
+from delivery.config.bundle import load
+from delivery.config.policy import load_policy
+from delivery.config.references import resolve
+from delivery.config.yaml import YamlMapping
 
 ROOT = Path(__file__).parents[2]
 BUNDLE = load(ROOT)
@@ -23,11 +24,11 @@ MODELS = {"jobs": Job, "schemas": Schema, "volumes": Volume}
 MAY_DIFFER = {"workspace", "variables", "presets", "permissions", "artifacts", "mode"}
 
 
-def tree(target: str) -> Section:
+def tree(target: str) -> YamlMapping:
     return resolve(BUNDLE, target).tree
 
 
-def declared(target: str) -> Section:
+def declared(target: str) -> YamlMapping:
     return BUNDLE.target(target)
 
 
@@ -53,7 +54,7 @@ def test_the_targets_are_these() -> None:
 
 
 def test_the_project_keeps_its_rules() -> None:
-    assert check(Project(ROOT), ["include", "reference", "wiring", "secret"]) == []
+    assert check(CheckContext(ROOT), ["include", "reference", "wiring", "secret"]) == []
 
 
 def test_every_reference_resolves(target: str) -> None:
@@ -160,7 +161,7 @@ def test_rights_are_given_to_each_job_and_schema(released: str) -> None:
             }, key
 
 
-def principal(permission: Section) -> str:
+def principal(permission: YamlMapping) -> str:
     """Whom a permission is given to."""
     (name,) = (value for key, value in permission.items() if key != "level")
     return str(name)

@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from delivery.cli.app import build_app
 from pipelines import FORGES, HEADER, table
 from typer.main import get_command
-
-from delivery.cli import app
 
 ROOT = Path(__file__).resolve().parents[2]
 GUIDE = sorted((ROOT / "docs").rglob("*.md"))
@@ -109,7 +108,7 @@ def unknown(command: list[str]) -> Iterator[str]:
     if program == "make":
         yield from {word for word in rest[:1] if "=" not in word and word != "…"} - made()
         return
-    tree = get_command(app)
+    tree = get_command(build_app())
     while hasattr(tree, "commands") and rest and not rest[0].startswith("-"):
         if rest[0] not in tree.commands:
             yield rest[0]
@@ -135,13 +134,15 @@ def options(tree: Any) -> set[str]:
 @pytest.mark.parametrize("page", GUIDE, ids=name)
 def test_every_option_exists(page: Path) -> None:
     told = {code.split()[0] for code in inline(page) if code.startswith("--")}
-    assert told - options(get_command(app)) - {"--help"} == set()
+    assert told - options(get_command(build_app())) - {"--help"} == set()
 
 
 def test_the_page_of_delivery_has_every_command() -> None:
     page = text(ROOT / "docs/delivery.md")
     told = {word for line in re.findall(r"^## (.+)$", page, re.MULTILINE) for word in line.split()}
-    assert {*getattr(get_command(app), "commands", {})} - {w.strip(",") for w in told} == set()
+    assert {*getattr(get_command(build_app()), "commands", {})} - {
+        w.strip(",") for w in told
+    } == set()
 
 
 # --- pipelines ---

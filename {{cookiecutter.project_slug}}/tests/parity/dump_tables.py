@@ -12,7 +12,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from delivery.run import plan_run, run_steps
+from delivery.local.run import plan_run, run_tasks
+
 from lakehouse.engine import Tables
 
 PROJECT = Path(__file__).parents[2]
@@ -34,7 +35,7 @@ def main(file: Path) -> None:
 
 def run_job() -> None:
     """Run the sample job as its YAML declares it."""
-    for done in run_steps(plan_run(PROJECT, "flights_daily", "dev")):
+    for done in run_tasks(plan_run(PROJECT, "flights_daily", "dev")):
         print(done.name, f"{done.seconds:.1f} s", done.report.text.partition("\n")[0])
 
 

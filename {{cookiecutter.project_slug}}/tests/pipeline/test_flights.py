@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from delivery.local.run import plan_run, run_tasks
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from delivery.run import plan_run, run_steps
 from lakehouse.engine import Engine, Tables
 from lakehouse.engine.report import Report
 from lakehouse.flights import tasks, transform
@@ -24,7 +24,7 @@ HELD = ("bronze", "silver", "gold")
 
 def run_job() -> dict[str, Any]:
     """Run the job as its YAML declares it."""
-    return {done.name: done.report for done in run_steps(plan_run(PROJECT, "flights_daily", "dev"))}
+    return {done.name: done.report for done in run_tasks(plan_run(PROJECT, "flights_daily", "dev"))}
 
 
 def versions(root: Path) -> set[str]:

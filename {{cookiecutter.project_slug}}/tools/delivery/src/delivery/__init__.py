@@ -1,3 +1,3 @@
 """Check, run and deliver the lakehouse. The command line is `delivery --help`."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -1,5 +1,5 @@
 """`python -m delivery`."""
 
-from delivery.cli import main
+from delivery.cli.app import main
 
 main()

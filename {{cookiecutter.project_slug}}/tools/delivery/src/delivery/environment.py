@@ -1,4 +1,4 @@
-"""Variables of the environment, read with a clear answer where one is not what it should be."""
+"""Environment variables, read with a clear error if a value is not valid."""
 
 import os
 from urllib.parse import urlsplit
@@ -7,48 +7,48 @@ from delivery.errors import DeliveryError
 
 
 def text(name: str, default: str = "") -> str:
-    """A variable; what is set to nothing counts as not set."""
+    """A variable's value; an empty variable counts as not set."""
     return os.environ.get(name) or default
 
 
 def number(name: str, default: int, least: int = 1) -> int:
-    """A variable that is a whole number.
+    """A variable that holds a whole number.
 
     Raises:
-        DeliveryError: it is none, or too small.
+        DeliveryError: the value is not a whole number, or is less than `least`.
     """
     given = text(name, str(default)).strip()
     if not (given.isascii() and given.isdecimal()) or int(given) < least:
         raise DeliveryError(
             f"{name}: given {given!r}, expected a whole number of at least {least}, such as "
-            f"{default}\n    Set it so, or leave it out: unset {name}"
+            f"{default}\n    Correct it, or use the default: unset {name}"
         )
     return int(given)
 
 
 def address(name: str) -> str:
-    """A variable that is an address, without a slash at its end; empty when it is not set.
+    """A variable that holds a URL, without a trailing slash; empty if it is not set.
 
     Raises:
-        DeliveryError: it is none.
+        DeliveryError: the value is not a URL.
     """
     given = text(name).strip()
-    whole = given if "://" in given or not given else f"https://{given}"
+    url = given if "://" in given or not given else f"https://{given}"
     try:
-        parts = urlsplit(whole)
-        well = not given or (parts.scheme in ("http", "https") and bool(parts.hostname))
-        _ = parts.port
+        parts = urlsplit(url)
+        is_valid = not given or (parts.scheme in ("http", "https") and bool(parts.hostname))
+        _ = parts.port  # raises ValueError for an invalid port
     except ValueError:
-        well = False
-    if not well:
+        is_valid = False
+    if not is_valid:
         raise DeliveryError(
             f"{name}: given {given!r}, expected an address such as https://workspace.example.com"
         )
-    return whole.rstrip("/")
+    return url.rstrip("/")
 
 
 def required(name: str) -> str:
-    """A variable that a pipeline sets by itself.
+    """A variable that GitHub Actions or GitLab CI sets in every job.
 
     Raises:
         DeliveryError: it is not set.
@@ -56,7 +56,7 @@ def required(name: str) -> str:
     given = text(name)
     if not given:
         raise DeliveryError(
-            f"{name}: not set, expected it in a job of GitHub Actions or GitLab CI\n    Outside of "
-            "one leave out GITHUB_ACTIONS and GITLAB_CI: unset GITHUB_ACTIONS GITLAB_CI"
+            f"{name}: not set, expected GitHub Actions or GitLab CI to set it\n"
+            "    Outside a pipeline: unset GITHUB_ACTIONS GITLAB_CI"
         )
     return given

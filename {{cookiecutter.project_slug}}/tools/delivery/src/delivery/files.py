@@ -1,4 +1,4 @@
-"""Files that people name: read and written whole, with a clear answer where that cannot be."""
+"""Files that users name, read and written whole, with a clear error on failure."""
 
 import contextlib
 from collections.abc import Iterator
@@ -8,44 +8,45 @@ from delivery.errors import DeliveryError
 
 
 def read(file: Path) -> bytes:
-    """What a file holds.
+    """A file's content.
 
     Raises:
         DeliveryError: it cannot be read.
     """
-    with _named(file, "read"):
+    with _explain_errors(file, "read"):
         return file.read_bytes()
 
 
 def write_whole(file: Path, content: bytes) -> None:
-    """Write a file whole or not at all, with the folders above it.
+    """Write a file atomically, and create its parent folders.
 
     Raises:
         DeliveryError: it cannot be written.
     """
-    half = file.with_name(f"{file.name}.part")
-    with _named(file, "written"):
+    partial = file.with_name(f"{file.name}.part")
+    with _explain_errors(file, "written"):
         file.parent.mkdir(parents=True, exist_ok=True)
-        half.write_bytes(content)
-        half.replace(file)
+        partial.write_bytes(content)
+        partial.replace(file)
 
 
 def append(file: Path, text: str) -> None:
-    """Add to a file, such as one that the next job reads.
+    """Append to a file, such as one that passes values to the next job.
 
     Raises:
         DeliveryError: it cannot be written.
     """
-    with _named(file, "written"), file.open("a", encoding="utf-8") as stream:
+    with _explain_errors(file, "written"), file.open("a", encoding="utf-8") as stream:
         stream.write(text)
 
 
 @contextlib.contextmanager
-def _named(file: Path, what: str) -> Iterator[None]:
+def _explain_errors(file: Path, action: str) -> Iterator[None]:
     try:
         yield
-    except (OSError, ValueError) as error:  # such as a name with a null in it
+    except (OSError, ValueError) as error:  # ValueError: the name contains a null byte
         reason = getattr(error, "strerror", None) or str(error)
         raise DeliveryError(
-            f"{file}: cannot be {what}: {reason}\n    Name another file, or ask for the right."
+            f"{file}: cannot be {action}: {reason}\n"
+            "    Name another file, or ask for permission to use this one."
         ) from None

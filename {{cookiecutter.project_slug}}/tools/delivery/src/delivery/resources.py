@@ -1,25 +1,25 @@
-"""What the tool knows of each kind of resource, one row a kind."""
+"""Properties of each kind of bundle resource."""
 
 from dataclasses import dataclass
 from typing import Literal
 
-# The fate of a resource that a newer release added, when an earlier release comes back.
+# The outcome of a rollback for a resource that the rollback target does not have.
 Fate = Literal["retained", "deleted", "refused"]
 
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind of resource of a bundle.
+    """A kind of bundle resource.
 
     Attributes:
-        holds_data: deleting it may lose data; so may a kind that is not listed.
-        runs_as: has a `run_as`, and without one runs as whoever deployed it.
-        state_only: fields of the CLI's state that YAML does not take; None where no mapping of the
-            state to YAML was tried with the real CLI.
-        renamed: fields that the state calls by another name than YAML.
-        model: its class in `databricks.bundles.<kind>`; empty where there is none.
-        address: where the workspace has it by its id, for kinds whose id is made of their fields.
-        id: how such an id is made.
+        holds_data: deleting it may lose data; the default for kinds that are not listed.
+        runs_as: it has a `run_as`; without one it runs as the identity that deployed it.
+        state_only: fields of the CLI's state that YAML does not accept; None if the mapping from
+            state to YAML has not been tested with the real CLI.
+        renamed: fields whose names differ, as pairs of the name in the state and in YAML.
+        model: its class in `databricks.bundles.<kind>`; empty if there is none.
+        address: its API path, for kinds whose id is built from their fields.
+        id: the template of such an id.
     """
 
     holds_data: bool = True
@@ -32,7 +32,7 @@ class Kind:
 
     @property
     def fate(self) -> Fate:
-        """What a rollback does with it."""
+        """What a rollback does with such a resource if the rollback target does not have it."""
         if not self.holds_data:
             return "deleted"
         return "refused" if self.state_only is None else "retained"
@@ -132,11 +132,11 @@ KINDS: dict[str, Kind] = {
 
 
 def kind_of(key: str) -> str:
-    """The kind of a key such as `jobs.flights_daily` or `schemas.flights_gold.grants`."""
+    """The kind of a resource key such as `jobs.flights_daily` or `schemas.flights_gold.grants`."""
     last = key.rpartition(".")[2]
     return last if last in ("permissions", "grants") else key.partition(".")[0]
 
 
 def about(key: str) -> Kind:
-    """The row of a key's kind; of a kind that is not listed, the most careful one."""
+    """The properties of a key's kind; the most careful ones if the kind is not listed."""
     return KINDS.get(kind_of(key), Kind())

@@ -1,4 +1,4 @@
-"""A release: an immutable archive, built once from one commit, opened only when it is whole."""
+"""Releases: immutable archives, each built from one commit and verified when opened."""
 
 from delivery.release.archive import Archive, Opened, open_archive, read_archive
 from delivery.release.build import build, build_commit, checked_out, commit_of, tree_of

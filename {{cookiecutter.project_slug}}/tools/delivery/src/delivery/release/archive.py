@@ -1,4 +1,4 @@
-"""A release as one file: the same bytes for the same content, opened only when it is whole."""
+"""The archive of a release: equal content gives equal bytes, and opening verifies all of them."""
 
 import gzip
 import io
@@ -10,41 +10,41 @@ from pathlib import Path, PurePosixPath
 
 from pydantic import ValidationError
 
-from delivery.errors import DeliveryError, Exit
+from delivery.errors import DeliveryError, RefusedError
 from delivery.files import write_whole
 from delivery.release.manifest import FILE, LIMIT, Manifest, sha256
 
-_MOST = 20 * LIMIT  # bytes of an opened archive
+_MOST = 20 * LIMIT  # bytes of an unpacked archive
+_STATE_FOLDERS = (".databricks", ".git")
 
 
 @dataclass(frozen=True)
 class Archive:
-    """A release's bytes, and the manifest that is in them."""
+    """The bytes of a release, and the manifest in them."""
 
     manifest: Manifest
     content: bytes
 
     @property
     def name(self) -> str:
-        """The file's name."""
+        """The name of its file."""
         return f"{self.manifest.release}.tar.gz"
 
     def require(self, digest: str | None) -> None:
-        """Make sure that these are the bytes that somebody means; None: nobody said which.
+        """Require the archive to have a digest; None accepts any.
 
         Raises:
-            DeliveryError: they are others.
+            RefusedError: it has another digest.
         """
         if digest is not None and digest != self.manifest.digest:
-            raise DeliveryError(
+            raise RefusedError(
                 f"{self.manifest.release}: given an archive with the digest "
                 f"{self.manifest.digest}, expected {digest} as it was built\n    Somebody changed "
                 "the archive, or it is another release: build it again from its commit.",
-                Exit.REFUSED,
             )
 
     def write(self, folder: Path) -> Path:
-        """Write it whole or not at all."""
+        """Write the archive into a folder, completely or not at all."""
         file = folder / self.name
         write_whole(file, self.content)
         return file
@@ -52,39 +52,35 @@ class Archive:
 
 @dataclass(frozen=True)
 class Opened:
-    """A release in a folder of its own."""
+    """An unpacked release."""
 
     manifest: Manifest
     folder: Path
 
 
 def is_local_state(path: PurePosixPath) -> bool:
-    """Whether it is what the CLI or git reads by itself: state, overrides, programs, branches."""
-    return any(part.rstrip(". ").lower() in _BY_ITSELF for part in path.parts)
-
-
-_BY_ITSELF = (".databricks", ".git")
+    """Whether the CLI or git would read the file as its own state, overrides or programs."""
+    return any(part.rstrip(". ").lower() in _STATE_FOLDERS for part in path.parts)
 
 
 def pack(manifest: Manifest, files: Mapping[str, bytes]) -> Archive:
-    """Put files into an archive.
+    """Pack files into an archive.
 
     Raises:
-        DeliveryError: it is larger than a workspace takes.
+        RefusedError: it is larger than a workspace accepts.
     """
     content = _packed({FILE: manifest.content(), **files}, manifest.time)
     if len(content) > LIMIT:
         large = sorted(files, key=lambda name: -len(files[name]))[:3]
-        raise DeliveryError(
+        raise RefusedError(
             f"release: given {len(content):,} bytes, expected at most {LIMIT:,}\n"
             f"    The largest files are {', '.join(large)}.",
-            Exit.REFUSED,
         )
     return Archive(manifest, content)
 
 
 def _packed(files: Mapping[str, bytes], time: int) -> bytes:
-    """Sorted entries, fixed modes and owners, one time: nothing of the machine."""
+    """A tar.gz with sorted entries, fixed modes and owners, and one time: equal on any machine."""
     buffer = io.BytesIO()
     with (
         gzip.GzipFile(fileobj=buffer, mode="wb", filename="", mtime=time) as packed,
@@ -98,13 +94,13 @@ def _packed(files: Mapping[str, bytes], time: int) -> bytes:
 
 
 def read_archive(content: bytes, name: str) -> tuple[Archive, dict[str, bytes]]:
-    """Read an archive, and everything in it, if it is exactly what its manifest says.
+    """Read an archive and its files, and verify them against its manifest.
 
     Args:
-        name: what the archive is called in messages.
+        name: the name of the archive in messages.
 
     Raises:
-        DeliveryError: it is not.
+        RefusedError: the archive is damaged, or differs from its manifest.
     """
     if len(content) > LIMIT:
         raise _refused(name, f"it has {len(content):,} bytes, expected at most {LIMIT:,}")
@@ -120,10 +116,10 @@ def read_archive(content: bytes, name: str) -> tuple[Archive, dict[str, bytes]]:
 
 
 def open_archive(content: bytes, folder: Path, name: str) -> Opened:
-    """Write the files of a whole archive into an empty folder.
+    """Verify an archive, and unpack its files into an empty folder.
 
     Raises:
-        DeliveryError: the archive is not what its manifest says.
+        RefusedError: the archive is damaged, or differs from its manifest.
     """
     archive, files = read_archive(content, name)
     try:
@@ -143,23 +139,23 @@ def _entries(content: bytes, name: str) -> Iterator[tuple[str, bytes]]:
             if entry.name in seen or not _is_plain(entry):
                 raise _refused(name, f"given {entry.name!r}, expected plain files, each once")
             if is_local_state(PurePosixPath(entry.name)):
-                raise _refused(name, f"given {entry.name!r}, which the CLI would obey")
+                raise _refused(name, f"given {entry.name!r}, which the CLI or git would read")
             seen.add(entry.name)
             file = tar.extractfile(entry)
             yield entry.name, file.read() if file else b""
 
 
 def _unpacked(content: bytes, name: str) -> bytes:
-    """All of it at once: only its end says whether what came before is whole."""
+    """Unpack all of it before use: its checksum is at its end."""
     with gzip.GzipFile(fileobj=io.BytesIO(content)) as packed:
         unpacked = packed.read(_MOST + 1)
     if len(unpacked) > _MOST:
-        raise _refused(name, "it grows beyond all measure when it is opened")
+        raise _refused(name, f"it has more than {_MOST:,} bytes when unpacked")
     return unpacked
 
 
 def _is_plain(entry: tarfile.TarInfo) -> bool:
-    """A file below the folder; a link or a device, `/` or `..` could reach out of it."""
+    """Whether an entry is a file below the folder, and no link, device or path that leaves it."""
     path = PurePosixPath(entry.name)
     parts_ok = ".." not in path.parts and not path.is_absolute() and "\\" not in entry.name
     plain = entry.type in (tarfile.REGTYPE, tarfile.AREGTYPE) and not entry.issparse()
@@ -184,5 +180,5 @@ def _short(error: Exception) -> str:
 
 
 def _refused(name: str, reason: str) -> DeliveryError:
-    mend = "Build it again, or fetch it from the target that runs it: delivery fetch TARGET"
-    return DeliveryError(f"{name}: not a whole release: {reason}\n    {mend}", Exit.REFUSED)
+    hint = "Build it again, or fetch it from the target that runs it: delivery fetch TARGET"
+    return RefusedError(f"{name}: not a valid release: {reason}\n    {hint}")

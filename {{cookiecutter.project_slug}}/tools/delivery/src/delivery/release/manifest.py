@@ -1,4 +1,4 @@
-"""What a release says about itself."""
+"""The manifest of a release."""
 
 import contextlib
 import hashlib
@@ -8,11 +8,11 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from delivery.errors import newer
+from delivery.errors import newer_schema
 
 FILE = "manifest.json"
 SCHEMA = 1
-LIMIT = 10 * 1024 * 1024  # of one file and of the archive, in bytes: the workspace takes no more
+LIMIT = 10 * 1024 * 1024  # bytes of a file and of the archive; a workspace accepts no more
 
 ID = re.compile(r"\d{4}\.\d{2}\.\d{2}-g[0-9a-f]{8}")
 
@@ -20,7 +20,7 @@ Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class FileEntry(BaseModel):
-    """One file of a release; its size is in bytes."""
+    """The digest and the size in bytes of one file of a release."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
@@ -29,9 +29,9 @@ class FileEntry(BaseModel):
 
 
 class Manifest(BaseModel):
-    """The list of a release's files, and where they come from.
+    """The files of a release and the commit that they come from.
 
-    What a later version adds is kept although it means nothing here: the digest is of all of it.
+    Fields of later versions are retained, because the digest covers them.
     """
 
     model_config = ConfigDict(extra="allow", frozen=True)
@@ -40,14 +40,14 @@ class Manifest(BaseModel):
     release: Annotated[str, Field(pattern=f"^{ID.pattern}$")]
     bundle: str
     project: str
-    """The project's identity."""
+    """The id of the project."""
     version: str
     wheel: str
     branch: str
     commit: Annotated[str, Field(pattern="^[0-9a-f]{40,64}$")]
     tree: Annotated[str, Field(pattern="^[0-9a-f]{40,64}$")]
     time: int
-    """When it was committed, as Unix time in seconds."""
+    """The time of the commit, in Unix seconds."""
     files: dict[str, FileEntry]
 
     @classmethod
@@ -55,27 +55,27 @@ class Manifest(BaseModel):
         """Read a manifest.
 
         Raises:
-            DeliveryError: it has a newer schema than this tool knows.
-            ValueError: it is none.
+            DeliveryError: a newer version of the tool wrote it.
+            ValueError: it is not a manifest.
         """
         with contextlib.suppress(ValueError, RecursionError):
             document = json.loads(content)
             schema = document.get("schema") if isinstance(document, dict) else None
             if isinstance(schema, int) and schema > SCHEMA:
-                raise newer(f"manifest of {document.get('release')}", schema, SCHEMA)
+                raise newer_schema(f"manifest of {document.get('release')}", schema, SCHEMA)
         return cls.model_validate_json(content)
 
     def content(self) -> bytes:
-        """The manifest as it is stored: the same manifest is always the same bytes."""
+        """The manifest as stored; equal manifests have equal bytes."""
         text = json.dumps(self.model_dump(by_alias=True), indent=1, sort_keys=True)
         return f"{text}\n".encode()
 
     @property
     def digest(self) -> str:
-        """What names the release's content: the sha256 of the manifest."""
+        """The sha256 of the manifest, which identifies the content of the release."""
         return sha256(self.content())
 
 
 def sha256(content: bytes) -> str:
-    """The sha256 of some bytes, in hex."""
+    """The sha256 of the content, in hex."""
     return hashlib.sha256(content).hexdigest()

@@ -1,0 +1,1 @@
+"""The rules of `delivery check`, one file for each rule."""

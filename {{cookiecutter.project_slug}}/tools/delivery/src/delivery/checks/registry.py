@@ -1,0 +1,152 @@
+"""The rules of `delivery check`. Each rule registers itself, in the file that it is written in."""
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from delivery.config.bundle import Bundle, load_partial
+from delivery.config.code import Code
+from delivery.config.includes import ROOT_FILE
+from delivery.config.policy import FILE, Policy, line_of, load_policy
+from delivery.config.references import Resolved, resolve
+from delivery.errors import DeliveryError, Finding, InvalidFileError
+
+Scope = Literal["project", "target", "released"]
+Needs = Literal["nothing", "root", "bundle"]
+
+
+@dataclass(frozen=True)
+class CheckContext:
+    """The project as rules see it. Each part is read when the first rule asks for it."""
+
+    root: Path
+    committing: bool = False
+    with_cli: bool = False
+
+    @cached_property
+    def bundle(self) -> Bundle:
+        """The bundle's files, as far as they can be read."""
+        return load_partial(self.root)
+
+    @cached_property
+    def policy(self) -> Policy:
+        """The policy in `delivery.yml`."""
+        return load_policy(self.root)
+
+    @cached_property
+    def targets(self) -> dict[str, Resolved]:
+        """The configuration of each target, with its references resolved."""
+        return {name: resolve(self.bundle, name) for name in self.bundle.targets}
+
+    @cached_property
+    def code(self) -> Code:
+        """The project's Python code."""
+        return Code(self.root)
+
+    @property
+    def released(self) -> list[str]:
+        """The targets that take releases and that exist, in the order of promotion."""
+        return [name for name in self.policy.released if name in self.bundle.targets]
+
+    def policy_finding(
+        self, path: str, rule: str, message: str, hint: str, severity: Any = "error"
+    ) -> Finding:
+        """A finding about a field of `delivery.yml`, at the line of that field."""
+        return Finding(FILE, line_of(self.root, path), rule, message, hint, severity)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule.
+
+    Attributes:
+        name: the name that `--only` takes and that its findings print.
+        check: yields findings; it takes the context, and the name of a target if it has a scope.
+        scope: `project` runs once, `target` for each target, `released` for each that takes
+            releases. A finding of several targets is reported once.
+        needs: what must be readable, so that a broken file does not cause findings elsewhere.
+    """
+
+    name: str
+    check: Callable[..., Iterable[Finding]]
+    scope: Scope
+    needs: Needs
+
+    def findings(self, context: CheckContext) -> list[Finding]:
+        """What the rule finds; a file that it cannot read is a finding, too."""
+        try:
+            return list(self._run(context)) if self._can_judge(context) else []
+        except InvalidFileError as error:
+            return list(error.findings)
+        except DeliveryError as error:  # such as a Databricks CLI that does not answer
+            hint = f"See: delivery check --only {self.name}"
+            return [Finding(ROOT_FILE, 0, self.name, str(error), hint)]
+
+    def _run(self, context: CheckContext) -> Iterable[Finding]:
+        if self.scope == "project":
+            return self.check(context)
+        names = context.bundle.targets if self.scope == "target" else context.released
+        return _merge_targets({name: self.check(context, name) for name in names})
+
+    def _can_judge(self, context: CheckContext) -> bool:
+        if self.needs == "nothing":
+            return True
+        broken = {finding.file for finding in context.bundle.broken}
+        return not broken if self.needs == "bundle" else ROOT_FILE not in broken
+
+
+_RULES: dict[str, Rule] = {}
+Check = Callable[..., Iterable[Finding]]
+
+
+def rule(name: str, scope: Scope = "project", needs: Needs = "nothing") -> Callable[[Check], Check]:
+    """Register a function as a rule; see `Rule` for the arguments.
+
+    Example:
+        @rule("tags", scope="released", needs="root")
+        def check_tags(context: CheckContext, target: str) -> Iterator[Finding]: ...
+    """
+
+    def register(check: Check) -> Check:
+        _RULES[name] = Rule(name, check, scope, needs)
+        return check
+
+    return register
+
+
+def all_rules() -> dict[str, Rule]:
+    """Every rule of this package, by name."""
+    package = importlib.import_module("delivery.checks")
+    for module in pkgutil.iter_modules(package.__path__, "delivery.checks."):
+        importlib.import_module(module.name)
+    return dict(sorted(_RULES.items()))
+
+
+def check(context: CheckContext, only: Iterable[str] = ()) -> list[Finding]:
+    """Run all rules, or `only` some; returns every finding, sorted by file and line.
+
+    Raises:
+        DeliveryError: `only` names an unknown rule.
+    """
+    rules, chosen = all_rules(), [*only]
+    unknown = [name for name in chosen if name not in rules]
+    if unknown:
+        raise DeliveryError(f"rule: given {unknown[0]!r}, expected one of {', '.join(rules)}")
+    found = {finding for name in chosen or rules for finding in rules[name].findings(context)}
+    broken = context.bundle.broken if "bundle" in vars(context) else ()
+    return sorted({*found, *broken})
+
+
+def _merge_targets(found: Mapping[str, Iterable[Finding]]) -> Iterator[Finding]:
+    """Each finding once; the message names the targets if not all of them have it."""
+    targets: dict[Finding, dict[str, None]] = {}
+    for name, findings in found.items():
+        for finding in findings:
+            targets.setdefault(finding, {})[name] = None
+    for finding, names in targets.items():
+        where = "" if len(names) == len(found) else f" (target {', '.join(names)})"
+        yield replace(finding, message=finding.message + where)

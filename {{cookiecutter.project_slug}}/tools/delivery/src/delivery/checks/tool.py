@@ -1,0 +1,47 @@
+"""`tool`: the delivery tool has the version that the policy wants, and nobody edited it."""
+
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+
+from delivery.checks.registry import CheckContext, rule
+from delivery.config.policy import FILE, version_problem
+from delivery.errors import Finding
+
+RULE = "tool"
+HOME = Path("tools", "delivery")
+DIGEST = "DIGEST"  # the file with the digest of all others
+_SUFFIXES = (".py", ".j2", ".json", ".md", ".toml")
+
+
+@rule(RULE)
+def check_tool(context: CheckContext) -> Iterator[Finding]:
+    """A version outside `tool.required_version`, and files that differ from their digest."""
+    policy = context.policy.tool
+    problem = version_problem(policy)
+    if problem:
+        hint = "Update the project from its template: cruft update"
+        yield context.policy_finding("tool.required_version", RULE, problem, hint)
+    home = context.root / HOME
+    recorded = home / DIGEST
+    if policy.owned or not recorded.is_file():
+        return  # the team maintains it, or installs it from an index
+    if recorded.read_text(encoding="utf-8").strip() != digest_of(home):
+        message = f"{HOME.as_posix()}: edited, expected the files of the template"
+        hint = (
+            f"Restore it: git checkout COMMIT -- {HOME.as_posix()}. If your team maintains it from "
+            f"now on, say so in {FILE}: tool: {{owned: true}}"
+        )
+        yield Finding((HOME / DIGEST).as_posix(), 0, RULE, message, hint, "warning")
+
+
+def digest_of(home: Path) -> str:
+    """The sha256 of the tool's files: the same on every system, whatever its line endings are."""
+    total = sha256()
+    for file in sorted(home.rglob("*")):
+        path = file.relative_to(home)
+        hidden = any(part.startswith((".", "__pycache__")) for part in path.parts)
+        if file.suffix in _SUFFIXES and not hidden:
+            content = file.read_bytes().replace(b"\r\n", b"\n")
+            total.update(f"{path.as_posix()}\0{sha256(content).hexdigest()}\n".encode())
+    return total.hexdigest()

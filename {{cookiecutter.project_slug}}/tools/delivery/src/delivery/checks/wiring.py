@@ -1,0 +1,145 @@
+"""`wiring`: the jobs' YAML matches the code: entry points, tasks, parameters, order.
+
+The code is parsed, never run, so the rule takes milliseconds and needs no Spark.
+"""
+
+import difflib
+from collections.abc import Iterable, Iterator
+from graphlib import CycleError, TopologicalSorter
+
+from delivery.checks.registry import CheckContext, rule
+from delivery.config.code import Code, Signature
+from delivery.config.yaml import Mark, YamlMapping, kind_of
+from delivery.errors import Finding, InvalidFileError
+
+RULE = "wiring"
+
+
+@rule("wiring", scope="target")
+def check_wiring(context: CheckContext, target: str) -> Iterator[Finding]:
+    """Jobs of a target that do not match the code."""
+    jobs, code = context.targets[target].tree.section("resources").section("jobs"), context.code
+    for key in jobs:
+        yield from check_job(jobs.section(key), jobs.marks[key], code)
+
+
+def check_job(job: YamlMapping, job_mark: Mark, code: Code) -> Iterator[Finding]:
+    """Mismatches between one job, declared at `job_mark`, and the code."""
+    entries = job.items_of("tasks")
+    tasks = list(entries.sections())
+    if not tasks:
+        yield _finding(
+            job_mark, "given no tasks, expected at least one", "tasks: [{task_key: load}]"
+        )
+    for entry, mark in zip(entries, entries.marks, strict=True):
+        if not isinstance(entry, YamlMapping):
+            yield _finding(mark, f"given {kind_of(entry)} as a task", "- task_key: load")
+    yield from _check_order(tasks)
+    for task, mark in tasks:
+        yield from _check_compute(job, task, mark)
+        if "python_wheel_task" in task:
+            try:
+                yield from _check_wheel_task(task, code)
+            except InvalidFileError as error:  # still check the other tasks
+                yield from error.findings
+
+
+def _check_order(tasks: list[tuple[YamlMapping, Mark]]) -> Iterator[Finding]:
+    names = [task.get("task_key") for task, _ in tasks]
+    for task, mark in tasks:
+        if names.count(task.get("task_key")) > 1:
+            message = f"task {name_of(task)}: declared more than once"
+            yield _finding(mark, message, "Give each task its own task_key.")
+        for needed, needed_mark in task.items_of("depends_on").sections():
+            if needed.get("task_key") not in names:
+                message = _mismatch([name_of(needed)], [], list(map(str, names)))
+                hint = "Name the task_key of a task of this job."
+                yield _finding(needed_mark, f"task {name_of(task)} depends_on: {message}", hint)
+    graph = {name_of(task): dependencies(task) for task, _ in tasks}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        message = f"tasks wait for each other: {' → '.join(map(str, error.args[1]))}"
+        yield _finding(tasks[0][1], message, "Remove one of these depends_on.")
+
+
+def name_of(task: YamlMapping) -> str:
+    """The key of a task."""
+    return str(task.get("task_key"))
+
+
+def dependencies(task: YamlMapping) -> list[str]:
+    """The keys of the tasks that a task depends on."""
+    return [name_of(needed) for needed, _ in task.items_of("depends_on").sections()]
+
+
+def _check_compute(job: YamlMapping, task: YamlMapping, mark: Mark) -> Iterator[Finding]:
+    for key, declared_in in (
+        ("environment_key", "environments"),
+        ("job_cluster_key", "job_clusters"),
+    ):
+        known = [str(entry.get(key)) for entry, _ in job.items_of(declared_in).sections()]
+        if key in task and task[key] not in known:
+            message = _mismatch([str(task[key])], [], known)
+            hint = f"Declare it in the job: {declared_in}: [{{{key}: {task[key]}}}]"
+            yield _finding(task.marks[key], f"task {name_of(task)} {key}: {message}", hint)
+    if "task_key" not in task:
+        hint = "- task_key: load"
+        yield _finding(mark, "given a task without a name, expected task_key", hint)
+
+
+def _check_wheel_task(task: YamlMapping, code: Code) -> Iterator[Finding]:
+    wheel = task.section("python_wheel_task")
+    for key, known in (
+        ("package_name", [str(code.project.get("name"))]),
+        ("entry_point", list(code.project.get("scripts", {}))),
+    ):
+        if wheel.get(key) not in known:
+            given = [str(wheel[key])] if key in wheel else []
+            mark = wheel.marks.get(key, task.marks["python_wheel_task"])
+            message = f"task {name_of(task)} {key}: {_mismatch(given, known, known)}"
+            yield _finding(mark, message, f"Write {key}: {next(iter(known), 'NAME')}")
+            return
+    yield from _check_parameters(task, wheel, code)
+
+
+def _check_parameters(task: YamlMapping, wheel: YamlMapping, code: Code) -> Iterator[Finding]:
+    parameters = wheel.section("named_parameters")
+    mark = wheel.marks.get("named_parameters", task.marks["python_wheel_task"])
+    entry = code.functions(code.module_of(wheel["entry_point"])).get("run", Signature(()))
+    package = code.module_of(wheel["entry_point"]).partition(".")[0]
+    domain, _, function = str(parameters.get("task", "")).partition(".")
+    known = code.functions(f"{package}.{domain}.tasks") if domain else {}
+    if "task" in parameters and function not in known:
+        named = [f"{domain}.{name}" for name in known] or [
+            f"a folder of src/{package} with tasks.py"
+        ]
+        message = _mismatch([str(parameters["task"])], [], named)
+        hint = f"Write task: DOMAIN.FUNCTION, of src/{package}/DOMAIN/tasks.py."
+        yield _finding(parameters.marks["task"], f"task {name_of(task)}: {message}", hint)
+        return
+    expected = entry + known.get(function, Signature(()))
+    extra = [name for name in parameters if name not in expected.names]
+    missing = [name for name in expected.required if name not in parameters]
+    if extra or missing:
+        mark = parameters.marks[extra[0]] if extra else mark
+        message = _mismatch(extra, missing, missing or list(expected.names))
+        yield _finding(mark, f"task {name_of(task)}: {message}", _parameter_hint(extra, missing))
+
+
+def _mismatch(given: Iterable[str], missing: Iterable[str], known: list[str]) -> str:
+    expected = ", ".join(missing) or " or ".join(known) or "nothing"
+    return f"given {', '.join(given) or 'nothing'}, expected {expected}"
+
+
+def _parameter_hint(extra: list[str], missing: list[str]) -> str:
+    """A hint to rename parameters with likely typing errors, else a general one."""
+    pairs = [(name, difflib.get_close_matches(name, missing, 1)) for name in extra]
+    renamed = [f"{name} to {close[0]}" for name, close in pairs if close]
+    if renamed:
+        return f"Rename {' and '.join(renamed)}."
+    return "A task takes the parameters of its function, and of `run` in the entry point."
+
+
+def _finding(mark: Mark, message: str, hint: str) -> Finding:
+    return Finding(mark.file, mark.line, RULE, message, hint)

@@ -1,0 +1,79 @@
+"""`delivery adopt`."""
+
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from delivery.cli.block import show_event
+from delivery.cli.options import (
+    ArchiveOption,
+    BreakOption,
+    DigestOption,
+    Output,
+    OutputOption,
+    ReasonOption,
+    TargetArgument,
+    WaitOption,
+)
+from delivery.cli.output import write_result
+from delivery.cli.project import find_archive, start_operation
+from delivery.errors import DeliveryError
+from delivery.operations.adopt import adopt, adopt_all
+from delivery.operations.operation import Operation
+from delivery.release import Archive
+
+
+def adopt_command(
+    target: TargetArgument,
+    key: Annotated[
+        str, typer.Argument(help="The key in the release, such as jobs.flights_daily.")
+    ] = "",
+    reason: ReasonOption = "",
+    resource_id: Annotated[str, typer.Option("--id", help="The id of the resource.")] = "",
+    earlier: Annotated[str, typer.Option("--from", help="The key that it had.")] = "",
+    everything: Annotated[
+        bool,
+        typer.Option("--all", help="Everything that interrupted deploys of this target created."),
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only show what --all would adopt.")
+    ] = False,
+    archive: ArchiveOption = None,
+    digest: DigestOption = None,
+    wait: WaitOption = "0",
+    break_lock: BreakOption = False,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Adopt an existing resource: of an interrupted deploy, created manually, or of another key.
+
+    Example: `delivery adopt prod jobs.flights_daily --id 123 --reason "created manually"`, or
+    `delivery adopt prod --all --reason "the runner died"`
+
+    Exit codes: 0 done, 1 the CLI failed, 3 the target is locked, 4 bad input or set-up.
+    """
+    key, everything = ("", True) if key == "all" else (key, everything)  # for pipelines
+    if sum(map(bool, (resource_id, earlier, everything))) != 1 or everything == bool(key):
+        example = "--all, or a key with either --id 123 or --from jobs.old_key"
+        raise DeliveryError(f"adopt: expected {example}")
+    if dry_run and not everything:
+        raise DeliveryError("--dry-run: expected with --all only")
+    release = find_archive(archive, digest)
+    operation = start_operation(target, "dry run" if dry_run else reason, wait, break_lock, release)
+    if everything:
+        _adopt_all(operation, release, dry_run, output)
+    else:
+        show_event(adopt(operation, release, key, resource_id, earlier), output)
+
+
+def _adopt_all(operation: Operation, archive: Archive, dry_run: bool, output: Output) -> None:
+    ours, others = adopt_all(operation, archive, dry_run)
+    verb, target = "would be adopted" if dry_run else "adopted", operation.target
+    lines = [f"{r.key} ({r.id}) {verb}" for r in ours] or ["nothing to adopt"]
+    lines += [
+        f"{r.key} ({r.id}) not adopted: nothing shows that a deploy to {target} created it; if it "
+        f"is yours: delivery adopt {target} {r.key} --id {r.id} --reason …"
+        for r in others
+    ]
+    document = {"adopted": {r.key: r.id for r in ours}, "stay": {r.key: r.id for r in others}}
+    write_result(output, {**document, "dry_run": dry_run}, escape("\n".join(lines)))

@@ -1,0 +1,25 @@
+"""`delivery break-lock`."""
+
+from rich.markup import escape
+
+from delivery.cli.options import Output, OutputOption, ReasonOption, TargetArgument
+from delivery.cli.output import write_result
+from delivery.cli.project import start_operation
+from delivery.operations.lock import break_lock
+from delivery.target.events import NO_RELEASE
+
+
+def break_lock_command(
+    target: TargetArgument, reason: ReasonOption, output: OutputOption = Output.TABLE
+) -> None:
+    """Take the lock from a run that is gone for good; its deploy counts as failed.
+
+    Example: `delivery break-lock prod --reason "the runner died"`
+
+    Exit codes: 0 done, 4 nobody holds the lock.
+    """
+    event = break_lock(start_operation(target, reason, "0", False))
+    text = f"the lock of {target} is free; {event.release} failed: {event.reason}"
+    if event.release == NO_RELEASE:
+        text = f"the lock of {target} is free: {event.reason}"
+    write_result(output, event.model_dump(mode="json"), escape(text))

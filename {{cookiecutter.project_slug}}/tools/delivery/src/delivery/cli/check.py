@@ -1,0 +1,42 @@
+"""`delivery check`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from delivery.checks.registry import CheckContext, all_rules, check
+from delivery.config.policy import find_root
+from delivery.errors import Exit
+from delivery.render.findings import Form, formatted
+
+
+def check_command(
+    only: Annotated[
+        list[str] | None,
+        typer.Option(help="Run only this rule. Can be repeated."),
+    ] = None,
+    list_rules: Annotated[bool, typer.Option("--list-rules", help="List the rules.")] = False,
+    committing: Annotated[
+        bool, typer.Option("--committing", help="Also refuse commits to protected branches.")
+    ] = False,
+    with_cli: Annotated[
+        bool, typer.Option("--cli", help="Also run the Databricks CLI, if it is installed.")
+    ] = False,
+    output: Annotated[
+        Form, typer.Option(help="For people, for machines, or as annotations of a forge.")
+    ] = Form.TABLE,
+) -> None:
+    """Check the project against its rules, offline.
+
+    Example: `delivery check --only wiring`
+
+    Exit codes: 0 no errors, 1 errors, 4 bad input.
+    """
+    if list_rules:
+        print("\n".join(all_rules()))
+        return
+    findings = check(CheckContext(find_root(Path.cwd()), committing, with_cli), only or ())
+    print(formatted(findings, output))
+    failed = any(finding.severity == "error" for finding in findings)
+    raise typer.Exit(Exit.FAILED if failed else Exit.DONE)

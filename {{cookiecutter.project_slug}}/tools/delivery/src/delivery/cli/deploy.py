@@ -1,0 +1,106 @@
+"""`delivery deploy`."""
+
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from delivery.cli.options import (
+    ArchiveOption,
+    BreakOption,
+    DestroyOption,
+    DigestOption,
+    DryRunOption,
+    FirstOption,
+    Output,
+    OutputOption,
+    PlanDigestOption,
+    PlanOption,
+    ReasonOption,
+    ReceiptOption,
+    TargetArgument,
+    WaitOption,
+    parse_duration,
+    require_reason,
+)
+from delivery.cli.output import progress, show_plan, write_result
+from delivery.cli.project import find_archive, read_receipt, target_context
+from delivery.deploy.deploy import Deployment
+from delivery.plan.approval import approvers
+from delivery.plan.model import read_plan
+from delivery.plan.request import PlanRequest, keys_to_destroy
+
+
+def deploy_command(
+    target: TargetArgument,
+    archive: ArchiveOption = None,
+    digest: DigestOption = None,
+    plan: PlanOption = None,
+    plan_digest: PlanDigestOption = "",
+    approved_by: Annotated[str, typer.Option(help="The approvers.")] = "",
+    receipt: ReceiptOption = None,
+    allow_destroy: DestroyOption = None,
+    reason: ReasonOption = "",
+    dry_run: DryRunOption = False,
+    first: FirstOption = False,
+    wait: WaitOption = "0",
+    break_lock: BreakOption = False,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Deploy a release and verify it; roll back automatically if either fails.
+
+    Example: `delivery deploy prod --plan plan.json --receipt receipt.json --approved-by ana`
+
+    Exit codes: 0 done or nothing to do, 1 failed, 3 refused, 4 bad input or set-up.
+    """
+    release = find_archive(archive, digest)
+    context = target_context(target, release)
+    approved = read_plan(plan, datetime.now(UTC)) if plan else None
+    request = PlanRequest(
+        allow_destroy=keys_to_destroy(allow_destroy or [], reason),
+        receipt=read_receipt(receipt) if receipt else None,
+        reason=reason,
+        approved_by=approved_by or approvers(context.policy, target),
+        first=first,
+    )
+    deployment = Deployment(
+        context=context,
+        archive=release,
+        request=request,
+        approved=approved,
+        approved_digest=plan_digest,
+        wait=parse_duration(wait),
+        break_lock=require_reason(break_lock, reason),
+        say=progress,
+    )
+    if dry_run:
+        show_dry_run(deployment, output)
+    else:
+        show_deployed(deployment, output)
+
+
+def show_dry_run(
+    deployment: Deployment, output: Output, save: Path | None = None, outputs: Path | None = None
+) -> None:
+    """Plan a deploy or a rollback, and show the plan."""
+    plan, context = deployment.dry_run(), deployment.context
+    if save:
+        plan.write(save)
+    shutil.rmtree(context.workdir(), ignore_errors=True)
+    show_plan(plan, context.policy, None, outputs, output)
+
+
+def show_deployed(deployment: Deployment, output: Output) -> None:
+    """Run a deploy or a rollback, and show how it ended."""
+    result, target = deployment.run(), deployment.context.target.name
+    document = {
+        "target": target,
+        "release": result.release,
+        "message": result.message,
+        "event": result.event and result.event.model_dump(mode="json"),
+    }
+    text = f"[bold]{result.release}[/] on {target}: {escape(result.message)}"
+    write_result(output, document, text)

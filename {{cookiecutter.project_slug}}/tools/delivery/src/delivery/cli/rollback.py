@@ -1,0 +1,88 @@
+"""`delivery rollback`."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from delivery.cli.deploy import show_deployed, show_dry_run
+from delivery.cli.options import (
+    BreakOption,
+    DestroyOption,
+    DryRunOption,
+    Output,
+    OutputOption,
+    OutputsOption,
+    PlanDigestOption,
+    PlanOption,
+    ReasonOption,
+    TargetArgument,
+    WaitOption,
+    parse_duration,
+    require_reason,
+)
+from delivery.cli.output import progress
+from delivery.cli.project import target_context
+from delivery.deploy.deploy import Deployment
+from delivery.deploy.rollback import resolve_rollback_target
+from delivery.errors import DeliveryError
+from delivery.plan.approval import approvers
+from delivery.plan.model import read_plan
+from delivery.plan.request import PlanRequest, keys_to_destroy
+
+
+def rollback_command(
+    target: TargetArgument,
+    release: Annotated[
+        str,
+        typer.Argument(
+            help="The release to return to. Default: the last one that was verified before."
+        ),
+    ] = "",
+    allow_destroy: DestroyOption = None,
+    reason: ReasonOption = "",
+    plan: PlanOption = None,
+    plan_digest: PlanDigestOption = "",
+    save: Annotated[
+        Path | None, typer.Option(help="Save the plan of a --dry-run, for approval.")
+    ] = None,
+    outputs: OutputsOption = None,
+    dry_run: DryRunOption = False,
+    wait: WaitOption = "0",
+    break_lock: BreakOption = False,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Return to an earlier release. Newer resources that hold data are retained.
+
+    Example: `delivery rollback prod --reason "totals are wrong"`
+
+    Exit codes: 0 done or nothing to do, 1 failed, 3 refused, 4 bad input or set-up.
+    """
+    if not reason.strip():
+        raise DeliveryError("rollback: expected a reason, such as --reason 'totals are wrong'")
+    context = target_context(target)
+    context.require_visible()
+    chosen = resolve_rollback_target(context, release)
+    request = PlanRequest(
+        allow_destroy=keys_to_destroy(allow_destroy or [], reason),
+        reason=reason,
+        approved_by="" if dry_run else approvers(context.policy, target),
+        is_rollback=True,
+        release=release,
+    )
+    archive, _ = context.verified_release(chosen)
+    deployment = Deployment(
+        context=context,
+        archive=archive,
+        request=request,
+        approved=read_plan(plan, datetime.now(UTC)) if plan else None,
+        approved_digest=plan_digest,
+        wait=parse_duration(wait),
+        break_lock=require_reason(break_lock, reason),
+        say=progress,
+    )
+    if dry_run:
+        show_dry_run(deployment, output, save, outputs)
+    else:
+        show_deployed(deployment, output)

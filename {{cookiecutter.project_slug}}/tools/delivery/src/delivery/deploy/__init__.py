@@ -1,0 +1,1 @@
+"""Carry out a plan: deploy, verify, roll back."""

@@ -1,0 +1,214 @@
+"""Apply a plan: hand it to the CLI, recover what a failed try left, record what came of it."""
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from delivery.deploy.verify import Verification, verify
+from delivery.errors import DeliveryError, LockedError
+from delivery.plan.existing import find_existing
+from delivery.plan.guard import DESTROYS
+from delivery.plan.normalize import normalize
+from delivery.plan.planner import PlannedDeploy
+from delivery.plan.request import PlanRequest
+from delivery.plan.wal import unsaved_state
+from delivery.target.context import TargetContext
+from delivery.target.events import Event, EventKind, EventName, StateVersion
+from delivery.target.lock import Lock
+from delivery.workspace.bundle_cli import CliError
+from delivery.workspace.client import Job
+
+Say = Callable[[str], None]
+
+
+@dataclass
+class Attempt:
+    """One try to apply a plan, under the lock of the target.
+
+    Attributes:
+        plan_digest: the digest of the plan that was approved, or of this plan.
+        break_lock: take the CLI's own lock from whoever has it.
+        asked_at: when the deploy was asked for, by this machine's clock, as Unix time.
+        say: reports progress to people.
+        serial: the highest serial of the CLI's state that our own calls can have written: each call
+            writes it once. A higher one means that somebody else deployed.
+    """
+
+    context: TargetContext
+    lock: Lock
+    planned: PlannedDeploy
+    request: PlanRequest
+    plan_digest: str
+    break_lock: bool
+    asked_at: float
+    say: Say
+    started: float = field(default_factory=time.monotonic)
+    serial: int = 0
+
+    def record(self, kind: EventKind, **fields: Any) -> Event:
+        """Write an event about this release."""
+        manifest, plan = self.planned.archive.manifest, self.planned.plan
+        state = self.context.store.state()
+        common: Mapping[str, Any] = {
+            "digest": plan.release_digest,
+            "plan_digest": self.plan_digest,
+            "commit": manifest.commit,
+            "branch": manifest.branch,
+            "approved_by": self.request.approved_by,
+            "reason": self.request.reason,
+            "cli_version": self.planned.cli_version,
+            "state": StateVersion(lineage=state.lineage, serial=state.serial),
+            "changes": plan.counts(),
+            "seconds": round(max(0.0, time.monotonic() - self.started), 1),
+        }
+        return self.context.ledger.append(self.lock, kind, plan.release, **{**common, **fields})
+
+    def block_abandoned(self) -> None:
+        """Block the releases that this rollback abandons: they must not return by themselves."""
+        history = self.context.ledger.history()
+        for release in history.abandoned_by_rollback_to(self.planned.plan.release):
+            if release not in history.blocked:
+                self.context.ledger.append(
+                    self.lock, "blocked", release, reason=self.request.reason
+                )
+
+    def apply(self) -> Event:
+        """Deploy, once more after a failure; returns the event that says so.
+
+        Raises:
+            CliError: the CLI failed twice.
+            LockedError: somebody else deploys with the CLI.
+        """
+        plan, store, delivered = (
+            self.planned.plan,
+            self.context.store,
+            self.planned.history.delivered,
+        )
+        if self._only_verification_is_missing() and delivered:
+            return self.context.ledger.read(delivered)
+        ours = store.owns_cli_lock(self.context.workspace.me, self.asked_at)
+        broken = store.require_cli_lock_free(self.break_lock or ours)
+        store.keep(self.planned.archive)
+        if plan.is_rollback:
+            self.block_abandoned()
+        self.record("started")
+        self.say(f"deploying {plan.release}")
+        try:
+            self._run_cli(broken)
+        except CliError:
+            self._clean_up_orphans(deployed=False)
+            raise
+        self._clean_up_orphans(deployed=True)
+        event = self.record(
+            "rolled_back" if plan.is_rollback else "deployed", detail=self._detail()
+        )
+        store.keep_state(EventName(event.seq, event.kind, event.release), store.state())
+        return event
+
+    def verify(self, deployed: Event) -> Verification:
+        """Run the jobs that verify the deploy; one that cannot be started has failed."""
+        workspace = self.context.workspace
+        try:
+            state = self.context.store.state()
+            return verify(workspace, self.planned.verification, state, deployed.id, self.say)
+        except DeliveryError as error:
+            return Verification(failed=(f"verification: {error}",))
+
+    def delete_jobs(self, jobs: Iterable[Job]) -> None:
+        """Delete jobs that no state knows."""
+        for job in jobs:
+            self.say(f"deleting job {job.id}, which no state knows: {job.name}")
+            self.context.workspace.delete_job(job.id)
+
+    def _only_verification_is_missing(self) -> bool:
+        """A verification that failed is repeated after a new deploy, with a new event."""
+        plan, history = self.planned.plan, self.planned.history
+        return plan.running == plan.release and not plan.changes and not history.has_failed
+
+    def _run_cli(self, force_lock: bool) -> None:
+        """Deploy with one retry, on a plan of its own: the first try may have done a part."""
+        self.serial = self.planned.state.serial + 1
+        try:
+            self.planned.cli.deploy(self.planned.raw, force_lock=force_lock)
+        except CliError as error:
+            ours = self._keeps_lock_of_cli()
+            self.say(f"failed, trying again: {error}")
+            self._bind_unacknowledged()
+            self.serial += 1
+            self.planned.cli.deploy(remaining_plan(self.planned, error), force_lock=ours)
+
+    def _keeps_lock_of_cli(self) -> bool:
+        """Whether our own try left the CLI's lock.
+
+        Raises:
+            LockedError: somebody else holds it; their work is left alone.
+        """
+        store = self.context.store
+        held = store.cli_lock_holder()
+        if not held or store.owns_cli_lock(self.context.workspace.me, self.asked_at):
+            return bool(held)
+        reason = f"lock of the CLI on {self.context.target.name}: {held} deploys outside this tool"
+        self.record("failed", reason=reason)
+        raise LockedError(f"{reason}\n    Wait for it, and start again.")
+
+    def _bind_unacknowledged(self) -> None:
+        """Bind what the failed try created without an answer: nothing of it existed before."""
+        known = self.context.store.state().entries
+        plan, target = self.planned.plan, self.planned.target
+        found = find_existing(self.context.workspace, target, plan.changes)
+        for key, identity in found.items():
+            if key not in known:
+                self.say(f"keeping {key}, which was created without an answer")
+                self.serial += 1
+                self.planned.cli.bind(key.partition(".")[2], identity)
+
+    def _clean_up_orphans(self, deployed: bool) -> None:
+        """Delete jobs of ours that no state knows, because an answer was lost.
+
+        Nobody has seen a duplicate, nor what a failed deploy made: they are deleted. Other orphans
+        are paused.
+        """
+        store, workspace = self.context.store, self.context.workspace
+        try:
+            state = store.state()
+            orphans = store.orphans(state)
+            if orphans:
+                useless = store.duplicate_jobs(state, orphans) if deployed else orphans
+                unsaved = unsaved_state(self.context)
+                lost = self.context.jobs_of_our_deploys(useless)
+                ours = [job for job in lost if str(job.id).encode() not in unsaved]
+                self.delete_jobs(ours)
+                for job in orphans:
+                    if job not in ours:
+                        workspace.pause(job.id)
+        except DeliveryError as error:
+            if deployed:
+                raise
+            self.say(f"what the deploy left could not be deleted: {error}")
+
+    def _detail(self) -> dict[str, Any]:
+        """What later deploys need to know of this one."""
+        planned = self.planned
+        return {
+            "retained": planned.plan.retained,
+            "used": list(planned.consumed_exceptions),
+            "policy": planned.release_policy.terms.stored(),
+            "irreversible": planned.release_policy.data.irreversible,
+            "time": planned.archive.manifest.time,
+            "before": planned.history.running,
+        }
+
+
+def remaining_plan(planned: PlannedDeploy, failure: CliError) -> Mapping[str, Any]:
+    """What a failed try left to do, as the CLI plans it.
+
+    Raises:
+        CliError: it would destroy what the guard has not seen.
+    """
+    raw = planned.cli.plan()
+    seen = {change.key for change in planned.plan.changes if change.action in DESTROYS}
+    for change in normalize(raw, frozenset()):
+        if change.action in DESTROYS and change.key not in seen:
+            raise failure
+    return raw

@@ -1,0 +1,177 @@
+"""Everything about rolling back: what to return to, what forbids it, and how it is done."""
+
+import time
+from dataclasses import replace
+from typing import NoReturn
+
+from delivery.deploy.apply import Attempt, Say
+from delivery.deploy.notify import notify
+from delivery.errors import DeliveryError, FailedError, RefusedError
+from delivery.plan.approval import require_allowed
+from delivery.plan.planner import PlannedDeploy, make_plan
+from delivery.plan.request import PlanRequest
+from delivery.target.context import TargetContext
+from delivery.target.store import jobs_on_other_releases
+from delivery.workspace.binding import unbind
+
+
+def resolve_rollback_target(context: TargetContext, release: str) -> str:
+    """The release to roll back to, if nothing that came after it changed data irreversibly.
+
+    Args:
+        release: empty for the newest one that was verified before.
+
+    Raises:
+        DeliveryError: there is none, or rolling back to it is refused.
+    """
+    names = context.ledger.list_events()
+    history = context.ledger.history(names)
+    chosen = release or history.rollback_target(context.store.kept_releases())
+    behind = [
+        *history.path_before(history.running),
+        *({history.running} & {*history.verified_releases}),
+    ]
+    if chosen not in behind:
+        known = ", ".join(behind) or "none"
+        given = f"given {chosen}" if chosen else "given none, and none was verified before"
+        raise DeliveryError(
+            f"release: {given}; verified here before the running release: {known}\n"
+            f"    Deploy a later one again: delivery deploy {context.target.name} --archive FILE"
+        )
+    for name in reversed([n for n in names if n.kind in ("deployed", "rolled_back")]):
+        if name.release == chosen:
+            break
+        reason = context.ledger.read(name).detail.get("irreversible", "")
+        refuse_irreversible(context, reason, name.release)
+    return chosen
+
+
+def refuse_irreversible(context: TargetContext, reason: str, release: str) -> None:
+    """Refuse to roll back past a release that changed data irreversibly.
+
+    Raises:
+        RefusedError: this is such a release.
+    """
+    if reason:
+        raise RefusedError(
+            f"Cannot roll back past {release} on {context.target.name}: it changed data "
+            f"irreversibly: {reason}\n    Deploy a release that fixes the problem instead."
+        )
+
+
+def refuse_moved_target(context: TargetContext, release: str, named: str) -> None:
+    """Refuse a rollback if another release became its target while it waited for the lock.
+
+    Args:
+        release: what was chosen before; `named` is what the person asked for.
+
+    Raises:
+        RefusedError: it is another one now.
+    """
+    if resolve_rollback_target(context, named) != release:
+        raise RefusedError(
+            f"roll back to {release}: somebody deployed meanwhile\n    Look at it: delivery "
+            f"status {context.target.name}, and run the command again."
+        )
+
+
+def unbind_adopted(
+    context: TargetContext, planned: PlannedDeploy, request: PlanRequest, say: Say
+) -> PlannedDeploy:
+    """Unbind resources that a later release adopted, so that the rollback does not delete them.
+
+    Returns:
+        The plan as it is then.
+    """
+    if not planned.adopted:
+        return planned
+    for key, earlier in planned.adopted.items():
+        say(f"unbinding {key}, which existed before")
+        unbind(planned.cli, key, earlier, str(planned.state.entries[key]["__id__"]))
+    replanned = make_plan(context, planned.archive, request)
+    require_allowed(replanned.plan)
+    return replanned
+
+
+def roll_back_after_failure(failed: Attempt, reason: str, serial: int) -> NoReturn:
+    """Block a release that failed, and return to the one before.
+
+    Args:
+        serial: the serial of the CLI's state that this deploy can have written at most.
+
+    Raises:
+        FailedError: always; the message says what runs now.
+    """
+    context, plan = failed.context, failed.planned.plan
+    release, target = plan.release, context.target.name
+    failed.say(f"failed: {reason}")
+    state = context.store.state()
+    failed.record("failed", reason=reason, detail={"back": plan.is_rollback})
+    if plan.is_rollback:
+        message = f"rollback to {release} failed on {target}: {reason}\n    Run it again."
+        notify(context.policy, target, message)
+        raise FailedError(message)
+    context.ledger.append(
+        failed.lock, "blocked", release, digest=plan.release_digest, reason=reason
+    )
+    try:
+        previous = _previous_release(failed, others_deployed=state.serial > serial)
+        outcome = _roll_back_to(failed, previous)
+    except DeliveryError as error:
+        outcome = f"rollback was not possible, {_pause_jobs(context)}: {error}"
+        other = jobs_on_other_releases(context.store.state(), context.ledger.history())
+        outcome += f"\n    Jobs on other releases: {other}." if other else ""
+    message = f"{release} failed on {target}: {reason}\n    {outcome}\n    {release} is blocked."
+    notify(context.policy, target, message)
+    raise FailedError(message)
+
+
+def _previous_release(failed: Attempt, others_deployed: bool) -> str:
+    if others_deployed:
+        raise DeliveryError("somebody deployed outside this tool meanwhile: see delivery status")
+    irreversible = failed.planned.release_policy.data.irreversible
+    refuse_irreversible(failed.context, irreversible, failed.planned.plan.release)
+    return resolve_rollback_target(failed.context, "")
+
+
+def _roll_back_to(failed: Attempt, release: str) -> str:
+    """Deploy and verify an earlier release; returns what came of it."""
+    context = failed.context
+    failed.say(f"rolling back to {release}")
+    archive, _ = context.verified_release(release)
+    request = PlanRequest(is_rollback=True, reason="the release after it failed")
+    planned = make_plan(context, archive, request)
+    require_allowed(planned.plan)
+    planned = unbind_adopted(context, planned, request, failed.say)
+    attempt = replace(
+        failed,
+        planned=planned,
+        request=request,
+        plan_digest=planned.plan.digest,
+        started=time.monotonic(),
+        serial=0,
+    )
+    attempt.delete_jobs(planned.orphans)
+    deployed = attempt.apply()
+    seen = attempt.verify(deployed)
+    if seen.failed:
+        failures = "; ".join(seen.failed)
+        raise DeliveryError(f"{release} is running again, but fails now too: {failures}")
+    if seen.unverified:
+        again = f"verify it: delivery rollback {context.target.name} --reason …"
+        return (
+            f"{release} is running again, not verified yet: {'; '.join(seen.unverified)}; {again}"
+        )
+    attempt.record("verified")
+    return f"{release} is running again, and verified."
+
+
+def _pause_jobs(context: TargetContext) -> str:
+    """Let no job start by itself; says which could not be paused."""
+    unpaused = []
+    for job in context.store.jobs():
+        try:
+            context.workspace.pause(job.id)
+        except DeliveryError as error:
+            unpaused.append(f"{job.name} ({error})")
+    return f"not all jobs could be paused: {', '.join(unpaused)}" if unpaused else "jobs are paused"

@@ -1,0 +1,1 @@
+"""GitHub and GitLab: approvals, comments, settings, and the variables of pipeline jobs."""

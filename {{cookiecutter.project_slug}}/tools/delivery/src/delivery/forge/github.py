@@ -1,0 +1,187 @@
+"""GitHub, by its REST API (docs.github.com/rest)."""
+
+import json
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from delivery.environment import required
+from delivery.errors import RefusedError
+from delivery.forge.base import PAGE, Api, Posts, marked, no_request
+from delivery.forge.environment import APPROVED_BEFORE
+
+# The required rules of a ruleset: their names in the API and in GitHub's settings.
+_REVIEW = {
+    "required_approving_review_count": "Required approvals",
+    "dismiss_stale_reviews_on_push": "Dismiss stale pull request approvals",
+    "require_code_owner_review": "Require review from Code Owners",
+    "require_last_push_approval": "Require approval of the most recent reviewable push",
+}
+_RULES = {
+    "required_status_checks": "Require status checks to pass",
+    "non_fast_forward": "Block force pushes",
+    "deletion": "Restrict deletions",
+}
+
+
+class GitHub:
+    """A repository on GitHub.
+
+    Args:
+        home: the address of its API.
+        name: the repository, such as `team/lakehouse`.
+    """
+
+    def __init__(self, home: str, name: str, token: str) -> None:
+        headers = {"Accept": "application/vnd.github+json"}
+        identity = {"Authorization": f"Bearer {token}"} if token else {}
+        self.has_token = bool(token)
+        self.name = name
+        self.api = Api(f"{home}/repos/{name}", {**headers, **identity})
+
+    def requires_approval(self, environment: str) -> bool:
+        """Whether the environment has required reviewers."""
+        rules = self.api.found(f"/environments/{quote(environment)}").get("protection_rules", [])
+        return any(r.get("type") == "required_reviewers" and r.get("reviewers") for r in rules)
+
+    def approval_hint(self, environment: str) -> str:
+        """The path through GitHub's settings to the required reviewers."""
+        return f"Settings, Environments, {environment}, Required reviewers"
+
+    def approvers(self, environment: str) -> list[str]:
+        """The reviewers who approved this run for the environment after its plan was made.
+
+        GitHub lists the reviews of all attempts of a run together, without their times.
+
+        Raises:
+            RefusedError: the run was restarted, and the earlier reviewers are unknown.
+        """
+        before, attempt = os.environ.get(APPROVED_BEFORE), os.environ.get("GITHUB_RUN_ATTEMPT", "1")
+        if before is None and attempt != "1":
+            raise RefusedError(
+                f"approval of {environment}: given attempt {attempt} of a run, expected its first: "
+                "the approval of an earlier attempt does not count\n"
+                "    Start a new run of the workflow.",
+            )
+        new = Counter(self.reviews(environment))
+        new.subtract((before or "").split(","))
+        return [*+new]
+
+    def reviews(self, environment: str) -> list[str]:
+        """The reviewers who approved any attempt of this run for the environment."""
+        reviews = self.api.found(f"/actions/runs/{required('GITHUB_RUN_ID')}/approvals")
+        return [
+            review["user"]["login"]
+            for review in reviews or []
+            if review["state"] == "approved"
+            and any(environment == reviewed["name"] for reviewed in review["environments"])
+        ]
+
+    def comment(self, about: str, text: str) -> str:
+        """Create or update the pull request's comment about a subject; returns its address."""
+        path = f"/issues/{self._request()}/comments"
+        comments = Posts(self.api, path, "/issues/comments/{id}", "PATCH", _is_bot)
+        return str(comments.save(about, {"body": marked(about, text)})["html_url"])
+
+    def issue(self, about: str, text: str) -> str:
+        """Create or update the issue about a subject, or close it if `text` is empty."""
+        issues = Posts(
+            self.api, "/issues", "/issues/{number}", "PATCH", _is_bot, query="?state=open"
+        )
+        closed = {"state": "closed", "state_reason": "completed"}
+        body = {"title": about, "body": marked(about, text)} if text else closed
+        return str(issues.save(about, body, create=bool(text)).get("html_url", ""))
+
+    def can_read_settings(self) -> bool:
+        """Whether the repository's settings are visible to this identity."""
+        return bool(self.api.found(""))
+
+    def restricts_branches(self, environment: str, branches: Sequence[str]) -> bool:
+        """Whether the environment admits only some of these branches, all protected.
+
+        The setting "Protected branches only" is not enough: it admits every branch if only
+        rulesets protect branches.
+        """
+        path = f"/environments/{quote(environment)}"
+        policy = self.api.found(path).get("deployment_branch_policy") or {}
+        if not policy.get("custom_branch_policies"):
+            return False
+        rules = self.api.found(f"{path}/deployment-branch-policies").get("branch_policies", [])
+        names = {rule["name"] for rule in rules if rule.get("type", "branch") == "branch"}
+        return len(names) == len(rules) > 0 and all(
+            name in branches and self._is_protected(name) for name in names
+        )
+
+    def _is_protected(self, branch: str) -> bool:
+        return bool(self.api.found(f"/branches/{quote(branch, safe='')}").get("protected"))
+
+    def oidc_subjects(self, environment: str, branch: str) -> list[str]:  # noqa: ARG002
+        """The subject with names, and that with ids, which repositories use since July 2026."""
+        subjects, repository = [f"repo:{self.name}"], self.api.found("")
+        if repository:
+            owner, _, name = self.name.partition("/")
+            subjects.append(f"repo:{owner}@{repository['owner']['id']}/{name}@{repository['id']}")
+        immutable = self.api.found("/actions/oidc/customization/sub").get("use_immutable_subject")
+        if immutable is not None:
+            subjects = [subjects[-1] if immutable else subjects[0]]
+        return [f"{subject}:environment:{environment}" for subject in subjects]
+
+    def review_gaps(self, branch: str) -> Iterator[str]:
+        """Rules that the rulesets of a branch lack, bypass lists, and errors in CODEOWNERS."""
+        rules = list(self.api.all(f"/rules/branches/{quote(branch, safe='')}"))
+        reviews = [r.get("parameters", {}) for r in rules if r["type"] == "pull_request"]
+        missing = [name for key, name in _REVIEW.items() if not any(r.get(key) for r in reviews)]
+        missing += [name for kind, name in _RULES.items() if kind not in {r["type"] for r in rules}]
+        if missing:
+            yield f"no ruleset of {branch} has: {', '.join(missing)}"
+        for number in sorted({rule["ruleset_id"] for rule in rules if "ruleset_id" in rule}):
+            ruleset = self.api.found(f"/rulesets/{number}")
+            if ruleset.get("bypass_actors"):
+                yield f"the ruleset {ruleset.get('name')} has a bypass list: empty it"
+        errors = self.api.found("/codeowners/errors").get("errors")
+        if errors is None:
+            yield "there is no CODEOWNERS, so no code owner reviews"
+        for error in errors or ():
+            yield f"{error['path']}:{error['line']}: {error['kind']}: no code owner reviews"
+
+    def approval_gaps(self, environment: str) -> Iterator[str]:
+        """Whether an admin, or the person who started the job, can approve it alone."""
+        found = self.api.found(f"/environments/{quote(environment)}")
+        rules = [r for r in found.get("protection_rules", []) if r["type"] == "required_reviewers"]
+        if found.get("can_admins_bypass"):
+            yield "switch off: Allow administrators to bypass configured protection rules"
+        if not any(rule.get("prevent_self_review") for rule in rules):
+            yield "switch on: Prevent self-review"
+
+    def variable_leaks(self, environments: Sequence[str], asking: Sequence[str]) -> Iterator[str]:  # noqa: ARG002
+        """None: each subject contains its environment, whatever the audience."""
+        yield from ()
+
+    def cancel_older(self, workflow: str) -> list[str]:
+        """Cancel earlier runs of a workflow that wait for approval on this run's branch.
+
+        Returns:
+            The addresses of the cancelled runs.
+        """
+        own, branch = required("GITHUB_RUN_ID"), quote(os.environ.get("GITHUB_REF_NAME", ""))
+        path = f"/actions/workflows/{quote(workflow)}/runs?status=waiting&branch={branch}"
+        cancelled = []
+        for run in self.api.call("GET", f"{path}&per_page={PAGE}")["workflow_runs"]:
+            if int(run["id"]) < int(own):
+                self.api.call("POST", f"/actions/runs/{run['id']}/cancel")
+                cancelled.append(str(run["html_url"]))
+        return cancelled
+
+    def _request(self) -> int:
+        try:
+            event = json.loads(Path(required("GITHUB_EVENT_PATH")).read_text(encoding="utf-8"))
+            return int(event["pull_request"]["number"])
+        except (OSError, KeyError, TypeError, ValueError):
+            raise no_request() from None
+
+
+def _is_bot(post: Mapping[str, Any]) -> bool:
+    return bool(post["user"]["type"] == "Bot")

@@ -1,0 +1,1 @@
+"""Operations beside a deploy, one file each."""

@@ -1,0 +1,26 @@
+"""Break the lock of a run that is gone for good."""
+
+from datetime import UTC, datetime
+
+from delivery.errors import DeliveryError
+from delivery.operations.operation import Operation
+from delivery.target.events import NO_RELEASE, Event
+
+
+def break_lock(operation: Operation) -> Event:
+    """Take both locks, ours and the CLI's; the deploy that held them counts as failed.
+
+    Raises:
+        DeliveryError: nobody holds a lock.
+    """
+    context = operation.context
+    context.require_visible()
+    context.ledger.list_events()
+    held = context.ledger.current_lock()
+    holder = held.describe(datetime.now(UTC)) if held else context.store.cli_lock_holder()
+    if not holder:
+        raise DeliveryError(f"lock of {operation.target}: nobody holds it")
+    with operation.locked("break-lock", break_lock=True) as lock:
+        interrupted = context.ledger.history().in_progress
+        release = interrupted.release if interrupted else NO_RELEASE
+        return operation.record(lock, "failed", release, {"lock": holder})

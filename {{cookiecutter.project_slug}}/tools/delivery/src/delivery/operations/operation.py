@@ -1,0 +1,50 @@
+"""The base of all operations: the target, the reason, the lock."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from delivery.target.context import TargetContext
+from delivery.target.events import Event, EventKind
+from delivery.target.lock import Lock
+
+
+@dataclass(frozen=True)
+class Operation:
+    """An operation on one target, with its reason.
+
+    Attributes:
+        approved_by: who approved it, according to the forge.
+        wait: how long to wait for the lock, in seconds.
+        break_lock: take the lock from its holder.
+        say: reports progress to people.
+    """
+
+    context: TargetContext
+    reason: str
+    approved_by: str = ""
+    wait: float = 0
+    break_lock: bool = False
+    say: Callable[[str], None] = field(default=lambda _: None)
+
+    @property
+    def target(self) -> str:
+        """The name of the target."""
+        return self.context.target.name
+
+    @contextlib.contextmanager
+    def locked(self, operation: str, break_lock: bool = False) -> Iterator[Lock]:
+        """Hold the target's lock."""
+        context, broken = self.context, self.break_lock or break_lock
+        context.require_visible()
+        waiting = lambda holder: self.say(f"waiting for {holder}")  # noqa: E731
+        with context.ledger.lock(operation, self.wait, broken, waiting) as lock:
+            if broken:  # the run that is gone holds both locks
+                context.store.break_cli_lock()
+            yield lock
+
+    def record(self, lock: Lock, kind: EventKind, release: str, detail: Any = None) -> Event:
+        """Write the event of this operation."""
+        given = {"reason": self.reason, "approved_by": self.approved_by, "detail": detail or {}}
+        return self.context.ledger.append(lock, kind, release, **given)

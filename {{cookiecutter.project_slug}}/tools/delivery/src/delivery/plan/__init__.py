@@ -1,0 +1,1 @@
+"""Makes plans of releases, and decides on them."""

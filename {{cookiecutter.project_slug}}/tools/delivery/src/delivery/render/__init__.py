@@ -1,0 +1,1 @@
+"""Results as text, as an HTML page, and as findings of a forge."""

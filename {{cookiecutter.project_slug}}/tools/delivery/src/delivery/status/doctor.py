@@ -1,0 +1,251 @@
+"""`delivery doctor`: checks of the set-up, each with what to do if it fails."""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from delivery.checks.placeholder import is_placeholder
+from delivery.config.policy import Policy, load_policy
+from delivery.config.target import UNKNOWN_RELEASE, read_target
+from delivery.errors import DeliveryError, NotVisibleError
+from delivery.forge.base import Forge
+from delivery.forge.detect import current_forge, forge_of
+from delivery.forge.environment import FORGE_TOKEN, forge_kind
+from delivery.target.context import TargetContext, open_target
+from delivery.workspace import bundle_cli
+
+# The name of an image, alone or below `name:`. One with a variable is of a test matrix.
+_IMAGE = re.compile(
+    r"""^[ ]*image:\s*(?:\{\s*)?(?:name:\s*)?["']?([^\s"',{}#$]+)(?![^\s"',{}#])""", re.M
+)
+
+
+@dataclass(frozen=True)
+class HealthCheck:
+    """The result of one check.
+
+    Attributes:
+        is_hidden: this identity may not see what the check needs.
+    """
+
+    name: str
+    ok: bool
+    message: str
+    is_hidden: bool = False
+
+    def as_json(self) -> dict[str, Any]:
+        """The result for machines."""
+        return asdict(self)
+
+
+def run_checks(root: Path, target: str | None) -> Iterator[HealthCheck]:
+    """Check the project and its forge, and the workspace of a target if one is named."""
+    policy = load_policy(root)
+    yield _checked("CLI", _cli)
+    lock = (root / "uv.lock").is_file()
+    yield HealthCheck("lock", lock, "uv.lock exists" if lock else "no uv.lock: run make setup")
+    if forge_kind(policy.project) == "gitlab":
+        yield _checked("images", partial(_images, root))
+    for name in [target] if target else policy.released:
+        yield from _declared(root, name)
+    yield from _forge(policy)
+    if target:
+        yield from _workspace(root, target)
+
+
+def _checked(name: str, check: Callable[[], str]) -> HealthCheck:
+    """Run one check: it returns what it found, or raises what is wrong."""
+    try:
+        return HealthCheck(name, True, check())
+    except NotVisibleError as error:
+        return HealthCheck(name, False, str(error), is_hidden=True)
+    except DeliveryError as error:
+        return HealthCheck(name, False, str(error))
+
+
+# --- the project ---
+
+
+def _cli() -> str:
+    version = bundle_cli.usable_version()
+    tested = "" if bundle_cli.is_in_contracts(version) else ", which this tool was not tested with"
+    return f"version {version}{tested}"
+
+
+def _images(root: Path) -> str:
+    """The images of GitLab's jobs have digests, because the owner of a tag can move it.
+
+    Raises:
+        DeliveryError: one has none.
+    """
+    files = [root / ".gitlab-ci.yml", *sorted((root / ".gitlab").rglob("*.yml"))]
+    for file in (file for file in files if file.is_file()):
+        for name in _IMAGE.findall(file.read_text(encoding="utf-8")):
+            if "@sha256:" not in name:
+                raise DeliveryError(
+                    f"{file.relative_to(root)}: {name} is a tag that can be moved, and runs with "
+                    f"tokens: add its digest: {name}@sha256:…"
+                )
+    return "all have digests"
+
+
+def _declared(root: Path, name: str) -> Iterator[HealthCheck]:
+    """The host and the identities of a target are set."""
+    target = read_target(root, name, UNKNOWN_RELEASE)
+    for field in ("host", "deployer", "runner", "planner"):
+        value = getattr(target, field)
+        missing = is_placeholder(value)
+        message = f"not set: see targets/{name}.yml" if missing else value
+        yield HealthCheck(f"{name} {field}", not missing, message)
+
+
+# --- the forge ---
+
+
+def _forge(policy: Policy) -> Iterator[HealthCheck]:
+    """The subjects of the jobs' id tokens, and the settings that protect the targets."""
+    forge = current_forge() or forge_of(policy.project)
+    if forge is None:
+        message = "not checked: set project.url in delivery.yml, the repository's address"
+        if policy.project.url:
+            message = (
+                f"not checked: the forge of {policy.project.url} is unknown; set project.forge in "
+                "delivery.yml to github or gitlab"
+            )
+        yield HealthCheck("forge", True, message)
+        return
+    branches = {"preview": policy.branches.integration}
+    for target, branch in policy.branches.targets.items():
+        branches |= {target: branch, f"{target}-plan": branch}
+    for environment, branch in branches.items():
+        yield _checked(f"{environment} subject", partial(_subjects, forge, environment, branch))
+    readable = _checked("forge", partial(_readable, forge))
+    yield readable
+    if readable.ok:
+        yield from _protection(policy, forge)
+
+
+def _protection(policy: Policy, forge: Forge) -> Iterator[HealthCheck]:
+    """The settings that keep unreviewed code away from the targets."""
+    approved = [t for t in policy.released if policy.approval_of(t) == "environment"]
+    for branch in policy.branches.protected:
+        yield _checked(f"{branch} review", partial(_no_gaps, forge.review_gaps, branch))
+    for target, branch in policy.branches.targets.items():
+        yield _checked(f"{target} branches", partial(_restricted, forge, target, [branch]))
+        if target in approved:
+            yield _checked(f"{target} reviewers", partial(_reviewers, forge, target))
+            yield _checked(f"{target} bypass", partial(_no_gaps, forge.approval_gaps, target))
+    known = ["preview/*", *(name for t in policy.released for name in (t, f"{t}-plan"))]
+    leaks = partial(_no_gaps, forge.variable_leaks, known, approved)
+    yield _checked("shared variables", leaks)
+    plans = f"{policy.released[-1]}-plan"
+    yield _checked(
+        f"{plans} branches", partial(_restricted, forge, plans, policy.branches.protected)
+    )
+
+
+def _readable(forge: Forge) -> str:
+    if forge.can_read_settings():
+        return "its settings are readable"
+    raise DeliveryError(
+        f"its settings are not readable: set {FORGE_TOKEN} to a token that may read them"
+    )
+
+
+def _subjects(forge: Forge, environment: str, branch: str) -> str:
+    return " or ".join(forge.oidc_subjects(environment, branch))
+
+
+def _restricted(forge: Forge, environment: str, branches: Sequence[str]) -> str:
+    names = ", ".join(branches)
+    if forge.restricts_branches(environment, branches):
+        return f"only {names}, which are protected"
+    raise DeliveryError(
+        f"other branches can deploy to {environment}: protect {names}; on GitHub restrict the "
+        "environment to them, as selected branches"
+    )
+
+
+def _no_gaps(gaps: Callable[..., Iterable[str]], *arguments: Any) -> str:
+    found = "; ".join(gaps(*arguments))
+    if found:
+        raise DeliveryError(found)
+    return "no gaps"
+
+
+def _reviewers(forge: Forge, target: str) -> str:
+    if forge.requires_approval(target):
+        return "required before a job starts"
+    raise DeliveryError(f"{target} has no required reviewers: {forge.approval_hint(target)}")
+
+
+# --- the workspace ---
+
+
+def _workspace(root: Path, name: str) -> Iterator[HealthCheck]:
+    try:
+        context = open_target(root, name)
+    except DeliveryError as error:
+        yield HealthCheck("workspace", False, str(error))
+        return
+    checks = {
+        "identity": _identity,
+        "marker": _marker,
+        "ledger": _ledger,
+        "lock": _lock,
+        "orphans": _orphans,
+        "token": _token,
+    }
+    for check, run in checks.items():
+        yield _checked(check, partial(run, context))
+
+
+def _identity(context: TargetContext) -> str:
+    me, target = context.workspace.me, context.target
+    roles = {target.deployer: "deployer", target.runner: "runner", target.planner: "planner"}
+    return f"{me}, {roles.get(me, 'none of the three of this target')}"
+
+
+def _marker(context: TargetContext) -> str:
+    context.require_visible()
+    return "the target belongs to this project"
+
+
+def _ledger(context: TargetContext) -> str:
+    names = context.ledger.list_events()
+    context.ledger.verify(names)
+    return f"{len(names)} events, each with the digest of the one before"
+
+
+def _lock(context: TargetContext) -> str:
+    lock, cli = context.ledger.current_lock(), context.store.cli_lock_holder()
+    hint = f"if that run is gone: delivery break-lock {context.target.name} --reason …"
+    if lock:
+        raise DeliveryError(f"{lock.describe(datetime.now(UTC))}; {hint}")
+    if cli:
+        raise DeliveryError(f"the CLI's own lock: {cli}; {hint}")
+    return "free"
+
+
+def _orphans(context: TargetContext) -> str:
+    orphans = context.store.orphans(context.state(context.ledger.history()))
+    if orphans:
+        known, target = ", ".join(f"{job.name} ({job.id})" for job in orphans), context.target.name
+        raise DeliveryError(
+            f"{known}; keep them: delivery adopt {target} --all --archive FILE --reason …"
+        )
+    return "none"
+
+
+def _token(context: TargetContext) -> str:
+    expires, need = context.workspace.expires, context.policy.delivery_minutes
+    if expires is None:
+        return "does not say when it expires"
+    left = (expires - datetime.now(UTC).timestamp()) / 60
+    if left < need:
+        raise DeliveryError(f"expires in {left:.0f} minutes, a delivery may take {need}")
+    return f"expires in {left:.0f} minutes"

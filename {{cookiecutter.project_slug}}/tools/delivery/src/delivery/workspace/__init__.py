@@ -1,0 +1,1 @@
+"""Access to a Databricks workspace through its API and the Databricks CLI."""
