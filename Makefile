@@ -40,10 +40,10 @@ demo: $(DEMO) ## generate a sample project in the temporary folder and run its p
 	echo "The project is in $$folder/acme-lakehouse"
 
 tour: $(STAMP) ## the whole promise on an emulated workspace: release, staging, prod, a bad release, rollback, drift
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tests/tour.py
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tests/harness/tour.py
 
-test: $(STAMP) ## all tests of the template, from the judge of answers to generated projects
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -n 2 $(TESTS)
+test: $(STAMP) ## all tests, of the template and of what it generates (FAST=1: the quick ones)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -n 2 $(if $(FAST),-m "not slow") $(TESTS)
 
 check: $(STAMP) ## format, lint and types of the template, the delivery tool and the project
 	@$(BIN)/ruff format --check --quiet .
@@ -57,7 +57,7 @@ check: $(STAMP) ## format, lint and types of the template, the delivery tool and
 	@$(BIN)/yamllint --strict --config-file '$(PROJECT)/.yamllint.yaml' .github
 
 bad-days: $(STAMP) ## every call of a deploy fails in every way, is the last before a kill, and in pairs (EVERY=3: each third; PAIRS=20)
-	@BAD_DAYS=$(or $(EVERY),1) BAD_PAIRS=$(or $(PAIRS),108) PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -n 2 -rP tests/test_delivery_bad_days.py
+	@BAD_DAYS=$(or $(EVERY),1) BAD_PAIRS=$(or $(PAIRS),108) PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -n 2 -rP tests/deployments/test_bad_days.py
 
 mutants: $(STAMP) ## break the product on purpose: each fault must turn its test red (FULL=1: the whole suite)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tests/mutants $(if $(FULL),--full)

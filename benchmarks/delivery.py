@@ -17,9 +17,18 @@ from benchmarks.workshop import CHECKOUT, Workshop, need_modules, need_programs
 
 sys.path.insert(0, str(CHECKOUT / "tests"))  # the emulated workspace is a part of the tests
 
-from baking import Baked
-from delivering import Lake, add_jobs, furnish, hold, lock_file, prepare, restore, write_history
-from workspace import Workspace
+from fake_workspace import Workspace
+from harness.baking import Baked
+from harness.delivering import (
+    Lake,
+    add_jobs,
+    furnish,
+    hold,
+    lock_file,
+    prepare,
+    restore,
+    write_history,
+)
 
 PART = "delivery"
 SIZES = (1, 30, 300)  # jobs of a bundle

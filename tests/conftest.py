@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import fake_cli
 import pytest
-import standin
-from baking import (
+from fake_workspace import Workspace
+from harness.baking import (
     QUESTIONS,
     TEMPLATE,
     Baked,
@@ -24,9 +25,8 @@ from baking import (
     name_of,
     option_sets,
 )
-from delivering import MORE, Lake, furnish, hold, lock_file, prepare, restore
+from harness.delivering import MORE, Lake, furnish, hold, lock_file, prepare, restore
 from hypothesis import settings
-from workspace import Workspace
 
 sys.path.insert(0, str(TEMPLATE / "tools/delivery/src"))  # tests may use the tool itself
 
@@ -39,12 +39,9 @@ Bake = Callable[..., Baked]
 REAL = shutil.which("databricks")
 
 
-LONGEST = ("from_scratch", "to_prod_and_back", "environments_deliver", "test_tour.py")
-
-
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """What takes longest starts first; what is done again elsewhere is left out, unless named."""
-    items.sort(key=lambda item: not any(name in item.nodeid for name in LONGEST))
+    items.sort(key=lambda item: not item.get_closest_marker("longest"))
     if not any("::" in argument for argument in config.args):
         again = [item for item in items if item.get_closest_marker("again")]
         config.hook.pytest_deselected(items=again)
@@ -104,7 +101,7 @@ def made(tmp_path_factory: pytest.TempPathFactory, template: Path) -> Baked:
 @pytest.fixture(
     scope="session",
     params=[
-        "standin",
+        "fake",
         pytest.param(
             "real",
             marks=[
@@ -120,7 +117,7 @@ def programs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     """The folder of the CLI: the stand-in, and the real one when it is on the PATH."""
     if request.param == "real":
         return Path(REAL or "").parent
-    return standin.install(tmp_path_factory.mktemp("programs")).parent
+    return fake_cli.install(tmp_path_factory.mktemp("programs")).parent
 
 
 @dataclass(frozen=True)

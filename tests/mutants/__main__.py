@@ -18,7 +18,7 @@ from coverage import CoverageData
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from baking import ROOT, commit, expect_success, export, git, run
+from harness.baking import ROOT, commit, expect_success, export, git, run
 
 from mutants.everything import FAULTS
 from mutants.faults import DELIVERY, PROJECT, Fault

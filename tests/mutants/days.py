@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from mutants.faults import _delivery
 
-VERIFICATION = "tests/test_delivery_verification.py::"
-LEFTOVERS = "tests/test_delivery_leftovers.py::"
-WAY_BACK = "tests/test_delivery_way_back.py::"
-BAD_DAYS = "tests/test_delivery_bad_days.py::"
+VERIFICATION = "tests/deployments/test_verification.py::"
+LEFTOVERS = "tests/deployments/test_leftovers.py::"
+WAY_BACK = "tests/deployments/test_rollback.py::"
+BAD_DAYS = "tests/deployments/test_bad_days.py::"
 
 # fmt: off
 DAYS_FAULTS = [

@@ -6,14 +6,14 @@ from typing import NamedTuple
 
 PROJECT = "{{cookiecutter.project_slug}}"
 CLASSIC = f"{PROJECT}/options/compute=classic/resources/flights/job.yml"
-BUNDLE = "tests/test_project.py::test_a_project_passes_its_own_bundle_tests"
-CHECKS = "tests/test_project.py::test_a_project_passes_its_own_lint_and_types"
-RULES = "tests/test_project.py::test_a_project_passes_its_own_rules"
-OWN = "tests/test_project.py::test_the_default_project_passes_its_own_tests"
+BUNDLE = "tests/project/test_project.py::test_a_project_passes_its_own_bundle_tests"
+CHECKS = "tests/project/test_project.py::test_a_project_passes_its_own_lint_and_types"
+RULES = "tests/project/test_project.py::test_a_project_passes_its_own_rules"
+OWN = "tests/project/test_project.py::test_the_default_project_passes_its_own_tests"
 UNIT, PIPELINE = f"{OWN}[tests/unit]", f"{OWN}[tests/pipeline]"
-ENVIRONMENTS = "tests/test_environments.py::test"
-SETUP = "tests/test_template_setup.py::test"
-ARRIVAL = "tests/test_cli_arrival.py::test"
+ENVIRONMENTS = "tests/project/test_environments.py::test"
+SETUP = "tests/template/test_setup.py::test"
+ARRIVAL = "tests/deployments/test_cli_arrival.py::test"
 DELIVERY = "tests/tool"
 
 
@@ -48,7 +48,7 @@ BUNDLE_FAULTS = [
     _project("prod in development mode", "targets/prod.yml", "mode: production", "mode: development", BUNDLE),
     _project("mode misspelt", "targets/staging.yml", "mode: production", "mode: prodution", BUNDLE),
     _project("staging on prod's host", "targets/staging.yml", "staging_host", "prod_host",
-             "tests/test_bake.py::test_each_workspace_has_its_own_address"),
+             "tests/template/test_bake.py::test_each_workspace_has_its_own_address"),
     _project("prod paused", "targets/prod.yml", "UNPAUSED", "PAUSED", BUNDLE),
     _project("staging on schedule", "targets/staging.yml", "      trigger_pause_status: PAUSED\n", "", BUNDLE),
     _project("a schedule of its own mind", JOB, "        timezone_id: UTC\n",
@@ -84,7 +84,7 @@ BUNDLE_FAULTS = [
     _project("nobody is told", JOB, "        on_failure:\n          - ${var.owner}\n", "        on_start: []\n", BUNDLE),
     _project("requirements left behind", "databricks.yml", "    - requirements.txt\n", "", BUNDLE),
     _project("classic runs something else", "options/compute=classic/" + JOB, "max_retries: 1", "max_retries: 2",
-             "tests/test_bake.py::test_compute_differs_in_compute_only"),
+             "tests/template/test_bake.py::test_compute_differs_in_compute_only"),
     _project("indented YAML", "resources/flights/volumes.yml", "      name:", "       name:", RULES),
 ]
 
@@ -100,7 +100,7 @@ SOURCE_FAULTS = [
     _source("a warning quarantines", "quality.py", "if rule.on_failure == on_failure", "if True"),
     _source("superseded counts keys only", "quality.py", '(F.count("*") - 1)', '(F.count("*") / F.count("*"))', PIPELINE),
     _source("an unbalanced account passes", "refine.py", "if not account.balanced", "if account.landed < 0",
-            "tests/test_project.py::test_the_default_project_passes_its_own_tests[tests/unit]"),
+            "tests/project/test_project.py::test_the_default_project_passes_its_own_tests[tests/unit]"),
     _source("files are ingested again", "engine/stores.py", "not in self._seen(schema, table)", "not in ()"),
     _source("a version for nothing", ENGINE, '.where("_operation IS NOT NULL")', ""),
     _source("replace always writes", ENGINE, "        if inserted or deleted:\n", "        if True:\n"),
@@ -120,9 +120,9 @@ SOURCE_FAULTS = [
     _source("impossible winds pass", "flights/rules/weather.yml", "BETWEEN 0 AND 250", "BETWEEN 0 AND 2500"),
     _source("a missing month is January", "flights/transform.py", "concat(year, '-', lpad(month, 2, '0'), '-', lpad(day, 2, '0'))", "concat_ws('-', year, month, day)"),
     _source("a gold figure is wrong", "flights/transform.py", 'F.col("precip") > 0', 'F.col("precip") > 0.01',
-            "tests/test_year.py::test_every_figure_of_gold_equals_an_independent_calculation"),
+            "tests/project/test_year.py::test_every_figure_of_gold_equals_an_independent_calculation"),
     _project("a changed sample", "data/flights/landing/airlines/2013.csv", "Envoy Air", "Envoy Air Inc.",
-             "tests/test_year.py::test_the_shipped_sample_is_the_real_data"),
+             "tests/project/test_year.py::test_the_shipped_sample_is_the_real_data"),
 ]
 
 TOOL_FAULTS = [
@@ -152,14 +152,14 @@ TOOL_FAULTS = [
     _tool("heavy imports", "cli/check.py", "import typer\n", "import pandas\nimport typer\n"),
 ]
 
-STORY = "tests/test_delivery_story.py::"
-REFUSALS = "tests/test_delivery_refusals.py::"
-DIGEST = "tests/test_delivery_digest.py::"
-WAY_BACK = "tests/test_delivery_way_back.py::"
-OPERATIONS = "tests/test_delivery_operations.py::"
-RELEASES = "tests/test_delivery_releases.py::"
-BAD_DAYS = "tests/test_delivery_bad_days.py::"
-FORGES = "tests/test_forges.py::"
+STORY = "tests/deployments/test_story.py::"
+REFUSALS = "tests/deployments/test_refusals.py::"
+DIGEST = "tests/deployments/test_digest.py::"
+WAY_BACK = "tests/deployments/test_rollback.py::"
+OPERATIONS = "tests/deployments/test_operations.py::"
+RELEASES = "tests/deployments/test_releases.py::"
+BAD_DAYS = "tests/deployments/test_bad_days.py::"
+FORGES = "tests/pipelines/test_forges.py::"
 
 
 def _delivery(name: str, file: str, old: str, new: str, test: str = DELIVERY) -> Fault:
@@ -169,11 +169,11 @@ def _delivery(name: str, file: str, old: str, new: str, test: str = DELIVERY) ->
 DELIVERY_FAULTS = [
     # What staging leaves
     _delivery("going back leaves nothing", "plan/planner.py", "abandons=history.abandoned_by_rollback_to(manifest.release) if request.is_rollback else [],", "abandons=[],",
-              f"{DIGEST}test_what_going_back_leaves_can_be_blocked_where_it_is_on_its_way[standin]"),
+              f"{DIGEST}test_what_going_back_leaves_can_be_blocked_where_it_is_on_its_way[fake]"),
     _delivery("any plan says what to block", "cli/block.py", "if plan_digest and plan.digest != plan_digest:", "if False:",
-              f"{DIGEST}test_what_going_back_leaves_can_be_blocked_where_it_is_on_its_way[standin]"),
+              f"{DIGEST}test_what_going_back_leaves_can_be_blocked_where_it_is_on_its_way[fake]"),
     _delivery("a plan forward leaves something", "operations/block.py", "if not plan.is_rollback or plan.project != context.target.project:", "if False:",
-              f"{DIGEST}test_only_a_plan_of_going_back_leaves_something[standin]"),
+              f"{DIGEST}test_only_a_plan_of_going_back_leaves_something[fake]"),
     # Policy
     _delivery("the looser policy wins", "config/policy.py", "max((d[target] for d", "min((d[target] for d"),
     _delivery("the newer plan age counts", "config/policy.py", "min(self.plan_hours, other", "max(self.plan_hours, other"),
@@ -218,9 +218,9 @@ DELIVERY_FAULTS = [
     _delivery("a receipt without an age", "plan/planner.py", "        receipt_age=receipt_age(request.receipt, now),\n", "",
               f"{DIGEST}test_a_plan_says_how_old_the_word_of_staging_is"),
     _delivery("a token in the log", "workspace/client.py", 'and text("GITHUB_ACTIONS") == "true":', "and False:",
-              "tests/test_delivery_tokens.py::test_github_masks_the_token_that_an_id_token_was_exchanged_for"),
+              "tests/deployments/test_tokens.py::test_github_masks_the_token_that_an_id_token_was_exchanged_for"),
     _delivery("a token is printed elsewhere", "workspace/client.py", 'if config.auth_type == _GITHUB and text("GITHUB_ACTIONS") == "true":', "if True:",
-              "tests/test_delivery_tokens.py::test_a_token_is_printed_on_no_other_forge"),
+              "tests/deployments/test_tokens.py::test_a_token_is_printed_on_no_other_forge"),
     _delivery("approvals of page one", "forge/gitlab.py", "for listed in self.api.all(path) if", "for listed in self.api.call(\"GET\", path) if",
               f"{FORGES}test_an_approval_is_found_however_many_deployments_came_after_it"),
     _delivery("an old approval counts", "forge/github.py", '        new.subtract((before or "").split(","))\n', "",
@@ -388,7 +388,7 @@ DELIVERY_FAULTS = [
     _delivery("swapped bytes in an archive", "release/archive.py", "!= (entry.size, entry.sha256):", "== ():"),
     _delivery("a damaged archive", "release/archive.py", "packed.read(_MOST + 1)", "packed.read1(_MOST + 1)"),
     _delivery("releases are opened unseen", "plan/candidate.py", "    if context.checked_digest != archive.manifest.digest:", "    if False:",
-              "tests/test_one_view.py::test_a_release_of_the_store_is_judged_too"),
+              "tests/deployments/test_one_view.py::test_a_release_of_the_store_is_judged_too"),
     _delivery("the release says where it goes", "plan/candidate.py", "        if given != declared:", "        if False:",
               f"{RELEASES}test_a_malicious_release_is_refused_before_it_can_do_anything"),
     # Plans
@@ -479,57 +479,57 @@ FORGE_FAULTS = [
     _delivery("reasons of many lines", "cli/options.py", "if not text.isprintable() or", "if False or",
               f"{OPERATIONS}test_a_reason_is_one_line_that_can_be_shown_anywhere"),
     _project("untouched domains are tested", "tests/conftest.py", "untouched = domains - touched(domains, changed_files()) if SINCE else set()", "untouched: set[str] = set()",
-             "tests/test_project.py::test_domains_that_nobody_touched_are_not_tested"),
+             "tests/project/test_project.py::test_domains_that_nobody_touched_are_not_tested"),
     _project("a change of all tests one domain", "tests/conftest.py", "        if not domain:\n            return domains\n", "        if not domain:\n            continue\n",
-             "tests/test_project.py::test_domains_that_nobody_touched_are_not_tested"),
+             "tests/project/test_project.py::test_domains_that_nobody_touched_are_not_tested"),
 ]
 
 TEMPLATE_FAULTS = [
     Fault("an option that does nothing", "hooks/post_gen_project.py",
           'if variant.name in {f"{name}={value}" for name, value in answers.items()}:', "if False:",
-          "tests/test_bake.py::test_a_variant_changes_these_files_and_no_others"),
+          "tests/template/test_bake.py::test_a_variant_changes_these_files_and_no_others"),
     Fault("features stay", "hooks/post_gen_project.py", "if not all(answers[name] in values", "if not any(True or answers[name] in values",
-          "tests/test_bake.py::test_exactly_the_expected_files_are_there"),
+          "tests/template/test_bake.py::test_exactly_the_expected_files_are_there"),
     Fault("options are left behind", "hooks/post_gen_project.py", "    shutil.rmtree(options)\n", "    pass\n",
-          "tests/test_bake.py::test_exactly_the_expected_files_are_there"),
+          "tests/template/test_bake.py::test_exactly_the_expected_files_are_there"),
     Fault("one identity for all", "hooks/post_gen_project.py", "uuid.uuid4()", "uuid.UUID(int=4, version=4)",
-          "tests/test_bake.py::test_every_project_has_an_identity_of_its_own"),
+          "tests/template/test_bake.py::test_every_project_has_an_identity_of_its_own"),
     Fault("a failing git fails all", "hooks/post_gen_project.py", "except (OSError, subprocess.CalledProcessError)", "except (OSError)",
-          "tests/test_bake.py::test_a_failing_git_does_not_fail_the_project"),
+          "tests/template/test_bake.py::test_a_failing_git_does_not_fail_the_project"),
     Fault("a repository in a repository", "hooks/post_gen_project.py", 'if any((folder / ".git")', 'if False and any((folder / ".git")',
-          "tests/test_bake.py::test_inside_another_repository_there_is_none_and_it_says_so"),
+          "tests/template/test_bake.py::test_inside_another_repository_there_is_none_and_it_says_so"),
     Fault("git's variables lead astray", "hooks/post_gen_project.py", 'name.startswith("GIT_")', 'name.startswith("XGIT_")',
-          "tests/test_bake.py::test_variables_of_git_do_not_lead_it_astray"),
+          "tests/template/test_bake.py::test_variables_of_git_do_not_lead_it_astray"),
     Fault("hooks are not wired", "hooks/post_gen_project.py", "        wire_hooks(shim)\n", "",
-          "tests/test_bake.py::test_the_first_commit_holds_everything_and_hooks_are_wired"),
+          "tests/template/test_bake.py::test_the_first_commit_holds_everything_and_hooks_are_wired"),
     Fault("no branches for environments", "hooks/post_gen_project.py", '            git("branch", branch)', "            pass",
-          "tests/test_bake.py::test_branching_decides_which_branch_delivers"),
+          "tests/template/test_bake.py::test_branching_decides_which_branch_delivers"),
     Fault("the commit is signed", "hooks/post_gen_project.py", '"commit.gpgsign=false", ', "",
-          "tests/test_bake.py::test_a_signing_user_is_not_asked_to_sign"),
+          "tests/template/test_bake.py::test_a_signing_user_is_not_asked_to_sign"),
     Fault("quotes pass the judge", "answers.py", "set('\"\\\\`<>')", "set('\\\\`<>')",
-          "tests/test_answers.py::test_any_other_project_name_is_refused"),
+          "tests/template/test_answers.py::test_any_other_project_name_is_refused"),
     Fault("answers are templates", "answers.py", "return \"{{ \" + ascii(source) + \" }}\"", "return source",
-          "tests/test_answers.py::test_an_answer_is_never_run_as_a_template"),
+          "tests/template/test_answers.py::test_an_answer_is_never_run_as_a_template"),
     Fault("any host", "answers.py", "given.endswith(_DOMAINS[cloud])", "True",
-          "tests/test_answers.py::test_a_workspace_address_is_a_host_of_the_cloud_and_nothing_more"),
+          "tests/template/test_answers.py::test_a_workspace_address_is_a_host_of_the_cloud_and_nothing_more"),
     Fault("device names", "answers.py", "and given not in _DEVICES", "",
-          "tests/test_answers.py::test_any_other_slug_is_refused"),
+          "tests/template/test_answers.py::test_any_other_slug_is_refused"),
     Fault("one problem at a time", "answers.py", 'listed = "\\n".join(map(str, found))', "listed = str(found[0])",
-          "tests/test_answers.py::test_all_problems_are_told_at_once_with_what_was_given_and_an_example"),
+          "tests/template/test_answers.py::test_all_problems_are_told_at_once_with_what_was_given_and_an_example"),
     Fault("a bad answer passes", "cookiecutter.json", '"{{ cookiecutter | checked }}"', '""',
-          "tests/test_answers.py::test_a_refusal_on_the_command_line_is_one_message_and_no_folder"),
+          "tests/template/test_answers.py::test_a_refusal_on_the_command_line_is_one_message_and_no_folder"),
     Fault("clouds share machines", "cookiecutter.json", "'azure': 'Standard_D4ads_v5'", "'azure': 'm6id.xlarge'",
-          "tests/test_bake.py::test_a_cloud_decides_addresses_and_machines"),
+          "tests/template/test_bake.py::test_a_cloud_decides_addresses_and_machines"),
     Fault("prod is delivered from main", "cookiecutter.json", "{{ 'prod' if", "{{ 'main' if",
-          "tests/test_bake.py::test_branching_decides_which_branch_delivers"),
+          "tests/template/test_bake.py::test_branching_decides_which_branch_delivers"),
     Fault("carriage returns", ".gitattributes", "* text=auto eol=lf", "* text=auto",
-          "tests/test_bake.py::test_line_ends_survive_a_clone_that_would_change_them"),
+          "tests/template/test_bake.py::test_line_ends_survive_a_clone_that_would_change_them"),
     _project("an unpinned engine", "pyproject.toml", '"pysail==0.7.2"', '"pysail>=0.7.2"',
-             "tests/test_repository.py::test_versions_below_one_are_pinned_exactly_and_others_bounded"),
+             "tests/template/test_repository.py::test_versions_below_one_are_pinned_exactly_and_others_bounded"),
     _project("updates change the identity", "pyproject.toml", 'skip = [".git", "targets/identity.yml"]', "skip = []",
-             "tests/test_update.py::test_an_update_keeps_identity_and_edits_and_brings_what_is_new"),
+             "tests/template/test_update.py::test_an_update_keeps_identity_and_edits_and_brings_what_is_new"),
     _project("both engines at once", "pyproject.toml", 'conflicts = [[{ group = "local" }, { group = "connect" }]]\n', "",
-             "tests/test_project.py::test_the_workspace_environment_excludes_the_embedded_engine"),
+             "tests/project/test_project.py::test_the_workspace_environment_excludes_the_embedded_engine"),
     _project("the tool of any lock", "Makefile", "$(LOCKED) --only-group delivery", "--only-group delivery", f"{ENVIRONMENTS}_what_the_lock_does_not_name_is_refused"),
     _project("the tool without hashes", "Makefile", ".venv-tool/bin/python --require-hashes", ".venv-tool/bin/python", f"{ENVIRONMENTS}_what_the_lock_does_not_name_is_refused"),
     _project("the tool with development", "Makefile", "--only-group delivery", "--all-packages", f"{ENVIRONMENTS}_what_development_brings_does_not_run_beside_an_identity"),
@@ -538,9 +538,9 @@ TEMPLATE_FAULTS = [
     _project("two set-ups at once", "Makefile", "fcntl.LOCK_EX", "fcntl.LOCK_SH", f"{ENVIRONMENTS}_two_set_ups_at_once_are_one_after_the_other"),
     _project("half an environment", "Makefile", "\t@test -f $@ || $(UV) venv --quiet --clear --python .venv-uv/bin/python .venv\n", "\t@test -d .venv || $(UV) venv --quiet .venv\n", f"{ENVIRONMENTS}_an_environment_without_its_stamp_is_not_taken_for_whole"),
     _project("tests that do not fail", "Makefile", '-m "not parity" $(if $(SINCE),,--cov --cov-report=term)', '-m "not parity" || true',
-             "tests/test_project.py::test_a_failing_test_fails_make"),
+             "tests/project/test_project.py::test_a_failing_test_fails_make"),
     _project("checks that do not fail", "Makefile", "\t@$(BIN)/mypy\n", "\t-@$(BIN)/mypy\n",
-             "tests/test_project.py::test_a_failing_check_fails_make"),
+             "tests/project/test_project.py::test_a_failing_check_fails_make"),
     _project("any CLI of the index", "tools/install_cli.py", '"--require-hashes", ', '"--no-verify-hashes", ', f"{ARRIVAL}_another_file_on_the_index_is_refused"),
     _project("another CLI, and a release instead", "tools/install_cli.py", 'if "hash mismatch" in', 'if "never said" in', f"{ARRIVAL}_another_file_on_the_index_is_refused"),
     _project("any archive of the CLI", "tools/install_cli.py", "if given not in hashes:", "if not given:", f"{ARRIVAL}_another_archive_is_refused"),
@@ -549,40 +549,40 @@ TEMPLATE_FAULTS = [
     _project("no release where the index has none", "tools/install_cli.py", "        if missing:\n", "        if False:\n", f"{ARRIVAL}_a_release_is_taken_where_the_index_has_no_such_package"),
     _project("a CLI over plain HTTP", "tools/install_cli.py", '"http://127.0.0.1:"', '"http://"', f"{ARRIVAL}_an_address_without_a_lock_on_the_door_is_refused"),
     _project("hashes in requirements", "Makefile", "--no-hashes ", "",
-             "tests/test_project.py::test_the_wheel_and_its_requirements_are_what_jobs_install"),
+             "tests/project/test_project.py::test_the_wheel_and_its_requirements_are_what_jobs_install"),
     _project("requirements are ignored anywhere", ".gitignore", "/requirements.txt", "requirements.txt",
-             "tests/test_bake.py::test_the_first_commit_holds_everything_and_hooks_are_wired"),
+             "tests/template/test_bake.py::test_the_first_commit_holds_everything_and_hooks_are_wired"),
     _project("an action by its tag", ".github/workflows/check.yml",
              "actions/checkout@3d3c42e5aac5ba805825da76410c181273ba90b1", "actions/checkout@v7",
-             "tests/test_pipelines.py::test_every_action_is_pinned_by_its_commit"),
+             "tests/pipelines/test_github_pipelines.py::test_every_action_is_pinned_by_its_commit"),
     _project("a pipeline that may write", ".github/workflows/check.yml", "contents: read", "contents: write",
-             "tests/test_pipelines.py::test_the_code_of_a_request_may_read_and_has_no_identity_but_its_preview_s"),
+             "tests/pipelines/test_github_pipelines.py::test_the_code_of_a_request_may_read_and_has_no_identity_but_its_preview_s"),
     _project("a pipeline that does not test", ".github/workflows/check.yml", "      - run: make test\n", "",
-             "tests/test_pipelines.py::test_github_checks_every_request_and_the_branches_that_deliver"),
+             "tests/pipelines/test_github_pipelines.py::test_github_checks_every_request_and_the_branches_that_deliver"),
     _project("a workflow key misspelt", ".github/workflows/check.yml", "    runs-on:", "    run-on:",
-             "tests/test_pipelines.py::test_workflows_fit_their_published_schemas"),
+             "tests/pipelines/test_github_pipelines.py::test_workflows_fit_their_published_schemas"),
     _project("commit messages of any form", ".pre-commit-config.yaml", "entry: .venv/bin/conventional-pre-commit", "entry: 'true'",
-             "tests/test_conventions.py::test_messages_follow_conventional_commits"),
+             "tests/project/test_conventions.py::test_messages_follow_conventional_commits"),
     _project("secrets pass the hook", ".pre-commit-config.yaml", "entry: .venv/bin/detect-secrets-hook --no-verify", "entry: 'true'",
-             "tests/test_conventions.py::test_what_is_not_right_is_refused"),
+             "tests/project/test_conventions.py::test_what_is_not_right_is_refused"),
     _project("the shim lets commits pass", "options/git-hook.sh", "exit 1", "exit 0",
-             "tests/test_conventions.py::test_before_set_up_a_commit_is_refused_and_says_what_to_type"),
+             "tests/project/test_conventions.py::test_before_set_up_a_commit_is_refused_and_says_what_to_type"),
     _project("an answer without quotes", "delivery.yml", 'compute: "{{ cookiecutter.compute }}"', "compute: {{ cookiecutter.compute }}",
-             "tests/test_bake.py::test_answers_stand_between_double_quotes_in_yaml"),
+             "tests/template/test_bake.py::test_answers_stand_between_double_quotes_in_yaml"),
     Fault("the pipeline swallows failures", ".ci/run", "make test || failed=$?", "make test || true",
-          "tests/test_pipelines.py::test_the_pipeline_fails_when_its_checks_or_its_tests_do"),
+          "tests/pipelines/test_github_pipelines.py::test_the_pipeline_fails_when_its_checks_or_its_tests_do"),
     Fault("the pipeline swallows checks", ".ci/run", "make check || failed=$?", "make check || true",
-          "tests/test_pipelines.py::test_the_pipeline_fails_when_its_checks_or_its_tests_do"),
+          "tests/pipelines/test_github_pipelines.py::test_the_pipeline_fails_when_its_checks_or_its_tests_do"),
     Fault("tests that fail are no failure", "Makefile", "$(BIN)/pytest -n 2 $(TESTS)", "$(BIN)/pytest -n 2 $(TESTS) || true",
-          "tests/test_pipelines.py::test_a_failing_test_fails_make"),
+          "tests/pipelines/test_github_pipelines.py::test_a_failing_test_fails_make"),
     Fault("a pipeline that skips", "Makefile", 'test -z "$(CI)" || exit 4; }', "true; }", f"{SETUP}_a_tool_that_is_missing_is_a_skip_on_a_laptop_and_a_failure_in_a_pipeline"),
     Fault("the demo brings everything", "Makefile", "$(DEMO): $(PINS)\n", "$(DEMO): $(PINS) $(STAMP)\n", f"{SETUP}_two_demos_at_once_show_gold_and_bring_what_they_need_alone"),
     Fault("half a demo", "Makefile", "$(PYTHON) -m venv --clear .venv-demo", "test -d .venv-demo || $(PYTHON) -m venv .venv-demo", f"{SETUP}_a_demo_that_was_cut_off_is_begun_again"),
     Fault("tests with whatever is new", "tests/constraints.txt", "cookiecutter==2.7.1\n", "", f"{SETUP}_the_tests_have_exact_versions_that_fit_what_is_declared"),
     Fault("merges cancel each other", ".github/workflows/test.yml", "github.event.pull_request.number || github.run_id", "github.ref",
-          "tests/test_pipelines.py::test_of_two_merges_each_has_its_result_and_the_nights_are_tested"),
+          "tests/pipelines/test_github_pipelines.py::test_of_two_merges_each_has_its_result_and_the_nights_are_tested"),
     Fault("a bot that finds nothing", ".github/dependabot.yml", "/*/.github/workflows", "/{{cookiecutter.project_slug}}/.github/workflows",
-          "tests/test_pipelines.py::test_the_bot_finds_what_it_keeps_up_to_date"),
+          "tests/pipelines/test_github_pipelines.py::test_the_bot_finds_what_it_keeps_up_to_date"),
 ]
 
 # fmt: on

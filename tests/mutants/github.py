@@ -6,8 +6,8 @@ from mutants.faults import PROJECT, Fault
 
 FLOWS = f"{PROJECT}/.github/workflows"
 BRANCHES = f"{PROJECT}/options/branching=environments/.github/workflows"
-TESTS = "tests/test_pipelines.py::"
-STORIES = "tests/test_github_stories.py::"
+TESTS = "tests/pipelines/test_github_pipelines.py::"
+STORIES = "tests/pipelines/test_github_stories.py::"
 REACH = "test_a_request_reaches_the_planner_of_staging_and_its_own_preview_alone"
 CODE = "test_the_code_of_a_request_may_read_and_has_no_identity_but_its_preview_s"
 PROTECTED = "test_targets_are_reached_from_protected_branches_alone"

@@ -6,8 +6,8 @@ from mutants.faults import PROJECT, Fault
 
 CI = f"{PROJECT}/.gitlab/ci"
 BRANCHES = f"{PROJECT}/options/branching=environments/.gitlab/ci"
-TESTS = "tests/test_gitlab_pipelines.py"
-STORIES = "tests/test_gitlab_stories.py"
+TESTS = "tests/pipelines/test_gitlab_pipelines.py"
+STORIES = "tests/pipelines/test_gitlab_stories.py"
 PROTECTED = '$CI_COMMIT_REF_PROTECTED == "true"'
 OWN = "$CI_MERGE_REQUEST_SOURCE_PROJECT_ID == $CI_MERGE_REQUEST_PROJECT_ID"
 
@@ -127,7 +127,7 @@ GITLAB_FAULTS = [
     _read("gitlab: settings are looked at by any branch", "drift.yml", " && $DELIVERY_DOCTOR", " || $DELIVERY_DOCTOR", "test_the_settings_are_looked_at_every_night"),
     Fault("gitlab: prod's branch builds nothing once more", f"{BRANCHES}/deliver.yml", "delivery rebuild --tree=HEAD --into", "delivery release --into",
           f"{TESTS}::test_what_is_built_once_more_is_of_the_commit_that_staging_verified"),
-    Fault("gitlab: a tag is an image", f"{PROJECT}/tools/delivery/src/delivery/status/doctor.py", 'if "@sha256:" not in name:', 'if ":" not in name:', "tests/test_forges.py::test_doctor_sees_an_image_that_can_be_moved"),
+    Fault("gitlab: a tag is an image", f"{PROJECT}/tools/delivery/src/delivery/status/doctor.py", 'if "@sha256:" not in name:', 'if ":" not in name:', "tests/pipelines/test_forges.py::test_doctor_sees_an_image_that_can_be_moved"),
     _read("gitlab: a block ends at staging", "operate.yml", '-- prod "$RELEASE"', '-- staging "$RELEASE"', "test_what_staging_blocks_is_blocked_on_prod"),
 ]
 # fmt: on

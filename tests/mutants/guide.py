@@ -5,7 +5,7 @@ from __future__ import annotations
 from mutants.faults import PROJECT, Fault
 
 DOCS = f"{PROJECT}/docs"
-TESTS = "tests/test_guide.py"
+TESTS = "tests/project/test_guide.py"
 HOLDS = f"{TESTS}::test_links_commands_and_tables_hold_in_every_project"
 SAYS = f"{TESTS}::test_the_commands_of_the_guide_say_what_it_shows"
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from mutants.faults import Fault, _project, _tool
 
-_STORY = "tests/test_delivery_kinds.py"
+_STORY = "tests/deployments/test_kinds.py"
 _PAGE = f"{_STORY}::test_every_kind_has_a_sample_and_a_line_on_the_page"
-_DRIFT = "tests/test_delivery_drift.py::test_rights_that_hands_gave_to_the_planner_are_seen_by_all"
+_DRIFT = (
+    "tests/deployments/test_drift.py::test_rights_that_hands_gave_to_the_planner_are_seen_by_all"
+)
 _ROLLBACK = f"{_STORY}::test_a_rollback_does_what_the_page_says"
 _FORWARD = f"{_STORY}::test_the_next_release_keeps_what_was_retained"
 
@@ -37,7 +39,7 @@ KINDS_FAULTS = [
     _tool("rights that a cut-off deploy gave are a change", "plan/own_rights.py", "if new == remote:", "if new == old == remote:"),
     _tool("the deployer's level is not known", "plan/own_rights.py", "new = self._owner_level if new in (None, \"CAN_MANAGE\") else new", "pass"),
     _tool("dashboards have an owner", "plan/own_rights.py", 'return "CAN_MANAGE" if owned or self.kind not in _OWNED else _OWNER', "return _OWNER"),
-    _seen("drift hides the planner", "plan/own_rights.py", "remote = old if actual is None else", "remote = old if True else", f"{_DRIFT}[planner-standin]"),
+    _seen("drift hides the planner", "plan/own_rights.py", "remote = old if actual is None else", "remote = old if True else", f"{_DRIFT}[planner-fake_cli]"),
     _tool("an owner is proposed for adoption", "status/patch.py", "    if owns or principal[1] == planned.target.deployer:", "    if False:"),
     _tool("another identity is proposed for adoption", "status/patch.py", '    if path.partition(".")[0] == RUN_AS:', "    if False:"),
     _tool("what is retained is proposed for adoption", "status/patch.py", "or key in planned.plan.retained:", "and False:"),
@@ -47,7 +49,7 @@ KINDS_FAULTS = [
     _project("a page that says otherwise", "docs/kinds.md", "| `apps` | retained |", "| `apps` | deleted |", _PAGE),
     _seen("serving endpoints cannot be retained", "resources.py", 'state_only=(), model="ModelServingEndpoint"', 'model="ModelServingEndpoint"', _PAGE),
     _seen("experiments hold nothing", "resources.py", "Kind(state_only=(), model=\"MlflowExperiment\")", "Kind(holds_data=False, model=\"MlflowExperiment\")", _PAGE),
-    _seen("an etag is declared", "resources.py", 'state_only=("etag",), model="GenieSpace"', 'state_only=("title",), model="GenieSpace"', f"{_FORWARD}[standin-genie_spaces]"),
-    _seen("what is retained is forgotten at once", "plan/planner.py", "    if request.is_rollback:\n        retained |=", "    if False:\n        retained |=", f"{_ROLLBACK}[standin-apps]"),
+    _seen("an etag is declared", "resources.py", 'state_only=("etag",), model="GenieSpace"', 'state_only=("title",), model="GenieSpace"', f"{_FORWARD}[fake-genie_spaces]"),
+    _seen("what is retained is forgotten at once", "plan/planner.py", "    if request.is_rollback:\n        retained |=", "    if False:\n        retained |=", f"{_ROLLBACK}[fake-apps]"),
 ]
 # fmt: on

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mutants.faults import Fault, _tool
 
-_LEDGER = "tests/test_delivery_ledger.py"
+_LEDGER = "tests/deployments/test_ledger.py"
 
 
 def _seen(name: str, file: str, old: str, new: str, test: str) -> Fault:
@@ -25,30 +25,30 @@ LEDGER_FAULTS = [
     _tool("a lock of a later version is nobody's", "target/lock.py", "            return cls(stored[\"id\"], stored[\"actor\"], stored[\"run_url\"], since, stored[\"what\"])\n", "            told = {\"since\": since, \"operation\": stored.pop(\"what\")}\n            return cls(**{k: v for k, v in stored.items() if k != \"at\"}, **told)\n"),
     _tool("what a version left out stops a target", "config/policy.py", "other.plan_hours or self.plan_hours", "other.plan_hours"),
     _seen("the whole policy is kept again", "deploy/apply.py", "planned.release_policy.terms.stored()", "planned.release_policy.model_dump(mode=\"json\")",
-          "test_a_policy_field_that_a_later_version_dropped_stops_nothing[standin]"),
+          "test_a_policy_field_that_a_later_version_dropped_stops_nothing[fake]"),
     # what cannot be seen
     _seen("a ledger that is gone is begun anew", "target/ledger.py", "if entries is None and not self.may_be_missing:", "if False:",
-          "test_what_is_gone_is_never_taken_for_new[standin]"),
+          "test_what_is_gone_is_never_taken_for_new[fake]"),
     _seen("a state that is gone is empty", "target/context.py", "if history.delivered and not state.content:", "if False:",
-          "test_what_is_gone_is_never_taken_for_new[standin]"),
+          "test_what_is_gone_is_never_taken_for_new[fake]"),
     _seen("403 is a failure", "workspace/client.py", "return self._call(path, call, NotFound, PermissionDenied)", "return self._call(path, call, NotFound)",
-          "test_what_cannot_be_seen_is_never_taken_for_new[standin-marker-403]"),
+          "test_what_cannot_be_seen_is_never_taken_for_new[fake-marker-403]"),
     _seen("a lock is broken on a target that is not seen", "operations/lock.py", "    context.require_visible()\n    context.ledger.list_events()\n", "",
-          "test_what_cannot_be_seen_is_never_taken_for_new[standin-marker-403]"),
+          "test_what_cannot_be_seen_is_never_taken_for_new[fake-marker-403]"),
     _seen("a marker before its ledger", "target/store.py", "        self.workspace.mkdirs(f\"{root}/ledger\")\n", "",
-          "test_the_ledger_is_there_before_the_marker[standin]"),
+          "test_the_ledger_is_there_before_the_marker[fake]"),
     _tool("the lock makes a ledger", "target/ledger.py", "        self.list_events()  # refuses", "        # refuses"),
     # edited events
     _tool("an edited event is believed", "target/ledger.py", "if after and self._parsed(after).previous", "if False and self._parsed(after).previous"),
     _seen("an edited ledger is a target out of sight", "cli/status.py", "        except TamperedError:\n            raise\n", "",
-          "test_an_edited_event_is_shown_by_every_command_that_reads_it[standin]"),
+          "test_an_edited_event_is_shown_by_every_command_that_reads_it[fake]"),
     # many years
     _tool("one folder for ever", "target/ledger.py", '(f"/{first:08d}" if first else "")', '""'),
     _tool("further folders are not read", "target/ledger.py", "folders = [e.path for e in entries or [] if _FOLDER.fullmatch(e.name)]", "folders: list[str] = []"),
     _tool("events of an earlier version are looked for elsewhere", "target/ledger.py", "return entry.path if entry else event_path", "return event_path"),
     _tool("two events of one number", "target/ledger.py", "        self._resolve_race(lock, name)\n", ""),
     _tool("whoever lost the lock stays", "target/ledger.py", "for name in rivals if is_held else [mine]:", "for name in rivals:"),
-    _seen("a full folder is a riddle", "workspace/client.py", "hint = _FULL_HINT if getattr(error, \"error_code\", \"\") == _FULL else \"\"", "hint = \"\"", "test_a_full_folder_takes_no_more[standin]"),
+    _seen("a full folder is a riddle", "workspace/client.py", "hint = _FULL_HINT if getattr(error, \"error_code\", \"\") == _FULL else \"\"", "hint = \"\"", "test_a_full_folder_takes_no_more[fake]"),
     # surroundings
     _tool("a number that is none is taken", "environment.py", "if not (given.isascii() and given.isdecimal()) or int(given) < least:", "if int(given) < least:"),
     _tool("any text is an address", "environment.py", "    if not is_valid:\n", "    if False:\n"),
@@ -58,7 +58,7 @@ LEDGER_FAULTS = [
     _tool("the CLI's children go on", "workspace/bundle_cli.py", "os.killpg(process.pid, signal.SIGKILL)", "process.kill()"),
     _tool("calls of nobody", "workspace/bundle_cli.py", '            "DATABRICKS_CLI_UPSTREAM": AGENT,\n', ""),
     _seen("own calls of nobody", "workspace/client.py", "            product=AGENT,\n            product_version=__version__,\n        )\n        return Client", "        )\n        return Client",
-          "test_the_tool_names_itself_in_its_own_calls_and_in_those_of_the_cli[standin]"),
+          "test_the_tool_names_itself_in_its_own_calls_and_in_those_of_the_cli[fake]"),
     _tool("the work of a living process is removed", "target/workdir.py", "    except BlockingIOError:\n        return True\n", "    except BlockingIOError:\n        return False\n"),
     _tool("two containers in one folder", "target/workdir.py", "PROCESS = uuid.uuid4().hex", 'PROCESS = "7"'),
     _tool("a reason of several lines", "render/facts.py", '"".join(c if c.isprintable() else " " for c in text).split()', "[text]"),
@@ -68,8 +68,8 @@ LEDGER_FAULTS = [
     _tool("releases differ by their names", "release/diff.py", " if not _ALWAYS_DIFFERENT.search(d.path)]", "]"),
     _tool("a dynamic version ends a release", "release/build.py", "(OSError, ValueError, AttributeError, TypeError) as error", "(OSError, ValueError) as error"),
     _tool("a wheel without its commit", "release/build.py", "    _uv(source, \"version\", \"--frozen\", \"--quiet\", version)  # uv edits any form of TOML\n", "")._replace(
-          test="tests/test_delivery_releases.py::test_the_commit_is_in_the_wheel_s_version_however_that_is_written[standin-version = '0.1.0']"),
+          test="tests/deployments/test_releases.py::test_the_commit_is_in_the_wheel_s_version_however_that_is_written[fake-version = '0.1.0']"),
     _tool("a name is a forge", "forge/environment.py", '.get(host, "")\n', '.get(host, "gitlab" if "gitlab" in host else "github")\n')._replace(
-          test="tests/test_forges.py::test_an_unknown_forge_is_never_guessed"),
+          test="tests/pipelines/test_forges.py::test_an_unknown_forge_is_never_guessed"),
 ]
 # fmt: on

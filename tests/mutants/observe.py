@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from mutants.faults import Fault, _tool
 
-_OPERATIONS = "tests/test_delivery_operations.py"
-_FROM = f"{_OPERATIONS}::test_statuses_of_several_targets_become_one_page[standin]"
-_DRIFT = "tests/test_delivery_drift.py"
+_OPERATIONS = "tests/deployments/test_operations.py"
+_FROM = f"{_OPERATIONS}::test_statuses_of_several_targets_become_one_page[fake]"
+_DRIFT = "tests/deployments/test_drift.py"
 _NOTEBOOKS = f"{_DRIFT}::test_notebooks_are_told_from_files_and_judged_by_the_workspaces_clock"
 
 
@@ -46,11 +46,11 @@ OBSERVE_FAULTS = [
           'value = value.replace(target.files, "${workspace.file_path}")', "pass"),
     _tool("a text becomes a number", "status/patch.py", '_Dumper.add_implicit_resolver("tag', 'yaml.SafeDumper.__doc__; str("tag'),
     _tool("no line to delete", "status/patch.py", 'return f"{mark.file}:{mark.line}" if mark else ""', 'return ""'),
-    _seen("notebooks are looked for by their suffix", "status/drift.py", '.with_suffix("")', "", f"{_NOTEBOOKS}[standin]"),
-    _seen("an edited notebook is not seen", "status/drift.py", "modified[str(path)] > delivered", "False", f"{_NOTEBOOKS}[standin]"),
-    _seen("any notebook is edited", "status/drift.py", "modified[str(path)] > delivered", "True", f"{_NOTEBOOKS}[standin]"),
+    _seen("notebooks are looked for by their suffix", "status/drift.py", '.with_suffix("")', "", f"{_NOTEBOOKS}[fake]"),
+    _seen("an edited notebook is not seen", "status/drift.py", "modified[str(path)] > delivered", "False", f"{_NOTEBOOKS}[fake]"),
+    _seen("any notebook is edited", "status/drift.py", "modified[str(path)] > delivered", "True", f"{_NOTEBOOKS}[fake]"),
     _seen("a file that became a notebook is not seen", "status/drift.py", "elif sha256(content) != sha256(files[name])",
-          "elif not is_notebook(name, content) and sha256(content) != sha256(files[name])", f"{_NOTEBOOKS}[standin]"),
+          "elif not is_notebook(name, content) and sha256(content) != sha256(files[name])", f"{_NOTEBOOKS}[fake]"),
     _seen("a file after --from is a target", "cli/status.py",
           "    files = [Path(name) for name in given if name not in released]", "    files = []", _FROM),
     _seen("the older status stands", "cli/status.py", "(bool(status.host), status.at)", "bool(status.host)", _FROM),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mutants.faults import _delivery
 
-ONE_VIEW = "tests/test_one_view.py::"
+ONE_VIEW = "tests/deployments/test_one_view.py::"
 RELEASES = f"{ONE_VIEW}test_no_release_sends_a_token_or_starts_a_program"
 COPIES = f"{ONE_VIEW}test_a_preview_goes_up_without_what_a_folder_remembers"
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from baking import TEMPLATE
+from harness.baking import TEMPLATE
 
 TOOL = TEMPLATE / "tools/delivery/src"
 

@@ -6,10 +6,10 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
-from baking import TEMPLATE
 from delivery.checks.registry import CheckContext, check
 from delivery.config.policy import Allow, Freeze, Policy, load_policy, schema
 from delivery.errors import DeliveryError
+from harness.baking import TEMPLATE
 
 Edit = Callable[[str, str, str], None]
 SCHEMA = TEMPLATE / "tools/delivery/delivery.schema.json"

@@ -4,12 +4,12 @@ import shutil
 from pathlib import Path
 
 import pytest
-from baking import TEMPLATE
 from delivery import __version__
 from delivery.checks.registry import CheckContext, check
 from delivery.checks.tool import DIGEST, digest_of
 from delivery.config.policy import load_policy, require_tool_version
 from delivery.errors import DeliveryError, Finding
+from harness.baking import TEMPLATE
 
 from tool.conftest import Edit
 

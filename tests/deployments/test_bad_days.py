@@ -1,0 +1,425 @@
+"""Whatever goes wrong, where it goes wrong: the next try finishes, and nothing is left behind.
+
+A few places are chosen in each run; `make bad-days` tries all of them, and more pairs of faults.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Source
+from fake_workspace import Workspace
+from harness.delivering import Lake, Said, furnish
+
+pytestmark = pytest.mark.slow
+
+KINDS: tuple[int | str, ...] = (429, 500, 503, "reset", "hang", "lost")
+STRIDE = int(os.environ.get("BAD_DAYS", "0"))  # 1: everywhere, 3: at every third call
+CALLS = 300  # more than any deploy makes
+SAMPLE = 6
+PATIENT = {"DELIVERY_HTTP_TIMEOUT": "2"}
+TRIES = 7
+
+
+def places() -> Iterator[Any]:
+    """Which call goes wrong, in hundredths of all calls or one by one, and how."""
+    if not STRIDE:
+        yield from ((step, SAMPLE, KINDS[step % len(KINDS)]) for step in range(SAMPLE))
+        return
+    yield from ((call, 0, kind) for call in range(0, CALLS, STRIDE) for kind in KINDS)
+
+
+def test_a_lost_answer_leaves_no_double(lake: Lake, source: Source) -> None:
+    lake.workspace.fault("POST", "/jobs/create", "lost")
+    lake.done("deploy", "staging", "--first", "--archive", source.first)
+    assert len(lake.workspace.jobs) == 1
+    assert lake.leftovers("staging") == []
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/unity-catalog/schemas", "/unity-catalog/volumes", "/secrets/scopes/create",
+     "/lakeview/dashboards", "/api/2.0/pipelines"],
+)  # fmt: skip
+def test_what_was_made_without_an_answer_is_kept(
+    lake: Lake, source: Source, clean: Clean, path: str
+) -> None:
+    fault = lake.workspace.fault("POST", f"{path}$", "lost")
+    lake.done("deploy", "staging", "--first", "--archive", source.more)
+    assert fault.fired == 1
+    assert outcome(lake) == clean.outcome
+    assert lake.leftovers("staging") == []
+
+
+def test_what_is_there_already_is_adopted_and_not_made_again(
+    lake: Lake, source: Source, clean: Clean
+) -> None:
+    catalog = f"{lake.name.replace('-', '_')}_staging"
+    body = {"name": "extra_raw", "catalog_name": catalog, "comment": "by hand"}
+    request = urllib.request.Request(
+        f"{lake.workspace.url}/api/2.1/unity-catalog/schemas",
+        json.dumps(body).encode(),
+        {"Authorization": f"Bearer {lake.workspace.token('deployer')}"},
+    )
+    urllib.request.urlopen(request).close()
+    told = ("--archive", source.more)
+    said = lake.refused("deploy", "staging", "--first", *told)
+    advice = f"delivery adopt staging schemas.extra_raw --id {catalog}.extra_raw"
+    assert advice in said
+    lake.done(*advice.split()[1:], *told, "--reason", "made by hand")
+    lake.done("deploy", "staging", *told)
+    assert outcome(lake) == clean.outcome
+
+
+def deaths() -> Iterator[Any]:
+    """Before which call something is killed, what, and where the next try is made."""
+    ways = [(victim, machine) for victim in ("tool", "both") for machine in ("same", "another")]
+    if STRIDE:
+        yield from ((call, 0, *way) for call in range(0, CALLS, STRIDE) for way in ways)
+    else:
+        yield from ((step, 7, *ways[step % len(ways)]) for step in range(1, 7))
+
+
+@dataclass(frozen=True)
+class Clean:
+    """A deploy on which nothing went wrong: how many calls it made, and what it led to."""
+
+    calls: int
+    outcome: Any
+
+
+@pytest.fixture(scope="session")
+def clean(source: Source, programs: Path, tmp_path_factory: pytest.TempPathFactory) -> Clean:
+    """The first deploy of a release with everything in it."""
+    folder = tmp_path_factory.mktemp("clean")
+    shutil.copytree(source.path, folder / source.path.name, symlinks=True)
+    with Workspace(port=source.port) as workspace:
+        furnish(workspace, source.path.name)
+        lake = Lake(folder / source.path.name, workspace, programs, folder / "home")
+        lake.done("deploy", "staging", "--first", "--archive", source.more)
+        return Clean(len(workspace.requests), outcome(lake))
+
+
+def outcome(lake: Lake) -> Any:
+    """What is there in the end, apart from the files that tell how it came about."""
+    return lake.workspace.snapshot(files=False)
+
+
+def recovered(lake: Lake, archive: Path) -> list[str]:
+    """Type the command again, and what its messages ask for; gives what was said."""
+    said: list[str] = []
+    options: list[str] = []
+    for _ in range(TRIES):
+        tried = lake.run("deploy", "staging", "--first", "--archive", archive, *options)
+        assert "Traceback" not in tried.err, tried.err
+        if tried.code == 0:
+            return said
+        said.append(tried.err)
+        options = mended(lake, tried, archive)
+    raise AssertionError("no end of it:\n" + "\n---\n".join(said))
+
+
+def mended(lake: Lake, tried: Said, archive: Path) -> list[str]:
+    """Do what a message asks for; gives the options of the next try."""
+    for key, number in re.findall(r"delivery adopt staging (\w+\.\w+) --id (\S+)", tried.err):
+        told = ("--archive", archive, "--reason", "it was cut off")
+        if lake.run("adopt", "staging", key, "--id", number, *told).code == 3:
+            lake.done("adopt", "staging", key, "--id", number, *told, "--break-lock")
+    if "delivery adopt staging --all" in tried.err:
+        lake.done("adopt", "staging", "--all", "--archive", archive, "--reason", "it was cut off")
+    blocked = re.search(r"delivery unblock staging (\S+) --reason", tried.err)
+    if blocked:
+        lake.done("unblock", "staging", blocked[1], "--reason", "the service stumbled")
+    if "--break-lock" in tried.err:
+        return ["--break-lock", "--reason", "the machine is gone"]
+    return []
+
+
+@pytest.mark.parametrize(("step", "of", "kind"), list(places()))
+def test_a_call_that_fails_once_is_survived(
+    lake: Lake, source: Source, clean: Clean, step: int, of: int, kind: int | str
+) -> None:
+    nth = 1 + step * clean.calls // of if of else 1 + step
+    if nth > clean.calls:
+        pytest.skip("there are not so many calls")
+    lake.extra.update(PATIENT)
+    lake.workspace.fault_all(nth, kind, seconds=2.5)
+    said = recovered(lake, source.more)
+    print(f"BAD DAY\t{nth}\t{kind}\t{len(said)}")
+    assert lake.leftovers("staging") == []
+    assert outcome(lake) == clean.outcome
+    lake.done("history", "staging")
+
+
+@pytest.mark.parametrize(("step", "of", "victim", "machine"), list(deaths()))
+def test_a_kill_is_survived(
+    lake: Lake,
+    source: Source,
+    clean: Clean,
+    tmp_path: Path,
+    step: int,
+    of: int,
+    victim: str,
+    machine: str,
+) -> None:
+    nth = 1 + step * clean.calls // of if of else 1 + step
+    if nth > clean.calls:
+        pytest.skip("there are not so many calls")
+    told = ("--first", "--archive", source.more)
+    killed(lake, victim, told, lambda strike: lake.workspace.fault_all(nth, strike))
+    if machine == "another":
+        lake.home = tmp_path / "another"
+    said = recovered(lake, source.more)
+    print(f"KILLED\t{nth}\t{victim}\t{machine}\t{len(said)}")
+    assert lake.leftovers("staging") == []
+    assert outcome(lake) == clean.outcome
+    lake.done("history", "staging")
+
+
+@pytest.mark.parametrize("path", ["/jobs/(reset|update)$", "/jobs/run-now"])
+def test_an_approved_plan_goes_on_after_a_kill_and_nothing_else_with_it(
+    delivered: Lake, source: Source, tmp_path: Path, path: str
+) -> None:
+    plan, gone = tmp_path / "plan.json", ("break-lock", "staging", "--reason", "the runner died")
+    told = ("--archive", source.more, "--plan", plan)
+    delivered.done("plan", "staging", *told[:2], "--save", plan)
+    killed(delivered, "both", told, lambda strike: delivered.workspace.fault("POST", path, strike))
+    assert "verified" not in delivered.ledger("staging")[3:]
+    delivered.done(*gone)
+    settings = delivered.workspace.job("flights_daily")["settings"]
+    settings["timeout_seconds"] = 3601
+    said = delivered.refused("deploy", "staging", *told)
+    assert "jobs.flights_daily: approved" in said
+    assert "running: approved" not in said
+    settings["timeout_seconds"] = 1200
+    verifying = "/jobs/run-now"
+    killed(delivered, "tool", told, lambda s: delivered.workspace.fault("POST", verifying, s))
+    delivered.done(*gone)
+    delivered.done("deploy", "staging", *told)
+    assert delivered.ledger("staging")[-1] == "verified"
+    assert delivered.leftovers("staging") == []
+    assert "changed since the approval" in delivered.refused("deploy", "staging", *told)
+
+
+# --- two things at once ---
+
+TROUBLES = ("lost", "refused", "storm", "reset", "tool", "both")
+STAGES = ("first", "update", "back")
+PAIRS = int(os.environ.get("BAD_PAIRS", "12"))
+CALLS_OF = {"first": 140, "update": 140, "back": 70}  # about so many calls a stage makes
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two faults in one delivery.
+
+    Attributes:
+        stage: of a first delivery, of an update, or of the automatic rollback of one.
+        first, second: what goes wrong: an answer is lost, a call is refused, the service turns
+            calls away for a while, a connection is cut, the tool dies, the tool and the CLI die.
+        at, after: at which call, and how many calls later.
+        elsewhere: what is typed after a kill is typed on another machine.
+    """
+
+    stage: str
+    first: str
+    second: str
+    at: int
+    after: int
+    elsewhere: bool
+
+    def __str__(self) -> str:
+        where = "elsewhere" if self.elsewhere else "here"
+        return f"{self.stage}-{self.first}@{self.at}-{self.second}+{self.after}-{where}"
+
+
+def pairs(count: int) -> list[Pair]:
+    """Every kind with every kind at each stage; as many as are asked for, the same each time."""
+    chance = random.Random(11)
+    kinds = [(s, a, b) for a in TROUBLES for b in TROUBLES for s in STAGES]
+    chance.shuffle(kinds)
+    chosen = (kinds * (1 + count // len(kinds)))[:count]
+    return [
+        Pair(s, a, b, chance.randint(1, CALLS_OF[s]), chance.randint(1, 40), chance.random() < 0.5)
+        for s, a, b in chosen
+    ]
+
+
+@dataclass
+class Machine:
+    """Where commands are typed while things go wrong.
+
+    Attributes:
+        victim: the process that works on the target now.
+        killed: something was killed.
+    """
+
+    lake: Lake
+    victim: subprocess.Popen[str] | None = None
+    killed: bool = False
+
+    def arm(self, kind: str, nth: int) -> None:
+        """Let something go wrong at the nth call from now on."""
+        workspace = self.lake.workspace
+        if kind in ("tool", "both"):
+            workspace.fault_all(nth, lambda: self.kill(kind))
+        elif kind == "storm":
+            workspace.fault_all(nth, 503, times=4)
+            workspace.fault_all(nth + 4, 429, times=4)
+        else:
+            workspace.fault_all(nth, 400 if kind == "refused" else kind)
+
+    def kill(self, kind: str) -> None:
+        """End the process that works, and the CLI that it started or not."""
+        if self.victim is None or self.victim.poll() is not None:
+            return
+        children = _children(self.victim.pid)
+        self.victim.kill()
+        self.killed = True
+        for child in children if kind == "both" else ():
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child, signal.SIGKILL)
+
+    def run(self, *arguments: object) -> Said:
+        """Type a command; what it started has ended, too."""
+        self.victim = self.lake.start(*arguments)
+        children: set[int] = set()
+        while self.victim.poll() is None:
+            children |= _children(self.victim.pid)
+            time.sleep(0.01)
+        out, err = self.victim.communicate()
+        end = time.monotonic() + 60
+        while any(Path(f"/proc/{child}").exists() for child in children):
+            assert time.monotonic() < end
+            time.sleep(0.02)
+        return Said(self.victim.returncode, out, err)
+
+
+def settled(machine: Machine, command: tuple[object, ...], archive: Path) -> list[str]:
+    """Type a command, and what its messages ask for, until it is done; gives what was said."""
+    said: list[str] = []
+    options: list[str] = []
+    for _ in range(TRIES):
+        tried = machine.run(*command, *options)
+        assert "Traceback" not in tried.err, tried.err
+        if tried.code == 0:
+            return said
+        said.append(tried.err)
+        options = mended(machine.lake, tried, archive)
+        if command[0] == "rollback":
+            options = [one for one in options if one == "--break-lock"]
+    raise AssertionError("no end of it:\n" + "\n---\n".join(said))
+
+
+@pytest.fixture
+def begun(request: pytest.FixtureRequest, holdings: dict[str, Any], pair: Pair) -> Lake:
+    """A target of nothing, or of the first release, for whose making the port must be free."""
+    found: Lake = request.getfixturevalue("lake" if pair.stage == "first" else "delivered")
+    return found
+
+
+@pytest.mark.parametrize("pair", pairs(PAIRS), ids=str)
+def test_two_faults_in_one_delivery_leave_nothing_behind(
+    begun: Lake, source: Source, clean: Clean, tmp_path: Path, pair: Pair
+) -> None:
+    survive(begun, source, clean.outcome, pair, tmp_path / "elsewhere")
+
+
+def survive(lake: Lake, source: Source, expected: Any, pair: Pair, elsewhere: Path) -> None:
+    """Deliver while two things go wrong; whatever that leads to, it can be finished."""
+    machine, workspace = Machine(lake), lake.workspace
+    lake.extra.update(PATIENT)
+    deploy: tuple[object, ...] = ("deploy", "staging", "--archive", source.more)
+    if pair.stage == "first":
+        deploy = (*deploy, "--first")
+
+    def begin() -> None:
+        machine.arm(pair.first, pair.at)
+        machine.arm(pair.second, pair.at + pair.after)
+
+    if pair.stage == "back":
+        outcomes = ["fail"]
+        workspace.on_run("extra_job", lambda _: outcomes.pop() if outcomes else "succeed")
+        workspace.fault(
+            "POST", "-failed-|workspace/import$", Once(lake, "failed", begin), times=999
+        )
+    else:
+        begin()
+    said = [machine.run(*deploy).err]
+    if machine.killed and pair.elsewhere:
+        lake.home = elsewhere
+    workspace.on_run("extra_job", "succeed")
+    if pair.stage == "back":
+        if lake.ledger("staging")[-1] != "verified":  # it did not come through by itself
+            said += settled(machine, ("rollback", "staging", "--reason", "again"), source.more)
+        workspace.faults.clear()
+        assert lake.leftovers("staging") == []
+        assert lake.running("staging") == source.first.name.removesuffix(".tar.gz")
+        assert [job["settings"]["name"] for job in workspace.jobs.values()] == ["flights_daily"]
+    said += settled(machine, deploy, source.more)
+    workspace.faults.clear()
+    print(f"PAIR\t{pair}\t{len(said)}")
+    assert lake.leftovers("staging") == []
+    assert outcome(lake) == expected
+    lake.done("history", "staging")
+
+
+@dataclass
+class Once:
+    """Something that is done when the ledger has its first event of a kind."""
+
+    lake: Lake
+    kind: str
+    do: Callable[[], None]
+    done: bool = False
+
+    def __call__(self) -> None:
+        if not self.done and self.kind in self.lake.ledger("staging"):
+            self.done = True
+            self.do()
+
+
+def killed(
+    lake: Lake, victim: str, told: tuple[object, ...], at: Callable[[Callable[[], None]], object]
+) -> None:
+    """Begin a deploy, and kill what holds it at a call."""
+    begun: list[subprocess.Popen[str]] = []
+
+    def strike() -> None:
+        (process,) = begun
+        children = _children(process.pid)
+        process.kill()
+        for child in children if victim == "both" else ():
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child, signal.SIGKILL)
+
+    at(strike)
+    begun.append(lake.start("deploy", "staging", *told))
+    children: set[int] = set()
+    while begun[0].poll() is None:
+        children |= _children(begun[0].pid)
+        time.sleep(0.01)
+    begun[0].communicate()
+    end = time.monotonic() + 60
+    while any(Path(f"/proc/{child}").exists() for child in children):
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def _children(process: int) -> set[int]:
+    found = subprocess.run(["pgrep", "-P", str(process)], capture_output=True, text=True)
+    return {int(line) for line in found.stdout.split()}

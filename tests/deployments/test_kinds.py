@@ -1,0 +1,334 @@
+"""Every kind of resource, planned, delivered, changed by hand, rolled back and removed later.
+
+The story is told once for each CLI, with a resource of every kind at the same time; the tests look
+at what came of each kind.
+"""
+
+from __future__ import annotations
+
+import copy
+import pickle
+import re
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from conftest import REAL, Source
+from delivery.resources import KINDS
+from fake_workspace import Workspace
+from fake_workspace.catalog import METASTORE
+from fake_workspace.wire import find
+from harness.baking import TEMPLATE
+from harness.delivering import Lake, furnish, hold, restore
+from harness.kinds_table import SAMPLES, document, key_of
+
+pytestmark = pytest.mark.slow
+
+ADDED = "resources/kinds/all.yml"
+PAGE = TEMPLATE / "docs/kinds.md"
+WHY = "totals are wrong"
+
+
+@dataclass
+class Story:
+    """What was seen, step by step; plans and drift as the documents that the tool printed."""
+
+    plan: Any = None
+    theirs: Any = None
+    again: Any = None
+    deployed: Any = None
+    calm: Any = None
+    changed: Any = None
+    gone: Any = None
+    back: Any = None
+    after: Any = None
+    forward: Any = None
+    onward: Any = None
+    removed: Any = None
+    states: dict[str, Any] = field(default_factory=dict)
+    stored: dict[str, Any] = field(default_factory=dict)
+
+
+def _stored(workspace: Workspace) -> dict[str, Any]:
+    """What the workspace holds of each kind, by the id that the CLI has for it."""
+    found = {
+        kind: getattr(workspace, one.stored) if one.stored else workspace.services.get(kind, {})
+        for kind, one in SAMPLES.items()
+    }
+    return {
+        kind: copy.deepcopy({str(k): v for k, v in all_.items()}) for kind, all_ in found.items()
+    }
+
+
+def _look(lake: Lake, story: Story, step: str) -> None:
+    story.states[step] = copy.deepcopy(lake.state("staging"))
+    story.stored[step] = _stored(lake.workspace)
+
+
+def _one(lake: Lake, kind: str) -> Any:
+    """A kind's sample, as the workspace holds it, for a hand to change."""
+    identity, sample = lake.state("staging")[f"resources.{key_of(kind)}"]["__id__"], SAMPLES[kind]
+    if not sample.stored:
+        return lake.workspace.services[kind][identity]
+    found = {str(key): value for key, value in getattr(lake.workspace, sample.stored).items()}
+    one = found[identity]
+    return one.get("settings") or one.get("spec") or one
+
+
+def _by_hand(lake: Lake) -> None:
+    """Change a field of every kind that has one which the CLI compares."""
+    for kind, sample in SAMPLES.items():
+        name, value = sample.hand
+        if name:
+            one = _one(lake, kind)
+            one[name] = value(one[name]) if callable(value) else copy.deepcopy(value)
+
+
+def _deleted_by_hand(lake: Lake) -> None:
+    """Delete what the CLI compares nothing of."""
+    for kind, sample in SAMPLES.items():
+        if not (sample.hand[0] or sample.stored):
+            identity = lake.state("staging")[f"resources.{key_of(kind)}"]["__id__"]
+            del lake.workspace.services[kind][identity]
+
+
+def _drift(lake: Lake, who: str = "deployer") -> Any:
+    said = lake.run("drift", "staging", "--output", "json", who=who)
+    assert said.code in (0, 2), said.err
+    return said.json
+
+
+def _planned(lake: Lake, archive: Path, who: str = "deployer") -> Any:
+    return lake.done("plan", "staging", "--archive", archive, "--output", "json", who=who).json
+
+
+def _tell(lake: Lake) -> Story:
+    """The whole story, from the first delivery on."""
+    story = Story()
+    lake.write(ADDED, yaml.safe_dump(document(), sort_keys=False))
+    added = lake.release("every kind")
+    story.plan, story.theirs = _planned(lake, added), _planned(lake, added, "planner")
+    lake.done("deploy", "staging", "--archive", added)
+    _look(lake, story, "deployed")
+    story.again = _planned(lake, added, "planner")
+    story.calm = [_drift(lake), _drift(lake, "planner")]
+    held = hold(lake.workspace)
+    _by_hand(lake)
+    story.changed = _drift(lake, "planner")
+    restore(lake.workspace, held)
+    _deleted_by_hand(lake)
+    story.gone = _drift(lake)
+    restore(lake.workspace, held)
+    story.back = lake.done(
+        "rollback", "staging", "--dry-run", "--reason", WHY, "--output", "json"
+    ).json
+    lake.done("rollback", "staging", "--reason", WHY)
+    _look(lake, story, "back")
+    story.after = _drift(lake)
+    (lake.path / ADDED).unlink()
+    after = lake.release("without them")
+    story.forward = _planned(lake, after)
+    lake.done("deploy", "staging", "--archive", after)
+    _look(lake, story, "forward")
+    story.onward = [_planned(lake, after), _drift(lake)]
+    restore(lake.workspace, held)
+    story.removed = _planned(lake, after)
+    return story
+
+
+def _told_once(folder: Path, tell: Callable[[], Story]) -> Story:
+    """The story, told by whichever of pytest's workers asks first; the others wait for it."""
+    file = folder / "story.pickle"
+    try:
+        folder.mkdir(parents=True)
+    except FileExistsError:
+        end = time.monotonic() + 1500
+        while not file.exists():
+            assert time.monotonic() < end, "the worker that tells the story did not end"
+            time.sleep(0.2)
+    else:
+        told: Story | str = "the worker that tells the story failed"
+        try:
+            told = tell()
+        finally:
+            (folder / "part").write_bytes(pickle.dumps(told))
+            (folder / "part").replace(file)
+    found = pickle.loads(file.read_bytes())
+    assert isinstance(found, Story), found
+    return found
+
+
+@pytest.fixture(scope="module")
+def story(
+    source: Source,
+    holdings: dict[str, Any],
+    programs: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    request: pytest.FixtureRequest,
+) -> Story:
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if hasattr(request.config, "workerinput") else base
+
+    def tell() -> Story:
+        folder = tmp_path_factory.mktemp("kinds")
+        path = folder / source.path.name
+        shutil.copytree(source.path, path, symlinks=True)
+        with Workspace(port=source.port) as one:
+            furnish(one, path.name)
+            restore(one, holdings)
+            deployer = one.identity("deployer").principal
+            one.grants["metastore", METASTORE] = {
+                deployer: ["CREATE_CATALOG", "CREATE_EXTERNAL_LOCATION"]
+            }
+            lake = Lake(path, one, programs, folder / "home", bytecode=base / "bytecode")
+            told = _tell(lake)
+            assert one.unknown == []
+        return told
+
+    return _told_once(shared / f"kinds-{_cli(programs)}", tell)
+
+
+def _cli(programs: Path) -> str:
+    """Which CLI it is."""
+    return "real" if programs == Path(REAL or "-").parent else "fake"
+
+
+def _changes(plan: Any, key: str) -> list[str]:
+    """What a plan does to a resource itself."""
+    return [change["action"] for change in plan["changes"] if change["key"] == key]
+
+
+def _verdicts(plan: Any, key: str) -> list[tuple[str, str]]:
+    return [(v["action"], v["reason"]) for v in plan["decisions"] if v["key"] == key]
+
+
+EVERY = pytest.mark.parametrize("kind", sorted(SAMPLES))
+
+
+@EVERY
+def test_it_is_planned(story: Story, kind: str) -> None:
+    assert _changes(story.plan, key_of(kind)) == ["create"]
+    assert _changes(story.theirs, key_of(kind)) == ["create"]
+    marks = _verdicts(story.plan, key_of(kind))
+    assert bool(marks) == (KINDS[kind].fate == "refused")
+
+
+@EVERY
+def test_it_is_deployed(story: Story, kind: str) -> None:
+    entry = story.states["deployed"][f"resources.{key_of(kind)}"]
+    assert entry["__id__"] in story.stored["deployed"][kind]
+    assert _changes(story.again, key_of(kind)) == []
+
+
+@pytest.mark.parametrize("kind", sorted(kind for kind in SAMPLES if KINDS[kind].address))
+def test_what_an_answer_that_was_lost_made_is_found_again(story: Story, kind: str) -> None:
+    """By its own fields: its id is made of them, and the workspace answers there."""
+    entry, row = story.states["deployed"][f"resources.{key_of(kind)}"], KINDS[kind]
+    assert row.id.format(**entry["state"]) == entry["__id__"]
+    assert find("GET", row.address.format(id=entry["__id__"]).partition("?")[0])
+
+
+def test_deployer_and_planner_plan_the_same(story: Story) -> None:
+    assert story.plan["digest"] == story.theirs["digest"]
+    assert story.again["changes"] == []
+    assert story.calm == [[], []]
+
+
+@EVERY
+def test_drift_is_seen(story: Story, kind: str) -> None:
+    """Of a run nothing can drift: it happened."""
+    sample, key = SAMPLES[kind], key_of(kind)
+    if sample.hand[0]:
+        told = [one for one in story.changed if one["key"].startswith(key)]
+    else:
+        told = [one for one in story.gone if one["key"] == key]
+    assert bool(told) == (kind != "job_runs")
+    assert all(one["patch"] or one["hint"] for one in told)
+
+
+@EVERY
+def test_a_rollback_does_what_the_page_says(story: Story, kind: str) -> None:
+    key, fate = key_of(kind), KINDS[kind].fate
+    identity = story.states["deployed"][f"resources.{key}"]["__id__"]
+    stays = fate == "retained"
+    assert (key in story.back["retained"]) == stays
+    assert _changes(story.back, key) == ([] if stays else ["delete"])
+    assert (identity in story.stored["back"][kind]) == stays
+    before = story.stored["deployed"][kind][identity]
+    if stays:
+        assert story.stored["back"][kind][identity] == before
+        assert f"resources.{key}" in story.states["back"]
+    elif kind != "jobs":
+        assert ("warn", "holds no data: this rollback deletes it") in _verdicts(story.back, key)
+
+
+def test_after_the_rollback_all_is_as_it_was_delivered(story: Story) -> None:
+    assert story.after == []
+
+
+@EVERY
+def test_the_next_release_keeps_what_was_retained(story: Story, kind: str) -> None:
+    key, stays = key_of(kind), KINDS[kind].fate == "retained"
+    assert _changes(story.forward, key) == []
+    assert (key in story.forward["retained"]) == stays
+    identity = story.states["deployed"][f"resources.{key}"]["__id__"]
+    assert (identity in story.stored["forward"][kind]) == stays
+    if stays:
+        before, now = (story.stored[step][kind][identity] for step in ("deployed", "forward"))
+        assert now == before
+
+
+def test_after_the_next_release_nothing_is_left_to_do(story: Story) -> None:
+    plan, drift = story.onward
+    assert (plan["changes"], drift) == ([], [])
+
+
+@EVERY
+def test_removed_later_it_is_not_lost_by_accident(story: Story, kind: str) -> None:
+    key = key_of(kind)
+    assert _changes(story.removed, key) == ["delete"]
+    refused = [reason for verdict, reason in _verdicts(story.removed, key) if verdict == "refuse"]
+    if kind == "jobs":  # of jobs, a few may go at once
+        assert refused == [r for r in refused if r.startswith("1 of 2 jobs would be deleted")]
+    else:
+        assert bool(refused) == KINDS[kind].holds_data
+    assert all(f"--allow-destroy {key}" in reason for reason in refused)
+
+
+# --- the page ---
+
+
+def test_every_kind_has_a_sample_and_a_line_on_the_page() -> None:
+    rights = {"grants", "permissions"}
+    assert {*SAMPLES} == {*KINDS} - rights
+    rows = re.findall(r"^\| `(\w+)` \| (\w+) \|", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    assert rows == [(kind, KINDS[kind].fate) for kind in sorted(SAMPLES)]
+
+
+# --- why targets name nobody ---
+
+
+APP = """
+resources:
+  apps:
+    kinds_app: {name: kinds-app, source_code_path: ../../src}
+"""
+
+
+def test_with_run_as_on_the_target_apps_cannot_be_delivered(delivered: Lake) -> None:
+    delivered.write("resources/kinds/app.yml", APP)
+    assert _changes(_planned(delivered, delivered.release("an app")), "apps.kinds_app") == [
+        "create"
+    ]
+    run_as = "    run_as: {service_principal_name: '${var.runner}'}\n    variables:\n"
+    delivered.edit("targets/staging.yml", "    variables:\n", run_as)
+    found = delivered.run("check", "--only", "run_as")
+    assert (found.code, "run_as: expected none" in found.out + found.err) == (1, True)
+    said = delivered.run("plan", "staging", "--archive", delivered.release("as it was"))
+    assert said.code == 1
+    assert "apps do not support a setting a run_as user" in said.err

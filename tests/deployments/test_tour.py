@@ -1,0 +1,30 @@
+"""The tour is the demonstration of the whole promise, so it is taken in each run."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+from harness.baking import ROOT, run
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.mark.longest
+def test_the_tour_is_taken_from_the_first_to_the_last_stop() -> None:
+    said = run(sys.executable, ROOT / "tests/harness/tour.py", cwd=ROOT)
+    assert said.returncode == 0, said.stdout[-3000:] + said.stderr[-3000:]
+    assert re.findall(r"^(\d)\. ", said.stdout, re.MULTILINE) == list("1234567")
+    for promise in (
+        "is running again, and verified",
+        "volumes.extra_files is retained",
+        "timeout_seconds: 900",
+        "staging: as it was delivered",
+    ):
+        assert promise in said.stdout
+    (page,) = re.findall(r"The status page is (\S+)", said.stdout)
+    text = Path(page).read_text(encoding="utf-8")
+    assert text.startswith("<!doctype html>")
+    assert "prod" in text

