@@ -1,7 +1,7 @@
 # Every command of the template. `make` alone lists them.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup demo tour test bad-days check mutants benchmark pins digest clean
+.PHONY: help setup demo tour test bad-days check mutants mutate benchmark pins digest clean
 
 # An interpreter is asked for its version: a name on the PATH may be a shim that answers nothing.
 CANDIDATES := python3 python3.12 python3.11 python3.13 python
@@ -62,6 +62,9 @@ bad-days: $(STAMP) ## every call of a deploy fails in every way, is the last bef
 mutants: $(STAMP) ## break the product on purpose: each fault must turn its test red (FULL=1: the whole suite)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tests/mutants $(if $(FULL),--full)
 
+mutate: $(STAMP) ## change one module of the tool a line at a time: make mutate MODULE=plan/guard.py TESTS=tests/tool/test_guard.py
+	@$(BIN)/python scripts/mutate.py '$(MODULE)' $(if $(filter file,$(origin TESTS)),tests/tool,$(TESTS))
+
 benchmark: $(STAMP) ## ratios, side by side in one run: engines, bake, first green
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m benchmarks
 
@@ -75,16 +78,24 @@ digest: $(STAMP) ## renew the digest of the delivery tool's files, after a chang
 clean: ## forget what was built; the environment stays
 	@rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-# --- environments: a stamp lists the files of a whole one; one that does not fit is made anew ---
+# --- environments: one without a stamp, or with one that does not fit, is made anew ---
 
-SEAL = { pwd -P; ls -d $(@D)/bin/* $(@D)/lib/python3*/site-packages/* 2>/dev/null | \
-	grep -v __pycache__; } > $@.part && mv $@.part $@
-FITS := read -r home && test "$$home" = "$$(pwd -P)" && \
-	while read -r file; do test -e "$$file" || exit 1; done
-$(foreach stamp,$(wildcard $(STAMP) $(DEMO)),$(shell ($(FITS)) < $(stamp) || rm -f $(stamp)))
+# A stamp lists the folder, the interpreter and every file; what somebody adds is no matter.
+
+HOLDS = { pwd -P; readlink -f $(1)/bin/python; cat $(1)/pyvenv.cfg; \
+	find -L $(1)/bin $(1)/lib -name __pycache__ -prune -o ! -type l -print; } 2>/dev/null | LC_ALL=C sort
+SEAL = $(call HOLDS,$(@D)) > $@.part && mv $@.part $@
+LACKS = test -s $(1)/stamp || echo all; test ! -L $(1) || echo its own folder; \
+	$(call HOLDS,$(1)) | LC_ALL=C comm -23 $(1)/stamp - 2>&1 | head -n 1
+UNFIT := $(foreach stamp,$(wildcard $(STAMP) $(DEMO)),$(if $(shell $(call LACKS,$(patsubst %/stamp,%,$(stamp)))),$(stamp)))
+# What a link leads to belongs to another; an environment whose stamp lies is no start for another.
+EMPTY = { test -d $(@D) && test ! -L $(@D) || rm -f $(@D); } $(if $(filter $@,$(UNFIT)),&& rm -f $@)
 
 $(STAMP): pyproject.toml $(PROJECT)/pyproject.toml $(PROJECT)/tools/delivery/pyproject.toml $(PINS)
 $(DEMO): $(PINS)
+
+.PHONY: anew
+$(UNFIT): anew
 
 ifndef HELD
 $(STAMP) $(DEMO):
@@ -92,12 +103,14 @@ $(STAMP) $(DEMO):
 else
 $(DEMO):
 	@echo "demo: making .venv-demo"
+	@$(EMPTY)
 	@$(PYTHON) -m venv --clear .venv-demo
 	@.venv-demo/bin/python -m pip install --quiet --disable-pip-version-check --constraint $(PINS) cookiecutter
 	@$(SEAL)
 
 $(STAMP):
 	@echo "setup: making .venv"
+	@$(EMPTY)
 	@test -f $@ || $(PYTHON) -m venv --clear .venv
 	@rm -f $@
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes \

@@ -13,6 +13,7 @@ OWN = "tests/project/test_project.py::test_the_default_project_passes_its_own_te
 UNIT, PIPELINE = f"{OWN}[tests/unit]", f"{OWN}[tests/pipeline]"
 ENVIRONMENTS = "tests/project/test_environments.py::test"
 SETUP = "tests/template/test_setup.py::test"
+HEALS = "tests/template/test_setup_heals.py::test"
 ARRIVAL = "tests/deployments/test_cli_arrival.py::test"
 DELIVERY = "tests/tool"
 
@@ -573,11 +574,19 @@ TEMPLATE_FAULTS = [
           "tests/pipelines/test_github_pipelines.py::test_the_pipeline_fails_when_its_checks_or_its_tests_do"),
     Fault("the pipeline swallows checks", ".ci/run", "make check || failed=$?", "make check || true",
           "tests/pipelines/test_github_pipelines.py::test_the_pipeline_fails_when_its_checks_or_its_tests_do"),
-    Fault("tests that fail are no failure", "Makefile", "$(BIN)/pytest -n 2 $(TESTS)", "$(BIN)/pytest -n 2 $(TESTS) || true",
+    Fault("tests that fail are no failure", "Makefile", "$(BIN)/pytest -n 2 $(if $(FAST),-m \"not slow\") $(TESTS)", "$(BIN)/pytest -n 2 $(if $(FAST),-m \"not slow\") $(TESTS) || true",
           "tests/pipelines/test_github_pipelines.py::test_a_failing_test_fails_make"),
     Fault("a pipeline that skips", "Makefile", 'test -z "$(CI)" || exit 4; }', "true; }", f"{SETUP}_a_tool_that_is_missing_is_a_skip_on_a_laptop_and_a_failure_in_a_pipeline"),
     Fault("the demo brings everything", "Makefile", "$(DEMO): $(PINS)\n", "$(DEMO): $(PINS) $(STAMP)\n", f"{SETUP}_two_demos_at_once_show_gold_and_bring_what_they_need_alone"),
     Fault("half a demo", "Makefile", "$(PYTHON) -m venv --clear .venv-demo", "test -d .venv-demo || $(PYTHON) -m venv .venv-demo", f"{SETUP}_a_demo_that_was_cut_off_is_begun_again"),
+    Fault("an environment that was moved", "Makefile", "HOLDS = { pwd -P; ", "HOLDS = { ", f"{HEALS}_what_is_not_whole_is_made_anew"),
+    Fault("the environment behind a link is emptied", "Makefile", "EMPTY = { test -d $(@D) && test ! -L $(@D) || rm -f $(@D); }", "EMPTY = true", f"{HEALS}_a_link_goes_and_what_it_leads_to_stays"),
+    _project("an environment of any Python", "Makefile", "readlink -f $(1)/bin/python; ", "", f"{HEALS}_what_is_not_whole_is_made_anew"),
+    _project("an environment made over", "Makefile", "cat $(1)/pyvenv.cfg; ", "", f"{HEALS}_what_is_not_whole_is_made_anew"),
+    _project("the stamp of another", "Makefile", "$(if $(filter $@,$(UNFIT)),&& rm -f $@)", "", f"{HEALS}_what_is_not_whole_is_made_anew"),
+    _project("the environment of another project", "Makefile", " CONDA_PREFIX UV_PROJECT_ENVIRONMENT", " CONDA_PREFIX", f"{HEALS}_a_setting_of_another_project_leads_nowhere_else"),
+    _project("an index that the page names and nobody asks", "tools/delivery/README.md", "com/simple\"\n", "com/simple\"\n   explicit = true\n", "tests/test_tool_from_index.py::test_a_project_that_follows_the_page_gets_the_tool_with_its_hash"),
+    _project("a page that leaves the workspace's source", "tools/delivery/README.md", "{ index = \"own\" }", "{ workspace = true }", "tests/test_tool_from_index.py::test_a_project_that_follows_the_page_gets_the_tool_with_its_hash"),
     Fault("tests with whatever is new", "tests/constraints.txt", "cookiecutter==2.7.1\n", "", f"{SETUP}_the_tests_have_exact_versions_that_fit_what_is_declared"),
     Fault("merges cancel each other", ".github/workflows/test.yml", "github.event.pull_request.number || github.run_id", "github.ref",
           "tests/pipelines/test_github_pipelines.py::test_of_two_merges_each_has_its_result_and_the_nights_are_tested"),

@@ -90,7 +90,7 @@ def test_a_tool_that_is_missing_is_a_skip_on_a_laptop_and_a_failure_in_a_pipelin
 ) -> None:
     programs = tmp_path / "programs"
     program(programs, "python3", PYTHON)
-    for name in ("make", "sh", "mkdir", "chmod", "ln", "rm", "touch", "test", "printf"):
+    for name in ("make", "sh", "mkdir", "chmod", "ln", "rm", "mv", "find", "sort", "cat"):
         (programs / name).symlink_to(str(shutil.which(name)))
     for name in {"go", "npm"} - {missing}:
         program(programs, name, "exit 0")

@@ -1,6 +1,8 @@
 """The guard, where the other tests leave room."""
 
-from datetime import date, datetime, timedelta, timezone
+import time
+from datetime import UTC, date, datetime, timedelta, timezone
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,7 +13,7 @@ from delivery.plan.guard import consumed_exceptions, evaluate
 from delivery.plan.model import ResourceChange
 from delivery.workspace.bundle_cli import CliError
 
-from tool.test_guard import field, policy, situation, verdicts
+from tool.test_guard import field, policy, situation, tree, verdicts
 
 UNTIL = date(2026, 12, 1)
 RIGHT = ResourceChange(
@@ -191,3 +193,36 @@ def test_an_earlier_release_s_exceptions_do_not_count_when_it_returns() -> None:
         verdicts(gone, given=policy(), is_rollback=True, allow_destroy={"volumes.x": "x"})[0][0]
         == "allow"
     )
+
+
+# --- what changing the guard a line at a time did not turn red ---
+
+REFRESH = {"tasks": [{"task_key": "a", "pipeline_task": {"full_refresh": True}}]}
+TASK = "tasks[task_key='a'].pipeline_task"
+
+
+def test_a_job_that_is_made_again_with_a_full_refresh_is_refused(tmp_path: Path) -> None:
+    again = ResourceChange(key="jobs.x", action="recreate")
+    found = verdicts(again, tree=tree(tmp_path, {"x": REFRESH}))
+    assert [v for v, reason in found if "full_refresh" in reason] == ["refuse"]
+
+
+def test_a_task_that_had_its_full_refresh_before_may_change_otherwise() -> None:
+    old, new = ({"full_refresh": True, "pipeline_id": name} for name in ("a", "b"))
+    for fields in (field(TASK, old, new), field("max_concurrent_runs", 1, 2)):
+        assert verdicts(ResourceChange(key="jobs.x", action="update", fields=fields)) == []
+
+
+def test_an_exception_ends_with_its_day_in_utc_wherever_the_machine_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TZ", "Pacific/Kiritimati")
+    time.tzset()
+    strict = policy(Allow(key=RIGHT.key, reason="x", until=UNTIL), rights={"prod": "refuse"})
+    try:
+        for minutes, verdict in ((0, "allow"), (1439, "allow"), (1440, "refuse")):
+            now = datetime(2026, 12, 1, tzinfo=UTC) + timedelta(minutes=minutes)
+            assert [v for v, _ in verdicts(RIGHT, given=strict, now=now)] == [verdict]
+    finally:
+        monkeypatch.undo()
+        time.tzset()

@@ -225,3 +225,21 @@ def test_the_ledger_of_an_unknown_target_is_not_begun(memory: Memory) -> None:
     new.may_be_missing = True
     write(new, ("started", ONE))
     assert len(memory.files) == 1
+
+
+def test_an_event_is_stored_one_field_a_line_as_its_digest_needs() -> None:
+    event = Event(
+        seq=1, previous="", id="x", at=NOW, kind="verified", project="p", target="prod",
+        release="r", actor="ana",
+    )  # fmt: skip
+    first, second, *_, last, after = event.content().decode().split("\n")
+    assert (first, second, last, after) == ("{", ' "schema": 1,', "}", "")
+    assert Event.parse(event.content()) == event
+
+
+def test_what_is_no_event_says_why() -> None:
+    with pytest.raises(ValueError, match="'list' object has no attribute 'get'"):
+        Event.parse(b"[]")
+    content = json.dumps({"schema": 99, "seq": 7}).encode()
+    with pytest.raises(DeliveryError, match=r"^event 7 has schema 99"):
+        Event.parse(content)
