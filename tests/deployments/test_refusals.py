@@ -53,7 +53,8 @@ def saved(delivered: Lake, source: Source, tmp_path: Path) -> Path:
         ("release", "2026.01.01-g00000000", "edited"),
         ("expires_at", "2199-01-01T00:00:00Z", "edited"),
         ("changes", [], "edited"),
-        ("schema", 2, "update the delivery tool"),
+        ("schema", 3, "update the delivery tool"),
+        ("schema", 1, "an earlier version of delivery made this plan"),
     ],
 )
 def test_a_plan_that_was_edited_is_refused(

@@ -12,6 +12,11 @@ def _seen(name: str, file: str, old: str, new: str, test: str) -> Fault:
     return _tool(name, file, old, new)._replace(test=f"{_LEDGER}::{test}")
 
 
+def _stored(name: str, file: str, old: str, new: str, test: str) -> Fault:
+    """A fault that only shows what an earlier version wrote."""
+    return _tool(name, file, old, new)._replace(test=f"tests/deployments/test_stored.py::{test}")
+
+
 # fmt: off
 LEDGER_FAULTS = [
     # other versions
@@ -26,6 +31,12 @@ LEDGER_FAULTS = [
     _tool("what a version left out stops a target", "config/policy.py", "other.plan_hours or self.plan_hours", "other.plan_hours"),
     _seen("the whole policy is kept again", "deploy/apply.py", "planned.release_policy.terms.stored()", "planned.release_policy.model_dump(mode=\"json\")",
           "test_a_policy_field_that_a_later_version_dropped_stops_nothing[fake]"),
+    _stored("rights of version 0.1 stop a target", "config/policy.py", '"warn" if v == "mark" else v', "v",
+            "test_it_is_delivered_on_and_goes_back_to_what_the_earlier_version_built[fake]"),
+    _stored("archives of earlier versions are looked for elsewhere", "target/store.py", "{self.target.root}/archives", "{self.target.root}/packages",
+            "test_it_is_delivered_on_and_goes_back_to_what_the_earlier_version_built[fake]"),
+    _stored("a plan of an earlier version is none", "plan/model.py", "0 < schema < SCHEMA", "False",
+            "test_a_plan_that_the_earlier_version_saved_is_made_again[fake]"),
     # what cannot be seen
     _seen("a ledger that is gone is begun anew", "target/ledger.py", "if entries is None and not self.may_be_missing:", "if False:",
           "test_what_is_gone_is_never_taken_for_new[fake]"),

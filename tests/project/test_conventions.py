@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
+from hashlib import sha1
 from pathlib import Path
 
 import pytest
@@ -111,6 +113,20 @@ def test_what_is_not_right_is_refused(name: str, content: str, hook: str, commit
     result = commit(name, content)
     assert result.returncode != 0
     assert f"hook id: {hook}" in result.stderr
+
+
+def test_what_cruft_writes_is_no_secret(ready: Baked, commit: Commit) -> None:
+    """It names a commit of the template; `make check` and the hook look at the same files."""
+    commit_id = sha1(b"template").hexdigest()
+    cruft = f'{{\n  "commit": "{commit_id}"\n}}\n'
+    result = commit(".cruft.json", cruft)
+    assert result.returncode == 0, result.stderr
+    assert "hook id: secrets" in commit("other.json", cruft).stderr
+    (own,) = re.findall(r"^OWN_FILES := (.*)$", ready.text("Makefile"), re.MULTILINE)
+    (hook,) = re.findall(r"detect-secrets-hook.*\n.*\n.*\n +exclude: \^\((.*)\)",
+                         ready.text(".pre-commit-config.yaml"))  # fmt: skip
+    names = [name.strip("/").replace("\\", "") for name in hook.split("|")]
+    assert re.findall(r":!([^']+)'", own) == names
 
 
 @pytest.mark.parametrize("branch", ["work", "feat/x", "feature-x"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 import sys
 import tomllib
@@ -31,6 +32,8 @@ TEXTS = [
 
 
 def text_of(name: str) -> str:
+    if name.endswith(".gz"):  # an archive: what is in it counts
+        return gzip.decompress((ROOT / name).read_bytes()).decode(errors="replace")
     return (ROOT / name).read_text(encoding="utf-8")
 
 

@@ -177,9 +177,17 @@ def test_a_plan_of_another_version_is_made_again(tmp_path: Path) -> None:
     file.write_text(json.dumps(document), encoding="utf-8")
     with pytest.raises(DeliveryError, match=r"delivery plan --save\n    Make it again"):
         read_plan(file, NOW)
-    document["plan"]["schema"] = 2
+    document["plan"]["schema"] = 3
     file.write_text(json.dumps(document), encoding="utf-8")
-    with pytest.raises(DeliveryError, match=NEWER):
+    with pytest.raises(DeliveryError, match="has schema 3, expected at most 2: update"):
+        read_plan(file, NOW)
+
+
+def test_a_plan_of_an_earlier_version_says_so(tmp_path: Path) -> None:
+    """Its fields have other names: nobody is told that it is no plan."""
+    file = tmp_path / "plan.json"
+    file.write_text('{"plan": {"schema": 1, "digest_of_release": "0"}}', encoding="utf-8")
+    with pytest.raises(DeliveryError, match=r"plan.json: an earlier version of delivery made this"):
         read_plan(file, NOW)
 
 

@@ -14,7 +14,7 @@ from delivery.release.manifest import ID, sha256
 
 Action = Literal["create", "update", "update_id", "resize", "recreate", "delete"]
 
-SCHEMA = 1  # of a saved plan
+SCHEMA = 2  # of a saved plan; 1 has the field names of version 0.1
 _RELEASE_FOLDER = re.compile(rf"/releases/{ID.pattern}/")
 _WHEEL_VERSION = re.compile(r"-[^-/]+\+g[0-9a-f]{8}-")
 
@@ -105,7 +105,7 @@ class Plan(_Frozen):
         receipt_age: when the previous target verified the release, for the approver.
     """
 
-    schema_: Annotated[int, Field(alias="schema", ge=1, le=SCHEMA)] = SCHEMA
+    schema_: Annotated[int, Field(alias="schema", ge=SCHEMA, le=SCHEMA)] = SCHEMA
     target: str
     host: str
     project: str
@@ -164,6 +164,11 @@ def read_plan(file: Path, now: datetime) -> Plan:
         schema = document["plan"].get("schema", SCHEMA)
         if isinstance(schema, int) and schema > SCHEMA:
             raise newer_schema(str(file), schema, SCHEMA)
+        if isinstance(schema, int) and 0 < schema < SCHEMA:
+            raise DeliveryError(
+                f"{file}: an earlier version of delivery made this plan\n"
+                "    Make a new plan, and have it approved again: delivery plan --save"
+            )
         plan = Plan.model_validate(document["plan"])
     except OSError as error:
         raise DeliveryError(f"{file}: cannot be read: {error.strerror}") from None
