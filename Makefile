@@ -51,8 +51,8 @@ check: $(STAMP) ## format, lint and types of the template, the delivery tool and
 	@cd '$(PROJECT)' && ../$(BIN)/ruff format --no-cache --check --quiet .
 	@cd '$(PROJECT)' && ../$(BIN)/ruff check --no-cache --quiet .
 	@$(BIN)/mypy
-	@$(BIN)/mypy --package delivery
-	@$(BIN)/ruff format --check --quiet --config '$(PROJECT)/pyproject.toml' '$(PROJECT)/tools/delivery'
+	@cd '$(PROJECT)' && MYPYPATH=tools/delivery/src ../$(BIN)/mypy --cache-dir ../.mypy_cache --package delivery
+	@$(BIN)/ruff format --no-cache --check --quiet --config '$(PROJECT)/pyproject.toml' '$(PROJECT)/tools/delivery'
 	@$(BIN)/ruff check --no-cache --quiet --config '$(PROJECT)/pyproject.toml' '$(PROJECT)/tools/delivery'
 	@$(BIN)/yamllint --strict --config-file '$(PROJECT)/.yamllint.yaml' .github
 

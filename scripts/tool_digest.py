@@ -7,7 +7,7 @@ HOME = Path(__file__).parents[1] / "{{cookiecutter.project_slug}}" / "tools/deli
 sys.path.insert(0, str(HOME / "src"))
 sys.dont_write_bytecode = True
 
-from delivery.checks.tool import DIGEST, digest_of  # noqa: E402
+from delivery.checks.tool import DIGEST_FILE, digest_of  # noqa: E402
 
 if __name__ == "__main__":
-    (HOME / DIGEST).write_text(f"{digest_of(HOME)}\n", encoding="utf-8")
+    (HOME / DIGEST_FILE).write_text(f"{digest_of(HOME)}\n", encoding="utf-8")

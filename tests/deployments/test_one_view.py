@@ -354,7 +354,7 @@ def test_no_preview_sends_a_token_or_starts_a_program(
 def test_check_is_red_for_what_no_command_takes(
     checkout: Lake, listener: Listener, marker: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("delivery.workspace.bundle_cli._found", lambda: None)
+    monkeypatch.setattr("delivery.workspace.bundle_cli.find_cli", lambda: None)
     before, clean = tracked(checkout.path), {*tracked(checkout.path)}
     assert [f for f in check(CheckContext(checkout.path)) if f.severity == "error"] == []
     green = []

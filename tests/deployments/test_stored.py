@@ -17,6 +17,8 @@ from conftest import Source
 from fake_workspace import Workspace
 from harness.delivering import Lake, furnish
 
+pytestmark = pytest.mark.slow
+
 STORED = Path(__file__).parents[1] / "stored/0.1.0"
 FIRST, SECOND, THIRD = "2026.01.06-g9d926613", "2026.01.07-g39f26019", "2026.01.08-g09797a86"
 PORT = 28471  # the archives name it, and their digests hold it

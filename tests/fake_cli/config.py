@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from delivery.config.bundle import Bundle, of_files
+from delivery.config.bundle import Bundle, load_files
 from delivery.config.references import resolve
 from delivery.config.yaml import Mark, YamlList, YamlMapping, read_yaml
 from delivery.errors import DeliveryError
@@ -131,7 +131,7 @@ def read(root: Path, target: str | None, given: Mapping[str, str]) -> Settings:
     """
     try:
         patterns = read_yaml(root, "databricks.yml").items_of("include")
-        bundle = of_files(root, included(root, map(str, patterns)))
+        bundle = load_files(root, included(root, map(str, patterns)))
     except DeliveryError as error:
         raise CommandError(f"failed to load: {error}") from None
     if bundle.broken:

@@ -23,7 +23,7 @@ from delivery.forge.environment import (
     forge_kind,
 )
 from delivery.forge.github import GitHub
-from delivery.plan.approval import approvers, check_approval, known_approvals
+from delivery.plan.approval import approvers, check_approval, earlier_approvers
 from delivery.plan.model import Plan
 from delivery.status.doctor import HealthCheck, _forge, run_checks
 from delivery.workspace.client import Workspace
@@ -138,7 +138,7 @@ def test_an_approval_of_an_earlier_plan_of_the_run_does_not_count(
     enter("github")
     fake.reviewers["prod"], fake.approvals["prod"] = ["ana", "bo"], ["ana"]
     monkeypatch.setenv("GITHUB_RUN_ATTEMPT", "2")
-    assert known_approvals(POLICY, "prod") == ["ana"]  # as the plan of the second attempt says
+    assert earlier_approvers(POLICY, "prod") == ["ana"]  # as the plan of the second attempt says
     monkeypatch.setenv("DELIVERY_APPROVED_BEFORE", "ana")
     with pytest.raises(DeliveryError, match="given no approver"):
         approvers(POLICY, "prod")

@@ -20,7 +20,10 @@ from harness.delivering import Lake, furnish, lock_file, prepare
 from harness.fake_forge import Forge
 from harness.github_ci import ACT, GitHub, Ran
 
-pytestmark = pytest.mark.skipif(ACT is None, reason="WORKFLOWS NOT RUN: act is not on the PATH")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(ACT is None, reason="WORKFLOWS NOT RUN: act is not on the PATH"),
+]
 DONE = ["started", "deployed", "verified"]
 EVIL_BRANCH = "feature/x$(touch$IFSspied)`touch$IFSspied`;touch$IFSspied;'\"&&--break-lock"
 EVIL_TITLE = "$(touch spied); `touch spied` ::set-output name=RELEASE::x ##[add-mask]x --first"

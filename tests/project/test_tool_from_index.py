@@ -18,6 +18,8 @@ import pytest
 from conftest import Bake
 from harness.baking import TEMPLATE, Baked, expect_success, run
 
+pytestmark = pytest.mark.slow
+
 NAME, FOLDER = "lakehouse-delivery", "tools/delivery"
 PAGE = (TEMPLATE / FOLDER / "README.md").read_text(encoding="utf-8")
 STEPS = PAGE.partition("**From an index instead.**")[2]

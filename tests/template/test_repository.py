@@ -159,3 +159,11 @@ def test_the_template_s_own_code_passes_its_checks(tmp_path: Path) -> None:
     expect_success(programs / "ruff", "format", "--check", *cache, ".", cwd=ROOT)
     expect_success(programs / "ruff", "check", *cache, ".", cwd=ROOT)
     expect_success(programs / "mypy", *cache, cwd=ROOT)
+    tool = ("--package", "delivery")
+    typed = expect_success(
+        programs / "mypy", *cache, *tool, cwd=TEMPLATE, MYPYPATH="tools/delivery/src"
+    )
+    assert int(re.findall(r"in (\d+) source files", typed)[0]) > 100
+    style = ("--config", "pyproject.toml", *cache, "tools/delivery")
+    expect_success(programs / "ruff", "format", "--check", *style, cwd=TEMPLATE)
+    expect_success(programs / "ruff", "check", *style, cwd=TEMPLATE)

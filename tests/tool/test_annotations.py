@@ -4,7 +4,7 @@ import json
 
 import pytest
 from delivery.errors import Finding
-from delivery.render.findings import Form, formatted
+from delivery.render.findings import Format, formatted
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -12,21 +12,21 @@ PLAIN = Finding("a.yml", 3, "naming", "given x, expected y", "Rename it.")
 
 
 def test_nothing_found_is_told_to_people_and_is_an_empty_list_to_machines() -> None:
-    assert formatted([], Form.TABLE) == "check: passed"
-    assert formatted([], Form.GITHUB) == "check: passed"
-    assert formatted([], Form.JSON) == "[]"
-    assert formatted([], Form.GITLAB) == "[]"
+    assert formatted([], Format.TABLE) == "check: passed"
+    assert formatted([], Format.GITHUB) == "check: passed"
+    assert formatted([], Format.JSON) == "[]"
+    assert formatted([], Format.GITLAB) == "[]"
 
 
 def test_an_error_is_shown_with_what_mends_it_and_nothing_is_called_well() -> None:
-    assert formatted([PLAIN], Form.TABLE) == "a.yml:3: given x, expected y\n    Rename it."
+    assert formatted([PLAIN], Format.TABLE) == "a.yml:3: given x, expected y\n    Rename it."
     assert (
-        formatted([Finding("a.yml", 0, "r", "m", "Do it.")], Form.TABLE) == "a.yml: m\n    Do it."
+        formatted([Finding("a.yml", 0, "r", "m", "Do it.")], Format.TABLE) == "a.yml: m\n    Do it."
     )
 
 
 def test_json_has_every_part_of_a_finding() -> None:
-    assert json.loads(formatted([PLAIN], Form.JSON)) == [
+    assert json.loads(formatted([PLAIN], Format.JSON)) == [
         {
             "file": "a.yml",
             "line": 3,
@@ -39,11 +39,11 @@ def test_json_has_every_part_of_a_finding() -> None:
 
 
 def test_github_is_told_file_line_rule_and_severity() -> None:
-    assert formatted([PLAIN], Form.GITHUB) == (
+    assert formatted([PLAIN], Format.GITHUB) == (
         "::error file=a.yml,line=3,title=naming::given x, expected y%0ARename it."
     )
     warning = Finding("a.yml", 0, "r", "m", "Do it.", "warning")
-    assert formatted([warning], Form.GITHUB) == "::warning file=a.yml,line=1,title=r::m%0ADo it."
+    assert formatted([warning], Format.GITHUB) == "::warning file=a.yml,line=1,title=r::m%0ADo it."
 
 
 @pytest.mark.parametrize(
@@ -54,13 +54,13 @@ def test_github_is_told_file_line_rule_and_severity() -> None:
 def test_a_character_that_means_something_is_escaped(char: str, place: str, message: str) -> None:
     found = Finding(f"a{char}b", 1, "r", f"c{char}d", "Do it.")
     expected = f"::error file=a{place}b,line=1,title=r::c{message}d%0ADo it."
-    assert formatted([found], Form.GITHUB) == expected
+    assert formatted([found], Format.GITHUB) == expected
 
 
 @settings(database=None)
 @given(st.text("%\r\n:,ab"), st.text("%\r\n:,ab"), st.text("%\r\n:,ab"))
 def test_no_file_can_add_a_command_of_its_own(file: str, message: str, hint: str) -> None:
-    text = formatted([Finding(file, 1, "r", message, hint)], Form.GITHUB)
+    text = formatted([Finding(file, 1, "r", message, hint)], Format.GITHUB)
     assert "\n" not in text
     assert "\r" not in text
     properties, _, told = text.removeprefix("::error ").partition("::")
@@ -77,14 +77,14 @@ def test_findings_that_differ_have_different_fingerprints() -> None:
         Finding("a.yml", 3, "tags", "given x, expected y", "Rename it."),
         Finding("a.yml", 3, "naming", "given z, expected y", "Rename it."),
     ]
-    issues = json.loads(formatted([PLAIN, *others, PLAIN], Form.GITLAB))
+    issues = json.loads(formatted([PLAIN, *others, PLAIN], Format.GITLAB))
     prints = [issue["fingerprint"] for issue in issues]
     assert len({*prints}) == 5
     assert prints[0] == prints[-1]
 
 
 def test_gitlab_is_told_what_mends_it_and_how_grave_it_is() -> None:
-    (issue,) = json.loads(formatted([PLAIN], Form.GITLAB))
+    (issue,) = json.loads(formatted([PLAIN], Format.GITLAB))
     del issue["fingerprint"]
     assert issue == {
         "description": "given x, expected y Rename it.",

@@ -10,7 +10,7 @@ import pytest
 from delivery.errors import DeliveryError, Exit
 from delivery.release import open_archive, read_archive
 from delivery.release.archive import Archive, pack
-from delivery.release.manifest import LIMIT, FileEntry, Manifest, sha256
+from delivery.release.manifest import MAX_FILE_BYTES, FileEntry, Manifest, sha256
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -119,7 +119,7 @@ def test_an_entry_that_is_no_plain_file_is_refused(kind: str, tmp_path: Path) ->
         (packed((entry("manifest.json"), b"\x00"), *WHOLE), "manifest: : Invalid JSON"),
         (b"", "empty file"),
         (b"not an archive", "Not a gzipped file"),
-        (b"x" * (LIMIT + 1), "expected at most 10,485,760"),
+        (b"x" * (MAX_FILE_BYTES + 1), "expected at most 10,485,760"),
     ],
 )  # fmt: skip
 def test_what_is_not_whole_is_refused(content: bytes, reason: str) -> None:
@@ -145,8 +145,8 @@ def test_no_damaged_archive_is_taken_for_whole(data: st.DataObject) -> None:
 
 
 def test_an_archive_that_grows_beyond_all_measure_is_refused() -> None:
-    bomb = packed(MANIFEST, (entry("zeros"), bytes(21 * LIMIT)))
-    assert len(bomb) < LIMIT
+    bomb = packed(MANIFEST, (entry("zeros"), bytes(21 * MAX_FILE_BYTES)))
+    assert len(bomb) < MAX_FILE_BYTES
     with pytest.raises(DeliveryError, match="bytes when unpacked"):
         read_archive(bomb, "x.tar.gz")
 
@@ -160,7 +160,7 @@ def test_a_file_that_is_also_a_folder_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_release_that_is_too_large_names_what_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("delivery.release.archive.LIMIT", 100)
+    monkeypatch.setattr("delivery.release.archive.MAX_FILE_BYTES", 100)
     with pytest.raises(DeliveryError, match=r"The largest files are databricks\.yml, src/app/x"):
         archive(FILES)
 

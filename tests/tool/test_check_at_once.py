@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from delivery.checks.registry import CheckContext, all_rules, check
-from delivery.config.bundle import load
+from delivery.config.bundle import load_bundle
 from delivery.config.policy import load_policy
 from delivery.errors import DeliveryError, InvalidFileError
 from delivery.workspace.bundle_cli import BundleCli
@@ -44,7 +44,7 @@ SLIPS = {
 def test_every_rule_says_where_and_how_to_mend(
     project: Path, edit: Edit, monkeypatch: pytest.MonkeyPatch, rule: str
 ) -> None:
-    monkeypatch.setattr("delivery.workspace.bundle_cli._found", lambda: "databricks")
+    monkeypatch.setattr("delivery.workspace.bundle_cli.find_cli", lambda: "databricks")
     monkeypatch.setattr(BundleCli, "warnings", lambda cli: ["Warning: odd\n  in x.yml:3:4"])
     edit(*SLIPS[rule])
     if rule == "branch":
@@ -109,7 +109,7 @@ def test_a_command_that_needs_the_bundle_tells_all_of_it_too(project: Path, edit
     edit(SCHEMA, "resources:", "resources: {")
     edit(PROD, "targets:", "targets: {")
     with pytest.raises(InvalidFileError, match=rf"(?s){PROD}:.*{SCHEMA}:"):
-        load(project)
+        load_bundle(project)
 
 
 @pytest.mark.parametrize(
@@ -268,7 +268,7 @@ def test_an_include_out_of_the_project_is_told_and_its_files_are_left_alone(
     project: Path, edit: Edit, monkeypatch: pytest.MonkeyPatch, pattern: str
 ) -> None:
     monkeypatch.setattr(
-        "delivery.workspace.bundle_cli._found", lambda: pytest.fail("the CLI was asked")
+        "delivery.workspace.bundle_cli.find_cli", lambda: pytest.fail("the CLI was asked")
     )
     outside = project.parent / "outside.yml"
     outside.write_text("targets: {x: {workspace: {host: https://example.com}}}\n", "utf-8")

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 from delivery.checks.registry import CheckContext, check
-from delivery.render.findings import Form, formatted
+from delivery.render.findings import Format, formatted
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -36,7 +36,7 @@ def judged(project: Path, name: str, text: str) -> None:
     finally:
         file.write_text(FILES[name], encoding="utf-8")
     assert all(f.file and f.rule and f.message and f.hint for f in found), found
-    assert all(formatted(found, form).encode() for form in Form)
+    assert all(formatted(found, form).encode() for form in Format)
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:

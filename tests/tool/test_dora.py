@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 import pytest
-from delivery.render.html import page
+from delivery.render.html import status_page
 from delivery.render.text import status_as_text
 from delivery.status.metrics import Dora, dora
 from delivery.target.events import NO_RELEASE, Event, EventName
@@ -163,8 +163,8 @@ def test_a_young_target_is_not_extrapolated() -> None:
 
 def test_days_stand_beside_the_counts_everywhere() -> None:
     one = status(dora=Dora(days=23, deployments=64, per_week=19.5, failed=1, failure_rate=0.016))
-    assert "last 23 days" in page("Demo", [one], NOW)
+    assert "last 23 days" in status_page("Demo", [one], NOW)
     assert "last 23 days            deployments 64 (19.5 a week)" in shown(status_as_text(one))
     assert one.model_dump(mode="json")["dora"]["days"] == 23
     unseen = status(dora=Dora())
-    assert "deployments" not in page("Demo", [unseen], NOW) + status_as_text(unseen)
+    assert "deployments" not in status_page("Demo", [unseen], NOW) + status_as_text(unseen)

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from delivery.checks.untrusted import _found, refuse_untrusted, untrusted
-from delivery.config.bundle import load
+from delivery.checks.untrusted import refuse_untrusted, refused_keys, untrusted_content
+from delivery.config.bundle import load_bundle
 from delivery.config.cli_view import _as_the_cli
 from delivery.errors import DeliveryError, Exit
 
@@ -25,7 +25,7 @@ class Cli:
         self.given = (folder, target)
 
     def merged_configuration(self) -> dict[str, Any]:
-        tree = json.loads(json.dumps(_as_the_cli(load(self.given[0]), self.given[1])))
+        tree = json.loads(json.dumps(_as_the_cli(load_bundle(self.given[0]), self.given[1])))
         merged: dict[str, Any] = laid(tree, self.over)
         return merged
 
@@ -47,7 +47,7 @@ def test_a_release_that_has_nothing_of_it_passes(
 ) -> None:
     reads(monkeypatch, {"sync": {"paths": ["."]}, "scripts": {}, "permissions": []})
     refuse_untrusted(project, "prod")
-    assert [*untrusted(load(project), "prod")] == []
+    assert [*untrusted_content(load_bundle(project), "prod")] == []
 
 
 @pytest.mark.parametrize(
@@ -161,11 +161,11 @@ def test_an_include_stays_inside(
 
 def test_other_targets_may_have_it(project: Path, edit: Edit) -> None:
     edit("targets/dev.yml", "    default: true", "    default: true\n    artifacts: {x: {}}")
-    assert [*untrusted(load(project), "prod")] == []
-    (finding,) = untrusted(load(project), "dev")
+    assert [*untrusted_content(load_bundle(project), "prod")] == []
+    (finding,) = untrusted_content(load_bundle(project), "dev")
     assert (finding.file, finding.line) == ("targets/dev.yml", 4)
 
 
 @pytest.mark.parametrize("tree", [{"resources": [1]}, {"sync": "abc"}, {"workspace": ["x"]}])
 def test_what_is_of_another_form_is_left_to_the_cli(tree: dict[str, Any]) -> None:
-    assert [*_found(tree)] == []
+    assert [*refused_keys(tree)] == []

@@ -119,8 +119,8 @@ def test_names_cost_one_listing_and_one_for_each_further_thousand(body: dict[str
 def test_the_state_lies_beside_its_event() -> None:
     memory = Memory()
     store = ReleaseStore(memory, target())  # type: ignore[arg-type]
-    store.keep_state(EventName(3, "deployed", ONE), State(content=b"{}"))
-    store.keep_state(EventName(1003, "deployed", ONE), State(content=b"{}"))
+    store.save_state(EventName(3, "deployed", ONE), State(content=b"{}"))
+    store.save_state(EventName(1003, "deployed", ONE), State(content=b"{}"))
     assert [*memory.files] == [
         f"/lake/ledger/00000003-deployed-{ONE}.state.json",
         f"/lake/ledger/00001000/00001003-deployed-{ONE}.state.json",

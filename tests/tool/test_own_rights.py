@@ -7,7 +7,7 @@ from delivery.config.identities import Identities
 from delivery.config.yaml import Mark, YamlList, YamlMapping
 from delivery.plan.model import ResourceChange
 from delivery.plan.normalize import normalize
-from delivery.plan.own_rights import with_rights
+from delivery.plan.own_rights import add_permission_changes
 
 KNOWN = Identities("deployer", "runner", "planner")
 DECLARED = [("planner", "CAN_VIEW"), ("viewers", "CAN_VIEW")]
@@ -63,7 +63,7 @@ def plan(
     state = {f"{kind}.x.permissions": {"state": {"__embed__": [entry(*one) for one in given]}}}
     told = normalize(raw, {*KNOWN[::2], me})
     known = YamlMapping() if retained else tree(kind, declared)
-    return with_rights(told, raw, known, state, KNOWN, me)
+    return add_permission_changes(told, raw, known, state, KNOWN, me)
 
 
 @pytest.mark.parametrize("hand", [

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from delivery.checks.registry import CheckContext, check
-from delivery.config.policy import Allow, Freeze, Policy, load_policy, schema
+from delivery.config.policy import Allow, Freeze, Policy, load_policy
 from delivery.errors import DeliveryError
 from harness.baking import TEMPLATE
 
@@ -16,7 +16,7 @@ SCHEMA = TEMPLATE / "tools/delivery/delivery.schema.json"
 
 
 def test_the_schema_for_editors_is_that_of_the_model() -> None:
-    assert json.loads(SCHEMA.read_text(encoding="utf-8")) == schema()
+    assert json.loads(SCHEMA.read_text(encoding="utf-8")) == Policy.model_json_schema()
 
 
 @pytest.mark.parametrize(
@@ -65,9 +65,15 @@ def test_defaults_are_safe(project: Path) -> None:
     found = load_policy(project)
     assert (found.approval_of("staging"), found.approval_of("prod")) == ("none", "environment")
     assert found.released == ("staging", "prod")
-    assert (found.source("staging"), found.source("prod"), found.source("dev")) == (
-        None, "staging", None,
-    )  # fmt: skip
+    assert (
+        found.previous_target("staging"),
+        found.previous_target("prod"),
+        found.previous_target("dev"),
+    ) == (
+        None,
+        "staging",
+        None,
+    )
     assert found.delivery_minutes == 50
     assert found.guard.jobs_deleted == 3
 
@@ -82,7 +88,7 @@ def test_a_freeze_holds_on_both_of_its_days(
 ) -> None:
     text = "freezes: [{first: 2026-12-20, last: 2026-12-24, targets: [prod], reason: year's end}]"
     now = datetime(2026, 12, day, 23, 59, tzinfo=UTC)
-    found = policy(project, edit, text).frozen(target, now)
+    found = policy(project, edit, text).active_freeze(target, now)
     assert (found is not None) is frozen
     assert not found or found.reason == "year's end"
 

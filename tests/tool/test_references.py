@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from delivery.config.bundle import load
+from delivery.config.bundle import load_bundle
 from delivery.config.references import resolve
 
 Edit = Callable[[str, str, str], None]
@@ -16,7 +16,7 @@ def resolved(project: Path, edit: Edit, text: str, target: str = "prod") -> Any:
     edit(
         "resources/shop/schema.yml", "name: shop_gold", f'comment: "{text}"\n      name: shop_gold'
     )
-    result = resolve(load(project), target)
+    result = resolve(load_bundle(project), target)
     assert all((f.file, f.line) == ("resources/shop/schema.yml", 5) for f in result.findings)
     value = result.tree["resources"]["schemas"]["shop_gold"]["comment"]
     return value, [finding.message for finding in result.findings]
@@ -79,7 +79,7 @@ def test_a_reference_to_nothing_is_found(
 def test_a_circle_is_found(project: Path, edit: Edit) -> None:
     edit("databricks.yml", "team@example.com", "${var.catalog}")
     edit("targets/prod.yml", "demo_prod", "${var.owner}")
-    messages = [finding.message for finding in resolve(load(project), "prod").findings]
+    messages = [finding.message for finding in resolve(load_bundle(project), "prod").findings]
     assert any("refers to itself: var.catalog → var.owner → var.catalog" in m for m in messages)
 
 
@@ -93,7 +93,7 @@ def test_a_whole_reference_keeps_the_type(project: Path, edit: Edit) -> None:
     value, findings = resolved(project, edit, "${var.rights}")
     assert (value, findings) == ([{"level": "CAN_VIEW", "user": "team@example.com"}], [])
     edit("resources/shop/schema.yml", "${var.rights}", "${var.rights[0].level}")
-    schema = resolve(load(project), "dev").tree["resources"]["schemas"]["shop_gold"]
+    schema = resolve(load_bundle(project), "dev").tree["resources"]["schemas"]["shop_gold"]
     assert schema["comment"] == "CAN_VIEW"
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from delivery.config.bundle import load
+from delivery.config.bundle import load_bundle
 from delivery.config.includes import included_name
 from delivery.errors import DeliveryError, Exit
 from delivery.plan.retention import retention_overlay, write_overlay
@@ -103,7 +103,7 @@ def test_the_overlay_is_where_the_root_includes_it_and_is_no_file_of_the_release
     written = json.loads((tmp_path / name).read_text(encoding="utf-8"))
     assert written["sync"] == {"exclude": [(tmp_path / name).name]}  # relative to its own folder
     assert [*written["resources"]] == ["schemas"]
-    assert name in load(tmp_path).files
+    assert name in load_bundle(tmp_path).files
 
 
 def test_no_file_is_overwritten_and_none_is_laid_where_nothing_includes_it(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ def test_a_freeze_counts_days_in_utc(day: int, frozen: bool) -> None:
     west = timezone(timedelta(hours=-8))
     local = datetime(2026, 12, day, 1, tzinfo=UTC).astimezone(west)
     assert local.date() == date(2026, 12, day - 1)
-    assert given.frozen("prod", local) == (held if frozen else None)
+    assert given.active_freeze("prod", local) == (held if frozen else None)
 
 
 def test_both_policies_protect() -> None:

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from delivery.checks.registry import CheckContext, check
 from delivery.checks.untrusted import refuse_untrusted
-from delivery.config.target import own_host, read_target
+from delivery.config.target import read_target, require_configured_host
 from delivery.errors import DeliveryError, Finding
-from delivery.release.diff import diff
-from delivery.render.findings import Form, formatted
+from delivery.release.diff import diff_targets
+from delivery.render.findings import Format, formatted
 
 from tool.conftest import git
 
@@ -164,10 +164,10 @@ def test_paths_that_may_differ_are_no_finding(project: Path, edit: Edit) -> None
 
 
 def test_two_targets_differ_where_they_are_told_to(project: Path) -> None:
-    paths = {d.path: (d.first, d.second) for d in diff(project, "staging", "prod")}
+    paths = {d.path: (d.first, d.second) for d in diff_targets(project, "staging", "prod")}
     assert paths["presets.trigger_pause_status"] == ("PAUSED", "UNPAUSED")
     assert paths["workspace.host"] == ("https://staging.example.com", "https://prod.example.com")
-    assert diff(project, "prod", "prod") == []
+    assert diff_targets(project, "prod", "prod") == []
 
 
 def test_another_host_than_the_pipeline_s_is_refused(
@@ -175,16 +175,16 @@ def test_another_host_than_the_pipeline_s_is_refused(
 ) -> None:
     monkeypatch.delenv("DATABRICKS_HOST", raising=False)
     target = read_target(project, "prod", {"release": "x"})
-    assert own_host(target) is target
+    assert require_configured_host(target) is target
     assert target.root == "/Workspace/Deployments/demo/prod"
     assert target.files == "/Workspace/Deployments/demo/prod/releases/x/files"
     assert target.release_folder("y") == "/Workspace/Deployments/demo/prod/releases/y"
     assert target.declared == {"jobs.shop_daily", "schemas.shop_gold"}
     monkeypatch.setenv("DATABRICKS_HOST", "https://prod.example.com/")
-    assert own_host(target) is target
+    assert require_configured_host(target) is target
     monkeypatch.setenv("DATABRICKS_HOST", "https://other.example.com")
     with pytest.raises(DeliveryError, match=r"host of prod: given https://prod\.example\.com"):
-        own_host(target)
+        require_configured_host(target)
 
 
 def test_a_release_that_reaches_out_of_itself_is_refused(project: Path, edit: Edit) -> None:
@@ -197,25 +197,27 @@ ODD = Finding("a,b.yml", 3, "rule", "given 100%\n::set-output", "Do it.", "warni
 
 
 def test_annotations_stay_one_message_whatever_a_file_contains() -> None:
-    assert formatted([ODD], Form.GITHUB) == (
+    assert formatted([ODD], Format.GITHUB) == (
         "::warning file=a%2Cb.yml,line=3,title=rule::given 100%25%0A::set-output%0ADo it."
     )
-    assert formatted([], Form.GITHUB) == "check: passed"
+    assert formatted([], Format.GITHUB) == "check: passed"
 
 
 def test_code_quality_has_a_stable_fingerprint() -> None:
-    one, other = json.loads(formatted([ODD, Finding("x.yml", 0, "r", "m", "Do it.")], Form.GITLAB))
+    one, other = json.loads(
+        formatted([ODD, Finding("x.yml", 0, "r", "m", "Do it.")], Format.GITLAB)
+    )
     assert (one["severity"], one["location"]) == (
         "info",
         {"path": "a,b.yml", "lines": {"begin": 3}},
     )
     assert (other["severity"], other["location"]["lines"]["begin"]) == ("major", 1)
-    again = json.loads(formatted([ODD], Form.GITLAB))
+    again = json.loads(formatted([ODD], Format.GITLAB))
     assert again[0]["fingerprint"] == one["fingerprint"] != other["fingerprint"]
 
 
 def test_warnings_alone_stop_nothing() -> None:
-    text = formatted([ODD], Form.TABLE)
+    text = formatted([ODD], Format.TABLE)
     assert text.startswith("a,b.yml:3: warning: given 100%")
     assert text.endswith("check: passed, with warnings")
-    assert json.loads(formatted([ODD], Form.JSON))[0]["severity"] == "warning"
+    assert json.loads(formatted([ODD], Format.JSON))[0]["severity"] == "warning"

@@ -6,7 +6,7 @@ import pytest
 from delivery.checks.identity import _place
 from delivery.checks.placeholder import is_placeholder
 from delivery.errors import DeliveryError
-from delivery.release.diff import diff
+from delivery.release.diff import diff_targets
 
 from tool.conftest import Edit, git
 from tool.test_rules import JOB, POLICY, PROD, SCHEMA, STAGING, found
@@ -187,7 +187,7 @@ def test_entries_of_lists_differ_by_their_names(project: Path, edit: Edit) -> No
 
 def test_a_target_that_is_none_has_no_differences(project: Path) -> None:
     with pytest.raises(DeliveryError, match="given 'qa', expected one of dev, prod, staging"):
-        diff(project, "staging", "qa")
+        diff_targets(project, "staging", "qa")
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from delivery.checks.registry import CheckContext, check
-from delivery.config.bundle import load
+from delivery.config.bundle import load_bundle
 from delivery.config.identities import Identities, run_as_in_cli_plan
 from delivery.config.references import resolve
 from delivery.config.target import identities_of
@@ -153,9 +153,9 @@ def test_identities_are_what_variables_come_out_as(
     project: Path, edit: Edit, old: str, new: str
 ) -> None:
     edit("databricks.yml", "variables:\n", "variables:\n  me: {default: nobody}\n")
-    before = identities_of(load(project), "staging")
+    before = identities_of(load_bundle(project), "staging")
     edit(STAGING, old, new)
-    assert identities_of(load(project), "staging") == before
+    assert identities_of(load_bundle(project), "staging") == before
 
 
 def test_three_identities_are_three_however_they_are_written(project: Path, edit: Edit) -> None:
@@ -178,7 +178,7 @@ def test_three_identities_are_three_however_they_are_written(project: Path, edit
 def test_what_the_cli_would_let_run_as_another_is_seen(
     project: Path, made: dict[str, Any], told: list[tuple[str, str]]
 ) -> None:
-    tree = resolve(load(project), "staging").tree
+    tree = resolve(load_bundle(project), "staging").tree
     plan = {"resources.jobs.shop_daily": {"action": "create", "new_state": {"value": made}}}
     assert [*run_as_in_cli_plan(tree, plan)] == told
     assert [*run_as_in_cli_plan(tree, {"resources.jobs.shop_daily": {"action": "skip"}})] == []

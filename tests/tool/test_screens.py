@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from html.parser import HTMLParser
 
 from delivery.plan.model import Decision, FieldChange, Plan, ResourceChange
-from delivery.render.html import page
+from delivery.render.html import status_page
 from delivery.render.text import (
     drift_as_text,
     from_markup,
@@ -78,7 +78,7 @@ class _Page(HTMLParser):
 
 
 def test_the_page_loads_nothing_and_runs_nothing() -> None:
-    text = page(HOSTILE, [status(actor=HOSTILE, target=HOSTILE, orphans=[HOSTILE])], NOW)
+    text = status_page(HOSTILE, [status(actor=HOSTILE, target=HOSTILE, orphans=[HOSTILE])], NOW)
     tags = _Page(text).tags
     assert {"script", "link", "img", "iframe"}.isdisjoint(tag for tag, _ in tags)
     assert not any("src" in attributes for _, attributes in tags)
@@ -88,14 +88,14 @@ def test_the_page_loads_nothing_and_runs_nothing() -> None:
 
 
 def test_a_state_is_told_by_shape_and_word() -> None:
-    text = re.sub(r"<[^>]+>", "", page("Demo", [status()], NOW))
+    text = re.sub(r"<[^>]+>", "", status_page("Demo", [status()], NOW))
     for told in ("● verified", "▲ mixed", "▲ failed", "1 of 2 jobs", "volumes.v", "25% (1 of 4)",
                  "3 h (median of 4)"):  # fmt: skip
         assert told in text
 
 
 def test_an_address_that_is_no_web_address_is_no_link() -> None:
-    text = page("Demo", [status(run_url="javascript:alert(1)", forge="github")], NOW)
+    text = status_page("Demo", [status(run_url="javascript:alert(1)", forge="github")], NOW)
     addresses = [a["href"] for tag, a in _Page(text).tags if tag == "a"]
     assert f"https://example.com/team/lake/commit/{40 * 'a'}" in addresses
 

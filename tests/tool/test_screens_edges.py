@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from delivery.plan.model import FieldChange, ResourceChange
-from delivery.render.html import page
+from delivery.render.html import status_page
 from delivery.render.text import drift_as_text, plan_as_text, status_as_text
 from delivery.status.drift import Drift
 from delivery.status.status import JobStatus, Status
@@ -36,7 +36,7 @@ LISTS = ("drifted", "retained", "orphans")
 
 @pytest.mark.parametrize("field", TEXTS)
 def test_no_text_of_a_status_becomes_a_tag(field: str) -> None:
-    text = page("Demo", [status(**{field: BAD})], NOW)
+    text = status_page("Demo", [status(**{field: BAD})], NOW)
     assert BAD not in text
     assert SAFE in text
     assert "b" not in [tag for tag, _ in _Page(text).tags]
@@ -44,14 +44,14 @@ def test_no_text_of_a_status_becomes_a_tag(field: str) -> None:
 
 @pytest.mark.parametrize("field", LISTS)
 def test_no_entry_of_a_list_becomes_a_tag(field: str) -> None:
-    text = page("Demo", [status(**{field: [BAD]})], NOW)
+    text = status_page("Demo", [status(**{field: [BAD]})], NOW)
     assert f"<li>{SAFE}</li>" in text
     assert BAD not in text
 
 
 def test_neither_project_nor_block_nor_job_becomes_a_tag() -> None:
     job = status().jobs[0].model_copy(update={"key": BAD})
-    text = page(BAD, [status(jobs=[job], blocked={BAD: BAD})], NOW)
+    text = status_page(BAD, [status(jobs=[job], blocked={BAD: BAD})], NOW)
     assert BAD not in text
     assert f"<title>{SAFE}: what runs where</title>" in text
     assert f"<li>{SAFE}: {SAFE}</li>" in text
@@ -79,8 +79,8 @@ def _texts(model: type[BaseModel]) -> dict[str, st.SearchStrategy[Any]]:
 def test_no_text_from_elsewhere_becomes_markup(told: dict[str, Any], job: dict[str, Any]) -> None:
     plain = status()
     hostile = status(**told, jobs=[{**plain.jobs[0].model_dump(), **job}])
-    tags = _Page(page("Demo", [hostile], NOW)).tags
-    known = {tag for tag, _ in _Page(page("Demo", [plain], NOW)).tags}
+    tags = _Page(status_page("Demo", [hostile], NOW)).tags
+    known = {tag for tag, _ in _Page(status_page("Demo", [plain], NOW)).tags}
     assert {tag for tag, _ in tags} <= known
     names = {name for _, attributes in tags for name in attributes}
     assert names <= {"lang", "charset", "name", "content", "class", "aria-label", "aria-hidden",
@@ -100,12 +100,12 @@ def test_a_state_is_one_of_those_there_are(field: str) -> None:
     with pytest.raises(ValidationError):
         JobStatus.model_validate({"key": "a", "release": "r", "url": "", "last_run": BAD})
     unchecked = status().model_copy(update={field: BAD})
-    assert BAD not in page("Demo", [unchecked], NOW)
+    assert BAD not in status_page("Demo", [unchecked], NOW)
 
 
 @pytest.mark.parametrize("field", ["url", "run_url", "host"])
 def test_an_address_cannot_leave_its_attribute(field: str) -> None:
-    text = page("Demo", [status(**{field: 'https://example.com/" onclick="alert(1)'})], NOW)
+    text = status_page("Demo", [status(**{field: 'https://example.com/" onclick="alert(1)'})], NOW)
     links = [attributes for tag, attributes in _Page(text).tags if tag == "a"]
     assert links
     assert all({*attributes} == {"href"} for attributes in links)
@@ -116,12 +116,14 @@ def test_an_address_cannot_leave_its_attribute(field: str) -> None:
 )
 def test_only_addresses_of_the_web_are_links(address: str) -> None:
     job = status().jobs[0].model_copy(update={"url": address, "run_url": address})
-    text = page("Demo", [status(url=address, run_url=address, host=address, jobs=[job])], NOW)
+    text = status_page(
+        "Demo", [status(url=address, run_url=address, host=address, jobs=[job])], NOW
+    )
     assert [attributes for tag, attributes in _Page(text).tags if tag == "a"] == []
 
 
 def test_every_fact_has_its_name() -> None:
-    text = page("Demo", [status(rollback_target="before", lock="ana")], NOW)
+    text = status_page("Demo", [status(rollback_target="before", lock="ana")], NOW)
     assert "<dt>rollback target</dt><dd>before</dd>" in text
     assert "<dt>lock</dt><dd>ana</dd>" in text
     assert "<dt>approved by</dt>" not in text
@@ -129,7 +131,7 @@ def test_every_fact_has_its_name() -> None:
 
 def test_a_target_without_anything_has_no_empty_rows() -> None:
     bare = type(status())(target="prod", host="", at=NOW)
-    text = page("Demo", [bare], NOW)
+    text = status_page("Demo", [bare], NOW)
     assert "<dt>release</dt><dd><code>none</code></dd>" in text
     assert text.count("<dt>") == 2
     assert '<dt>read at</dt><dd><time datetime="2026-11-23T12:00:00+00:00">' in text

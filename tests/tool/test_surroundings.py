@@ -10,35 +10,35 @@ from pathlib import Path
 
 import pytest
 from delivery import __version__, environment
-from delivery.config.target import own_host
+from delivery.config.target import require_configured_host
 from delivery.errors import DeliveryError, Exit
-from delivery.files import append, read, write_whole
+from delivery.files import append, read, write_atomic
 from delivery.forge.detect import current_forge
 from delivery.target import workdir
 from delivery.target.context import TargetContext
 from delivery.workspace import bundle_cli
 from delivery.workspace.bundle_cli import CliError, _finished
-from delivery.workspace.client import PATIENCE, http_timeout
+from delivery.workspace.client import HTTP_TIMEOUT_VARIABLE, http_timeout
 
 from tool.test_guard import policy
 from tool.test_ledger import target
 
 
 @pytest.mark.parametrize("value", ["60s", "0", "-1", "1.5", "1e3", "ten", "٣", "0x10", "1_000"])
-@pytest.mark.parametrize("name", [PATIENCE, "DATABRICKS_RATE_LIMIT"])
+@pytest.mark.parametrize("name", [HTTP_TIMEOUT_VARIABLE, "DATABRICKS_RATE_LIMIT"])
 def test_a_number_that_is_none_is_told(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
     monkeypatch.setenv(name, value)
     told = rf"{name}: given '{value}', expected a whole number of at least 1, such as 60"
     with pytest.raises(DeliveryError, match=told) as caught:
-        environment.number(name, 60)
+        environment.env_number(name, 60)
     assert caught.value.code is Exit.BAD_INPUT
 
 
 @pytest.mark.parametrize(("value", "seconds"), [("", 60), ("5", 5), (" 7 ", 7), ("007", 7)])
 def test_a_number_is_read(monkeypatch: pytest.MonkeyPatch, value: str, seconds: int) -> None:
-    monkeypatch.setenv(PATIENCE, value)
+    monkeypatch.setenv(HTTP_TIMEOUT_VARIABLE, value)
     assert http_timeout() == seconds
 
 
@@ -48,7 +48,7 @@ def test_a_number_is_read(monkeypatch: pytest.MonkeyPatch, value: str, seconds: 
 def test_an_address_that_is_none_is_told(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv("DATABRICKS_HOST", value)
     with pytest.raises(DeliveryError, match=r"DATABRICKS_HOST: given .*, expected an address such"):
-        own_host(target())
+        require_configured_host(target())
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_an_address_may_leave_out_what_is_usual(
     monkeypatch: pytest.MonkeyPatch, value: str
 ) -> None:
     monkeypatch.setenv("DATABRICKS_HOST", value)
-    assert own_host(target()) == target()
+    assert require_configured_host(target()) == target()
 
 
 @pytest.mark.parametrize("kind", ["GITHUB_ACTIONS", "GITLAB_CI"])
@@ -73,10 +73,10 @@ def test_half_a_pipeline_is_told(monkeypatch: pytest.MonkeyPatch, kind: str) -> 
 def test_files_that_people_name_are_told(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for call, what in (
-        (lambda: write_whole(tmp_path / "file/plan.json", b""), "written: .*exists"),
+        (lambda: write_atomic(tmp_path / "file/plan.json", b""), "written: .*exists"),
         (lambda: append(tmp_path / "none/outputs", ""), "written: No such file"),
         (lambda: read(tmp_path), "read: Is a directory"),
-        (lambda: write_whole(tmp_path / ("x" * 300), b""), "written: File name too long"),
+        (lambda: write_atomic(tmp_path / ("x" * 300), b""), "written: File name too long"),
     ):
         with pytest.raises(DeliveryError, match=what) as caught:
             call()
@@ -199,8 +199,8 @@ HOLD = """
 import json, sys
 from pathlib import Path
 from delivery.target import workdir
-work = Path(sys.argv[1], workdir.PROCESS)
-workdir.hold(work)
+work = Path(sys.argv[1], workdir.PROCESS_FOLDER)
+workdir.lock_folder(work)
 work.mkdir()
 print(json.dumps(str(work)), flush=True)
 sys.stdin.read()
@@ -236,7 +236,7 @@ def test_the_work_of_a_process_that_lives_is_left_alone(site: TargetContext) -> 
 
 
 def test_no_two_processes_work_in_one_folder(site: TargetContext) -> None:
-    code = "from delivery.target import workdir; print(workdir.PROCESS)"
+    code = "from delivery.target import workdir; print(workdir.PROCESS_FOLDER)"
     names = {
         subprocess.run(
             [sys.executable, "-c", code], check=True, capture_output=True, text=True

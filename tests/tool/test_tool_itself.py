@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from delivery import __version__
 from delivery.checks.registry import CheckContext, check
-from delivery.checks.tool import DIGEST, digest_of
+from delivery.checks.tool import DIGEST_FILE, digest_of
 from delivery.config.policy import load_policy, require_tool_version
 from delivery.errors import DeliveryError, Finding
 from harness.baking import TEMPLATE
@@ -30,7 +30,7 @@ def found(project: Path) -> list[Finding]:
 
 
 def test_the_digest_is_that_of_the_files(guest: Path) -> None:
-    recorded = (guest / HOME / DIGEST).read_text(encoding="utf-8")
+    recorded = (guest / HOME / DIGEST_FILE).read_text(encoding="utf-8")
     assert recorded == f"{digest_of(guest / HOME)}\n", "renew it: make digest"
     assert found(guest) == []
 
@@ -45,7 +45,7 @@ def test_a_change_of_the_tool_is_a_warning(guest: Path, edit: Edit, change: str)
     else:
         file.unlink()
     (one,) = found(guest)
-    assert (one.file, one.severity) == (f"{HOME}/{DIGEST}", "warning")
+    assert (one.file, one.severity) == (f"{HOME}/{DIGEST_FILE}", "warning")
     assert "owned: true" in one.hint
     edit("delivery.yml", "may_differ:", "tool: {owned: true}\nmay_differ:")
     assert found(guest) == []

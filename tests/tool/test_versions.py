@@ -45,7 +45,7 @@ def test_terms_say_what_the_policy_says() -> None:
     assert again.released == given.released
     for name in given.released:
         assert again.approval_of(name) == given.approval_of(name)
-        assert again.source(name) == given.source(name)
+        assert again.previous_target(name) == given.previous_target(name)
     mine = policy().model_copy(update={"branches": branches})
     assert mine.stricter(again) == mine.stricter(given)
 

@@ -6,18 +6,18 @@ from urllib.parse import urlsplit
 from delivery.errors import DeliveryError
 
 
-def text(name: str, default: str = "") -> str:
+def env_text(name: str, default: str = "") -> str:
     """A variable's value; an empty variable counts as not set."""
     return os.environ.get(name) or default
 
 
-def number(name: str, default: int, least: int = 1) -> int:
+def env_number(name: str, default: int, least: int = 1) -> int:
     """A variable that holds a whole number.
 
     Raises:
         DeliveryError: the value is not a whole number, or is less than `least`.
     """
-    given = text(name, str(default)).strip()
+    given = env_text(name, str(default)).strip()
     if not (given.isascii() and given.isdecimal()) or int(given) < least:
         raise DeliveryError(
             f"{name}: given {given!r}, expected a whole number of at least {least}, such as "
@@ -26,13 +26,13 @@ def number(name: str, default: int, least: int = 1) -> int:
     return int(given)
 
 
-def address(name: str) -> str:
+def env_url(name: str) -> str:
     """A variable that holds a URL, without a trailing slash; empty if it is not set.
 
     Raises:
         DeliveryError: the value is not a URL.
     """
-    given = text(name).strip()
+    given = env_text(name).strip()
     url = given if "://" in given or not given else f"https://{given}"
     try:
         parts = urlsplit(url)
@@ -47,13 +47,13 @@ def address(name: str) -> str:
     return url.rstrip("/")
 
 
-def required(name: str) -> str:
+def env_required(name: str) -> str:
     """A variable that GitHub Actions or GitLab CI sets in every job.
 
     Raises:
         DeliveryError: it is not set.
     """
-    given = text(name)
+    given = env_text(name)
     if not given:
         raise DeliveryError(
             f"{name}: not set, expected GitHub Actions or GitLab CI to set it\n"

@@ -97,7 +97,7 @@ class TamperedError(RefusedError):
     """Somebody edited what the tool wrote, so that it cannot be trusted."""
 
 
-def newer_schema(what: str, given: int, known: int) -> DeliveryError:
+def newer_schema_error(what: str, given: int, known: int) -> DeliveryError:
     """What to say of a file that a later version of this tool wrote."""
     return DeliveryError(
         f"{what} has schema {given}, expected at most {known}: update the delivery tool\n"

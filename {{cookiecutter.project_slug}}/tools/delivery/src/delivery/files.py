@@ -17,7 +17,7 @@ def read(file: Path) -> bytes:
         return file.read_bytes()
 
 
-def write_whole(file: Path, content: bytes) -> None:
+def write_atomic(file: Path, content: bytes) -> None:
     """Write a file atomically, and create its parent folders.
 
     Raises:

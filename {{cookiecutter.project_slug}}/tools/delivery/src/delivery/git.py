@@ -28,7 +28,7 @@ def output_bytes(root: Path, *arguments: str) -> bytes:
     return done.stdout
 
 
-def answer(root: Path, *arguments: str) -> str | None:
+def output_or_none(root: Path, *arguments: str) -> str | None:
     """The stripped output of a git command; None if git is not installed, or it fails."""
     try:
         return output(root, *arguments).strip()
@@ -38,4 +38,4 @@ def answer(root: Path, *arguments: str) -> str | None:
 
 def is_ancestor(root: Path, commit: str, descendant: str) -> bool:
     """Whether a commit is an ancestor of another; False if git does not have both."""
-    return answer(root, "merge-base", "--is-ancestor", commit, descendant) is not None
+    return output_or_none(root, "merge-base", "--is-ancestor", commit, descendant) is not None

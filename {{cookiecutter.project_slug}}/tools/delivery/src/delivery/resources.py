@@ -137,6 +137,6 @@ def kind_of(key: str) -> str:
     return last if last in ("permissions", "grants") else key.partition(".")[0]
 
 
-def about(key: str) -> Kind:
+def properties_of(key: str) -> Kind:
     """The properties of a key's kind; the most careful ones if the kind is not listed."""
     return KINDS.get(kind_of(key), Kind())

@@ -12,7 +12,7 @@ from delivery.forge.environment import pipeline_branch
 
 def current_branch(root: Path) -> str | None:
     """The branch of the pipeline, else the one that is checked out; None if there is none."""
-    head = git.answer(root, "symbolic-ref", "--quiet", "--short", "HEAD")
+    head = git.output_or_none(root, "symbolic-ref", "--quiet", "--short", "HEAD")
     return pipeline_branch() or head or None
 
 
@@ -24,7 +24,7 @@ def check_branch(context: CheckContext) -> Iterator[Finding]:
     if branch is None:
         return
     if branch in policy.protected:
-        if context.committing and git.answer(context.root, "remote"):
+        if context.committing and git.output_or_none(context.root, "remote"):
             message = f"branch: {branch} is protected, expected a commit on another branch"
             hint = f"git switch -c {'/'.join([*policy.prefixes[:1], 'late-arrivals'])}"
             yield context.policy_finding("branches", "branch", message, hint)

@@ -39,7 +39,7 @@ def check_identity(context: CheckContext) -> Iterator[Finding]:
 
 def origin_of(context: CheckContext) -> tuple[str, str] | None:
     """Host and path of the remote `origin`; None if there is no remote or it is a local path."""
-    return _place(git.answer(context.root, "config", "--get", "remote.origin.url") or "")
+    return _place(git.output_or_none(context.root, "config", "--get", "remote.origin.url") or "")
 
 
 def _place(address: str) -> tuple[str, str] | None:

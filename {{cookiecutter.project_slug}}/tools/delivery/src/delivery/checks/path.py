@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from delivery.checks.registry import CheckContext, rule
-from delivery.config.includes import reached
+from delivery.config.includes import matching_paths
 from delivery.config.yaml import Mark, YamlMapping
 from delivery.errors import Finding
 
@@ -71,7 +71,7 @@ def _named(key: str, text: str, mark: Mark) -> str | None:
 
 def _exists(root: Path, named: str) -> bool:
     """Whether a path exists, or a pattern matches one."""
-    return bool(reached(root, named)) if "*" in named else os.path.exists(root / named)
+    return bool(matching_paths(root, named)) if "*" in named else os.path.exists(root / named)
 
 
 def _includes(pattern: str, named: str) -> bool:

@@ -8,10 +8,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from delivery.config.bundle import Bundle, load_partial
+from delivery.config.bundle import Bundle, load_bundle_partial
 from delivery.config.code import Code
 from delivery.config.includes import ROOT_FILE
-from delivery.config.policy import FILE, Policy, line_of, load_policy
+from delivery.config.policy import POLICY_FILE, Policy, line_of, load_policy
 from delivery.config.references import Resolved, resolve
 from delivery.errors import DeliveryError, Finding, InvalidFileError
 
@@ -30,7 +30,7 @@ class CheckContext:
     @cached_property
     def bundle(self) -> Bundle:
         """The bundle's files, as far as they can be read."""
-        return load_partial(self.root)
+        return load_bundle_partial(self.root)
 
     @cached_property
     def policy(self) -> Policy:
@@ -56,7 +56,7 @@ class CheckContext:
         self, path: str, rule: str, message: str, hint: str, severity: Any = "error"
     ) -> Finding:
         """A finding about a field of `delivery.yml`, at the line of that field."""
-        return Finding(FILE, line_of(self.root, path), rule, message, hint, severity)
+        return Finding(POLICY_FILE, line_of(self.root, path), rule, message, hint, severity)
 
 
 @dataclass(frozen=True)

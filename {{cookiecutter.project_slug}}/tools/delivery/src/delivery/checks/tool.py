@@ -5,12 +5,12 @@ from hashlib import sha256
 from pathlib import Path
 
 from delivery.checks.registry import CheckContext, rule
-from delivery.config.policy import FILE, version_problem
+from delivery.config.policy import POLICY_FILE, version_problem
 from delivery.errors import Finding
 
 RULE = "tool"
-HOME = Path("tools", "delivery")
-DIGEST = "DIGEST"  # the file with the digest of all others
+TOOL_FOLDER = Path("tools", "delivery")
+DIGEST_FILE = "DIGEST"  # the file with the digest of all others
 _SUFFIXES = (".py", ".j2", ".json", ".md", ".toml")
 
 
@@ -22,17 +22,17 @@ def check_tool(context: CheckContext) -> Iterator[Finding]:
     if problem:
         hint = "Update the project from its template: cruft update"
         yield context.policy_finding("tool.required_version", RULE, problem, hint)
-    home = context.root / HOME
-    recorded = home / DIGEST
+    home = context.root / TOOL_FOLDER
+    recorded = home / DIGEST_FILE
     if policy.owned or not recorded.is_file():
         return  # the team maintains it, or installs it from an index
     if recorded.read_text(encoding="utf-8").strip() != digest_of(home):
-        message = f"{HOME.as_posix()}: edited, expected the files of the template"
+        message = f"{TOOL_FOLDER.as_posix()}: edited, expected the files of the template"
         hint = (
-            f"Restore it: git checkout COMMIT -- {HOME.as_posix()}. If your team maintains it from "
-            f"now on, say so in {FILE}: tool: {{owned: true}}"
+            f"Restore it: git checkout COMMIT -- {TOOL_FOLDER.as_posix()}. If your team maintains "
+            f"it from now on, say so in {POLICY_FILE}: tool: {{owned: true}}"
         )
-        yield Finding((HOME / DIGEST).as_posix(), 0, RULE, message, hint, "warning")
+        yield Finding((TOOL_FOLDER / DIGEST_FILE).as_posix(), 0, RULE, message, hint, "warning")
 
 
 def digest_of(home: Path) -> str:

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from delivery.checks.registry import CheckContext, rule
-from delivery.config.bundle import Bundle, load
-from delivery.config.cli_view import ANCHORS, differences
+from delivery.config.bundle import TOP_LEVEL_MAPPINGS, Bundle, load_bundle
+from delivery.config.cli_view import ANCHOR_PREFIX, differences
 from delivery.config.includes import ROOT_FILE, refused_includes
 from delivery.config.references import resolve
-from delivery.config.target import PREVIEW
+from delivery.config.target import PREVIEW_TARGET
 from delivery.config.yaml import Mark, YamlMapping
 from delivery.errors import Finding, RefusedError
 from delivery.workspace.bundle_cli import BundleCli
@@ -24,17 +24,10 @@ RULE = "untrusted"
 # without the lock two deploys can run at once. See docs/design-decisions.md of the template.
 _ALLOWED: Mapping[str, Collection[str]] = {
     "": (
-        "bundle",
+        *TOP_LEVEL_MAPPINGS,
         "git",  # of a target; the CLI moves it below `bundle`
         "include",
         "permissions",
-        "presets",
-        "resources",
-        "run_as",
-        "sync",
-        "targets",
-        "variables",
-        "workspace",
     ),
     "bundle": ("databricks_cli_version", "environment", "git", "mode", "name", "target", "uuid"),
     "presets": (
@@ -65,11 +58,11 @@ _OPTION = re.compile(r"^-[re] +")  # of pip, before a path
 @rule(RULE, needs="root")
 def check_untrusted(context: CheckContext) -> Iterator[Finding]:
     """Refused content of each target that takes releases or previews."""
-    for target in {*context.released, PREVIEW} & {*context.bundle.targets}:
-        yield from untrusted(context.bundle, target)
+    for target in {*context.released, PREVIEW_TARGET} & {*context.bundle.targets}:
+        yield from untrusted_content(context.bundle, target)
 
 
-def untrusted(bundle: Bundle, target: str) -> Iterator[Finding]:
+def untrusted_content(bundle: Bundle, target: str) -> Iterator[Finding]:
     """The refused content of a target, without running the CLI."""
     yield from refused_includes(bundle.root, bundle.files[1:], bundle.tree)
     if os.path.lexists(bundle.root / "setup.py"):
@@ -77,7 +70,7 @@ def untrusted(bundle: Bundle, target: str) -> Iterator[Finding]:
         hint = "Use pyproject.toml instead, or move the file below src/."
         yield Finding("setup.py", 0, RULE, message, hint)
     tree = bundle.with_target(target)
-    for *parents, key in _found(tree):
+    for *parents, key in refused_keys(tree):
         section = tree
         for parent in parents:
             section = section.section(parent)
@@ -99,22 +92,22 @@ def refuse_untrusted(folder: Path, target: str, ask_cli: bool = True) -> None:
     Raises:
         RefusedError: the bundle has refused content, or the CLI reads it differently.
     """
-    bundle = load(folder)
-    found = list(map(str, untrusted(bundle, target)))
+    bundle = load_bundle(folder)
+    found = list(map(str, untrusted_content(bundle, target)))
     if not found and ask_cli:
         merged = BundleCli(folder, target).merged_configuration()
-        found = [f"{'.'.join(path)}, as the CLI reads it" for path in _found(merged)]
+        found = [f"{'.'.join(path)}, as the CLI reads it" for path in refused_keys(merged)]
         found = found or list(map(str, differences(bundle, target, merged)))
     if found:
         raise RefusedError(f"refused for {target}:\n" + "\n".join(found))
 
 
-def _found(tree: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
+def refused_keys(tree: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
     """The paths of keys in a merged tree that are not allowed; empty values have no effect."""
     for name, allowed in _ALLOWED.items():
         section = _below(tree, name) if name else tree
         for key, value in section.items():
-            anchors = not name and key.startswith(ANCHORS)
+            anchors = not name and key.startswith(ANCHOR_PREFIX)
             unset = value in (None, {}, []) or (name, key, value) == ("sync", "paths", ["."])
             if key not in allowed and not anchors and not unset:
                 yield (name, key) if name else (key,)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from delivery.checks.registry import CheckContext, rule
 from delivery.config.bundle import domain_of, resources_of
-from delivery.config.policy import FILE, Policy
+from delivery.config.policy import POLICY_FILE, Policy
 from delivery.config.yaml import YamlMapping
 from delivery.errors import Finding
 
@@ -38,7 +38,7 @@ def _durations(tree: YamlMapping, policy: Policy) -> Iterator[Finding]:
             file, line = job.marks.get("timeout_seconds", mark)
             message = (
                 f"jobs.{key}: timeout_seconds: given {seconds or 'none'}, expected at most "
-                f"{minutes * 60}: verify.minutes of {FILE} is {minutes}"
+                f"{minutes * 60}: verify.minutes of {POLICY_FILE} is {minutes}"
             )
             hint = (
                 f"timeout_seconds: {minutes * 60}. For longer runs: raise verify.minutes, or name "
@@ -48,5 +48,5 @@ def _durations(tree: YamlMapping, policy: Policy) -> Iterator[Finding]:
         if domains and "continuous" in job and paused != "PAUSED":
             file, line = job.marks["continuous"]
             message = f"jobs.{key}: verifies {domains[0]}, but is continuous and never ends"
-            hint = f"Name a job that ends in verify.jobs of {FILE}."
+            hint = f"Name a job that ends in verify.jobs of {POLICY_FILE}."
             yield Finding(file, line, "verify", message, hint)

@@ -48,14 +48,14 @@ def _check_order(tasks: list[tuple[YamlMapping, Mark]]) -> Iterator[Finding]:
     names = [task.get("task_key") for task, _ in tasks]
     for task, mark in tasks:
         if names.count(task.get("task_key")) > 1:
-            message = f"task {name_of(task)}: declared more than once"
+            message = f"task {task_key_of(task)}: declared more than once"
             yield _finding(mark, message, "Give each task its own task_key.")
         for needed, needed_mark in task.items_of("depends_on").sections():
             if needed.get("task_key") not in names:
-                message = _mismatch([name_of(needed)], [], list(map(str, names)))
+                message = _mismatch([task_key_of(needed)], [], list(map(str, names)))
                 hint = "Name the task_key of a task of this job."
-                yield _finding(needed_mark, f"task {name_of(task)} depends_on: {message}", hint)
-    graph = {name_of(task): dependencies(task) for task, _ in tasks}
+                yield _finding(needed_mark, f"task {task_key_of(task)} depends_on: {message}", hint)
+    graph = {task_key_of(task): task_dependencies(task) for task, _ in tasks}
     try:
         TopologicalSorter(graph).prepare()
     except CycleError as error:
@@ -63,14 +63,14 @@ def _check_order(tasks: list[tuple[YamlMapping, Mark]]) -> Iterator[Finding]:
         yield _finding(tasks[0][1], message, "Remove one of these depends_on.")
 
 
-def name_of(task: YamlMapping) -> str:
+def task_key_of(task: YamlMapping) -> str:
     """The key of a task."""
     return str(task.get("task_key"))
 
 
-def dependencies(task: YamlMapping) -> list[str]:
+def task_dependencies(task: YamlMapping) -> list[str]:
     """The keys of the tasks that a task depends on."""
-    return [name_of(needed) for needed, _ in task.items_of("depends_on").sections()]
+    return [task_key_of(needed) for needed, _ in task.items_of("depends_on").sections()]
 
 
 def _check_compute(job: YamlMapping, task: YamlMapping, mark: Mark) -> Iterator[Finding]:
@@ -82,7 +82,7 @@ def _check_compute(job: YamlMapping, task: YamlMapping, mark: Mark) -> Iterator[
         if key in task and task[key] not in known:
             message = _mismatch([str(task[key])], [], known)
             hint = f"Declare it in the job: {declared_in}: [{{{key}: {task[key]}}}]"
-            yield _finding(task.marks[key], f"task {name_of(task)} {key}: {message}", hint)
+            yield _finding(task.marks[key], f"task {task_key_of(task)} {key}: {message}", hint)
     if "task_key" not in task:
         hint = "- task_key: load"
         yield _finding(mark, "given a task without a name, expected task_key", hint)
@@ -97,7 +97,7 @@ def _check_wheel_task(task: YamlMapping, code: Code) -> Iterator[Finding]:
         if wheel.get(key) not in known:
             given = [str(wheel[key])] if key in wheel else []
             mark = wheel.marks.get(key, task.marks["python_wheel_task"])
-            message = f"task {name_of(task)} {key}: {_mismatch(given, known, known)}"
+            message = f"task {task_key_of(task)} {key}: {_mismatch(given, known, known)}"
             yield _finding(mark, message, f"Write {key}: {next(iter(known), 'NAME')}")
             return
     yield from _check_parameters(task, wheel, code)
@@ -116,7 +116,7 @@ def _check_parameters(task: YamlMapping, wheel: YamlMapping, code: Code) -> Iter
         ]
         message = _mismatch([str(parameters["task"])], [], named)
         hint = f"Write task: DOMAIN.FUNCTION, of src/{package}/DOMAIN/tasks.py."
-        yield _finding(parameters.marks["task"], f"task {name_of(task)}: {message}", hint)
+        yield _finding(parameters.marks["task"], f"task {task_key_of(task)}: {message}", hint)
         return
     expected = entry + known.get(function, Signature(()))
     extra = [name for name in parameters if name not in expected.names]
@@ -124,7 +124,9 @@ def _check_parameters(task: YamlMapping, wheel: YamlMapping, code: Code) -> Iter
     if extra or missing:
         mark = parameters.marks[extra[0]] if extra else mark
         message = _mismatch(extra, missing, missing or list(expected.names))
-        yield _finding(mark, f"task {name_of(task)}: {message}", _parameter_hint(extra, missing))
+        yield _finding(
+            mark, f"task {task_key_of(task)}: {message}", _parameter_hint(extra, missing)
+        )
 
 
 def _mismatch(given: Iterable[str], missing: Iterable[str], known: list[str]) -> str:

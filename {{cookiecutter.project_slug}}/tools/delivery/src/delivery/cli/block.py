@@ -24,17 +24,19 @@ from delivery.operations.block import block, block_abandoned, unblock
 from delivery.plan.model import read_plan
 from delivery.target.events import Event
 
+_LeftByOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="Block the releases that this saved plan of a rollback on another target abandons."
+    ),
+]
+
 
 def block_command(
     target: TargetArgument,
     release: ReleaseArgument = "",
     reason: ReasonOption = "",
-    left_by: Annotated[
-        Path | None,
-        typer.Option(
-            help="Block the releases that this saved plan of a rollback on another target abandons."
-        ),
-    ] = None,
+    left_by: _LeftByOption = None,
     plan_digest: PlanDigestOption = "",
     wait: WaitOption = "0",
     break_lock: BreakOption = False,

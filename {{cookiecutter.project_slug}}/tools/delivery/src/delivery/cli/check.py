@@ -8,7 +8,7 @@ import typer
 from delivery.checks.registry import CheckContext, all_rules, check
 from delivery.config.policy import find_root
 from delivery.errors import Exit
-from delivery.render.findings import Form, formatted
+from delivery.render.findings import Format, formatted
 
 
 def check_command(
@@ -24,8 +24,8 @@ def check_command(
         bool, typer.Option("--cli", help="Also run the Databricks CLI, if it is installed.")
     ] = False,
     output: Annotated[
-        Form, typer.Option(help="For people, for machines, or as annotations of a forge.")
-    ] = Form.TABLE,
+        Format, typer.Option(help="For people, for machines, or as annotations of a forge.")
+    ] = Format.TABLE,
 ) -> None:
     """Check the project against its rules, offline.
 

@@ -1,6 +1,6 @@
 """`delivery deploy`."""
 
-import shutil
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -27,11 +27,10 @@ from delivery.cli.options import (
     require_reason,
 )
 from delivery.cli.output import progress, show_plan, write_result
-from delivery.cli.project import find_archive, read_receipt, target_context
+from delivery.cli.project import find_archive, plan_request, target_context
 from delivery.deploy.deploy import Deployment
 from delivery.plan.approval import approvers
 from delivery.plan.model import read_plan
-from delivery.plan.request import PlanRequest, keys_to_destroy
 
 
 def deploy_command(
@@ -59,13 +58,8 @@ def deploy_command(
     release = find_archive(archive, digest)
     context = target_context(target, release)
     approved = read_plan(plan, datetime.now(UTC)) if plan else None
-    request = PlanRequest(
-        allow_destroy=keys_to_destroy(allow_destroy or [], reason),
-        receipt=read_receipt(receipt) if receipt else None,
-        reason=reason,
-        approved_by=approved_by or approvers(context.policy, target),
-        first=first,
-    )
+    request = plan_request(allow_destroy, receipt, reason, first)
+    request = replace(request, approved_by=approved_by or approvers(context.policy, target))
     deployment = Deployment(
         context=context,
         archive=release,
@@ -76,24 +70,35 @@ def deploy_command(
         break_lock=require_reason(break_lock, reason),
         say=progress,
     )
+    carry_out(deployment, dry_run, output)
+
+
+def carry_out(
+    deployment: Deployment,
+    dry_run: bool,
+    output: Output,
+    save: Path | None = None,
+    outputs: Path | None = None,
+) -> None:
+    """Plan or run a deploy or a rollback; `save` and `outputs` take the plan of a dry run."""
     if dry_run:
-        show_dry_run(deployment, output)
+        _show_dry_run(deployment, output, save, outputs)
     else:
-        show_deployed(deployment, output)
+        _show_deployed(deployment, output)
 
 
-def show_dry_run(
-    deployment: Deployment, output: Output, save: Path | None = None, outputs: Path | None = None
+def _show_dry_run(
+    deployment: Deployment, output: Output, save: Path | None, outputs: Path | None
 ) -> None:
     """Plan a deploy or a rollback, and show the plan."""
     plan, context = deployment.dry_run(), deployment.context
     if save:
         plan.write(save)
-    shutil.rmtree(context.workdir(), ignore_errors=True)
+    context.clear_workdir()
     show_plan(plan, context.policy, None, outputs, output)
 
 
-def show_deployed(deployment: Deployment, output: Output) -> None:
+def _show_deployed(deployment: Deployment, output: Output) -> None:
     """Run a deploy or a rollback, and show how it ended."""
     result, target = deployment.run(), deployment.context.target.name
     document = {

@@ -7,9 +7,9 @@ from rich.markup import escape
 
 from delivery.cli.options import Output, OutputOption
 from delivery.cli.output import write_result
-from delivery.cli.project import is_release, named_archive, project_root
+from delivery.cli.project import named_archive, names_release, project_root
 from delivery.errors import DeliveryError, Exit
-from delivery.release.diff import diff, diff_releases
+from delivery.release.diff import diff_releases, diff_targets
 
 
 def diff_command(
@@ -25,7 +25,7 @@ def diff_command(
 
     Exit codes: 0 no difference, 2 differences, 4 the target or release does not exist.
     """
-    releases = [name for name in (first, second) if is_release(name)]
+    releases = [name for name in (first, second) if names_release(name)]
     if len(releases) == 1:
         raise DeliveryError(
             f"diff: given {first} and {second}, expected two targets or two releases, such as "
@@ -34,7 +34,7 @@ def diff_command(
     found = (
         diff_releases(named_archive(first), named_archive(second))
         if releases
-        else diff(project_root(), first, second)
+        else diff_targets(project_root(), first, second)
     )
     text = "\n".join(f"{d.path}\n    {first}: {d.first}\n    {second}: {d.second}" for d in found)
     write_result(output, [d._asdict() for d in found], escape(text) or "no difference")

@@ -6,7 +6,7 @@ from delivery.cli.options import Output, OutputOption, ReportOption, TargetArgum
 from delivery.cli.output import as_code_block, progress, write_result
 from delivery.cli.project import target_context
 from delivery.errors import Exit
-from delivery.files import write_whole
+from delivery.files import write_atomic
 from delivery.render.text import drift_as_text
 from delivery.status.drift import find_drift
 
@@ -30,6 +30,6 @@ def drift_command(
         markdown = (
             f"### Changed outside delivery on {target}\n\n{as_code_block(text)}" if found else ""
         )
-        write_whole(report, markdown.encode())
+        write_atomic(report, markdown.encode())
     write_result(output, [drift.model_dump(mode="json") for drift in found], text)
     raise typer.Exit(Exit.FOUND if found else Exit.DONE)

@@ -7,8 +7,8 @@ import typer
 
 from delivery.cli.options import DigestOption, Output, OutputOption, OutputsOption, TargetArgument
 from delivery.cli.output import write_outputs, write_result
-from delivery.cli.project import RELEASES, project_root, target_context
-from delivery.files import write_whole
+from delivery.cli.project import RELEASES_FOLDER, project_root, target_context
+from delivery.files import write_atomic
 from delivery.operations.fetch import fetch
 
 
@@ -37,10 +37,10 @@ def fetch_command(
     """
     archive, receipt = fetch(target_context(target), release, tree)
     archive.require(digest)
-    folder = into or project_root() / RELEASES
+    folder = into or project_root() / RELEASES_FOLDER
     file = archive.write(folder)
     receipt_file = folder / f"receipt-{target}-{archive.manifest.release}.json"
-    write_whole(receipt_file, receipt.content())
+    write_atomic(receipt_file, receipt.content())
     document = {
         "release": archive.manifest.release,
         "digest": archive.manifest.digest,

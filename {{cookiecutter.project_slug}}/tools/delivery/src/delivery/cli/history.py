@@ -8,7 +8,7 @@ from delivery.cli.options import Output, OutputOption, TargetArgument
 from delivery.cli.output import write_result
 from delivery.cli.project import target_context
 from delivery.render.text import history_as_text
-from delivery.status.status import history
+from delivery.status.status import read_history
 
 
 def history_command(
@@ -22,7 +22,7 @@ def history_command(
 
     Exit codes: 0 done, 3 the ledger was edited, 4 the target cannot be seen.
     """
-    events = history(target_context(target), limit)
+    events = read_history(target_context(target), limit)
     write_result(
         output, [event.model_dump(mode="json") for event in events], history_as_text(events)
     )

@@ -105,6 +105,7 @@ BreakOption = Annotated[
 ReportOption = Annotated[
     Path | None, typer.Option(help="Also write it as Markdown, for a pull request or an issue.")
 ]
+IntoOption = Annotated[Path | None, typer.Option(help="Folder for the archive.")]
 OutputsOption = Annotated[
     Path | None, typer.Option(help="Append NAME=value lines to this file, for the next job.")
 ]

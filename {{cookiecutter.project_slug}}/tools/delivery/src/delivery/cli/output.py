@@ -12,17 +12,17 @@ from rich.markup import escape
 from delivery.cli.options import Output
 from delivery.config.policy import Policy
 from delivery.errors import DeliveryError
-from delivery.files import append, write_whole
+from delivery.files import append, write_atomic
 from delivery.forge.environment import (
     escape_workflow_commands,
     shorten_summary,
     write_step_summary,
 )
-from delivery.plan.approval import known_approvals
+from delivery.plan.approval import earlier_approvers
 from delivery.plan.model import Plan
 from delivery.render.text import from_markup, plan_as_text
 
-errors = Console(stderr=True, highlight=False, soft_wrap=True)
+stderr_console = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 def write_result(output: Output, document: Any, text: str) -> None:
@@ -55,7 +55,7 @@ def write_outputs(file: Path | None, values: Mapping[str, object]) -> None:
 
 def progress(text: str) -> None:
     """Report progress on stderr, apart from the result."""
-    errors.print(f"[dim]…[/] {escape(escape_workflow_commands(text))}", markup=True)
+    stderr_console.print(f"[dim]…[/] {escape(escape_workflow_commands(text))}", markup=True)
 
 
 def show_plan(
@@ -64,13 +64,13 @@ def show_plan(
     """Show a plan, and write it for a pull request and for the next job."""
     text = plan_as_text(plan)
     if report:
-        write_whole(report, f"### Plan for {plan.target}\n\n{as_code_block(text)}".encode())
+        write_atomic(report, f"### Plan for {plan.target}\n\n{as_code_block(text)}".encode())
     if outputs:
         values = {
             "RELEASE": plan.release,
             "PLAN_DIGEST": plan.digest,
             "APPROVAL": policy.approval_of(plan.target),
-            "APPROVED_BEFORE": ",".join(known_approvals(policy, plan.target)),
+            "APPROVED_BEFORE": ",".join(earlier_approvers(policy, plan.target)),
         }
         write_outputs(outputs, values)
     write_result(output, {"digest": plan.digest, **plan.model_dump(mode="json")}, text)

@@ -1,6 +1,6 @@
 """`delivery plan`."""
 
-import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -20,9 +20,8 @@ from delivery.cli.options import (
     TargetArgument,
 )
 from delivery.cli.output import progress, show_plan
-from delivery.cli.project import find_archive, read_receipt, target_context
+from delivery.cli.project import find_archive, plan_request, target_context
 from delivery.plan.planner import make_plan
-from delivery.plan.request import PlanRequest, keys_to_destroy
 
 
 def plan_command(
@@ -54,17 +53,12 @@ def plan_command(
     """
     release = find_archive(archive, digest)
     context = target_context(target, release)
-    request = PlanRequest(
-        allow_destroy=keys_to_destroy(allow_destroy or [], reason),
-        receipt=read_receipt(receipt) if receipt else None,
-        reason=reason,
-        first=first,
-        preview_only=for_pull_request,
-    )
+    request = plan_request(allow_destroy, receipt, reason, first)
+    request = replace(request, preview_only=for_pull_request)
     context.require_visible(may_be_new=first)
     progress(f"planning {release.manifest.release} on {target}")
     planned = make_plan(context, release, request)
-    shutil.rmtree(context.workdir(), ignore_errors=True)
+    context.clear_workdir()
     if save:
         planned.plan.write(save)
     show_plan(planned.plan, planned.policy, report, outputs, output)

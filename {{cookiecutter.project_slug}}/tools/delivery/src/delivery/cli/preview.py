@@ -10,7 +10,7 @@ from delivery.cli.output import progress, write_result
 from delivery.cli.project import project_root
 from delivery.config.policy import load_policy
 from delivery.errors import Exit
-from delivery.files import write_whole
+from delivery.files import write_atomic
 from delivery.operations.preview import open_preview, sweep
 
 previews = typer.Typer(help="An environment for one pull or merge request.", no_args_is_help=True)
@@ -29,7 +29,7 @@ def preview_up(
     with open_preview(project_root(), request, build=True) as preview:
         address = preview.up()
     if report:
-        write_whole(report, f"### Preview\n\n`{request}` is up: {address}\n".encode())
+        write_atomic(report, f"### Preview\n\n`{request}` is up: {address}\n".encode())
     write_result(
         output,
         {"request": request, "address": address},

@@ -9,11 +9,12 @@ from delivery.errors import DeliveryError
 from delivery.files import read
 from delivery.operations.operation import Operation
 from delivery.plan.approval import approvers
-from delivery.release import ID, Archive, checked_out, read_archive
+from delivery.plan.request import PlanRequest, keys_to_destroy
+from delivery.release import RELEASE_NAME, Archive, checked_out_commit, read_archive
 from delivery.target.context import TargetContext, open_target
 from delivery.target.events import Event
 
-RELEASES = Path(".delivery", "releases")  # where `delivery release` writes its archives
+RELEASES_FOLDER = Path(".delivery", "releases")  # where `delivery release` writes its archives
 
 
 def project_root() -> Path:
@@ -32,7 +33,10 @@ def find_archive(given: Path | None, digest: str | None = None) -> Archive:
     Raises:
         DeliveryError: it does not exist, is damaged, or has another digest.
     """
-    file = given or project_root() / RELEASES / f"{checked_out(project_root()).release}.tar.gz"
+    file = (
+        given
+        or project_root() / RELEASES_FOLDER / f"{checked_out_commit(project_root()).release}.tar.gz"
+    )
     if not file.is_file():
         raise DeliveryError(
             f"archive: given {file}, expected a release\n"
@@ -44,15 +48,17 @@ def find_archive(given: Path | None, digest: str | None = None) -> Archive:
     return archive
 
 
-def is_release(text: str) -> bool:
+def names_release(text: str) -> bool:
     """Whether a text is the name or the file of a release, not a target."""
-    return bool(ID.fullmatch(text)) or text.endswith(".tar.gz")
+    return bool(RELEASE_NAME.fullmatch(text)) or text.endswith(".tar.gz")
 
 
 def named_archive(text: str) -> Archive:
     """A release by its file, or by its name in the folder of `release` and `fetch`."""
     return find_archive(
-        project_root() / RELEASES / f"{text}.tar.gz" if ID.fullmatch(text) else Path(text)
+        project_root() / RELEASES_FOLDER / f"{text}.tar.gz"
+        if RELEASE_NAME.fullmatch(text)
+        else Path(text)
     )
 
 
@@ -68,6 +74,22 @@ def read_receipt(file: Path) -> Event:
         raise DeliveryError(
             f"receipt: given {file}, expected a file written by: delivery fetch staging"
         ) from None
+
+
+def plan_request(
+    allow_destroy: list[str] | None, receipt: Path | None, reason: str, first: bool
+) -> PlanRequest:
+    """What a plan should do, from the options that `plan` and `deploy` share.
+
+    Raises:
+        DeliveryError: a key to destroy has no reason, or the file is not a receipt.
+    """
+    return PlanRequest(
+        allow_destroy=keys_to_destroy(allow_destroy or [], reason),
+        receipt=read_receipt(receipt) if receipt else None,
+        reason=reason,
+        first=first,
+    )
 
 
 def start_operation(

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from delivery.cli.options import Output, OutputOption, OutputsOption
+from delivery.cli.options import IntoOption, Output, OutputOption, OutputsOption
 from delivery.cli.output import progress
 from delivery.cli.project import project_root, read_receipt
 from delivery.cli.release import show_built
@@ -17,7 +17,7 @@ def rebuild_command(
     tree: Annotated[
         str, typer.Option(help="Require the git tree of this commit, such as HEAD.")
     ] = "",
-    into: Annotated[Path | None, typer.Option(help="Folder for the archive.")] = None,
+    into: IntoOption = None,
     outputs: OutputsOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:

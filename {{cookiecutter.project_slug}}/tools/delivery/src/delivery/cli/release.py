@@ -1,18 +1,15 @@
 """`delivery release`."""
 
 from pathlib import Path
-from typing import Annotated
 
-import typer
-
-from delivery.cli.options import Output, OutputOption, OutputsOption
+from delivery.cli.options import IntoOption, Output, OutputOption, OutputsOption
 from delivery.cli.output import progress, write_outputs, write_result
-from delivery.cli.project import RELEASES, project_root
+from delivery.cli.project import RELEASES_FOLDER, project_root
 from delivery.release import Archive, build
 
 
 def release_command(
-    into: Annotated[Path | None, typer.Option(help="Folder for the archive.")] = None,
+    into: IntoOption = None,
     outputs: OutputsOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
@@ -28,7 +25,7 @@ def release_command(
 
 def show_built(archive: Archive, into: Path | None, outputs: Path | None, output: Output) -> None:
     """Write the archive of a new release, and show its name, digest and size."""
-    file = archive.write(into or project_root() / RELEASES)
+    file = archive.write(into or project_root() / RELEASES_FOLDER)
     manifest = archive.manifest
     document = {
         "release": manifest.release,

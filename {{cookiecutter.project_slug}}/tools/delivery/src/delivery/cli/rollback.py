@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from delivery.cli.deploy import show_deployed, show_dry_run
+from delivery.cli.deploy import carry_out
 from delivery.cli.options import (
     BreakOption,
     DestroyOption,
@@ -31,22 +31,25 @@ from delivery.plan.approval import approvers
 from delivery.plan.model import read_plan
 from delivery.plan.request import PlanRequest, keys_to_destroy
 
+_ReleaseArgument = Annotated[
+    str,
+    typer.Argument(
+        help="The release to return to. Default: the last one that was verified before."
+    ),
+]
+_SaveOption = Annotated[
+    Path | None, typer.Option(help="Save the plan of a --dry-run, for approval.")
+]
+
 
 def rollback_command(
     target: TargetArgument,
-    release: Annotated[
-        str,
-        typer.Argument(
-            help="The release to return to. Default: the last one that was verified before."
-        ),
-    ] = "",
+    release: _ReleaseArgument = "",
     allow_destroy: DestroyOption = None,
     reason: ReasonOption = "",
     plan: PlanOption = None,
     plan_digest: PlanDigestOption = "",
-    save: Annotated[
-        Path | None, typer.Option(help="Save the plan of a --dry-run, for approval.")
-    ] = None,
+    save: _SaveOption = None,
     outputs: OutputsOption = None,
     dry_run: DryRunOption = False,
     wait: WaitOption = "0",
@@ -82,7 +85,4 @@ def rollback_command(
         break_lock=require_reason(break_lock, reason),
         say=progress,
     )
-    if dry_run:
-        show_dry_run(deployment, output, save, outputs)
-    else:
-        show_deployed(deployment, output)
+    carry_out(deployment, dry_run, output, save, outputs)

@@ -15,11 +15,11 @@ from delivery.cli.output import progress, write_result
 from delivery.cli.project import project_root, target_context
 from delivery.config.policy import load_policy
 from delivery.errors import DeliveryError, TamperedError
-from delivery.files import write_whole
-from delivery.render.html import page
+from delivery.files import write_atomic
+from delivery.render.html import status_page
 from delivery.render.text import status_as_text
 from delivery.status.drift import find_resource_drift, running_plan
-from delivery.status.status import Status, read_status, unreachable, with_drift
+from delivery.status.status import Status, read_status, unreachable_status, with_drift
 
 _STATUSES = TypeAdapter(list[Status])
 _QUICK = 50  # resources that the CLI compares within seconds
@@ -54,7 +54,7 @@ def status_command(
     statuses = _newest([*statuses, *(status for file in _files(files) for status in _read(file))])
     if html:
         project = load_policy(project_root()).project.name
-        write_whole(html, page(project, statuses, datetime.now(UTC)).encode())
+        write_atomic(html, status_page(project, statuses, datetime.now(UTC)).encode())
     texts = [*map(status_as_text, statuses), *([f"page {escape(str(html))}"] if html else [])]
     write_result(output, [s.model_dump(mode="json") for s in statuses], "\n\n".join(texts))
 
@@ -74,7 +74,7 @@ def _all_statuses(drift: bool | None) -> list[Status]:
             raise
         except DeliveryError as error:
             errors.append(error)
-            statuses.append(unreachable(name, str(error).partition("\n")[0]))
+            statuses.append(unreachable_status(name, str(error).partition("\n")[0]))
     if len(errors) == len(statuses):
         raise errors[0]
     return statuses

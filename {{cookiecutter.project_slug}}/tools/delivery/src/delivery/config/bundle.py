@@ -5,15 +5,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from delivery.config.includes import ROOT_FILE, ROOT_FILES, is_refused, reached
+from delivery.config.includes import ROOT_FILE, ROOT_FILES, is_refused, matching_paths
 from delivery.config.yaml import Mark, YamlList, YamlMapping, kind_of, read_yaml
 from delivery.errors import DeliveryError, Finding, InvalidFileError
 
-TARGET_ONLY = {"default", "mode", "variables"}
+_TARGET_ONLY = {"default", "mode", "variables"}
 
 # The includes to read if `databricks.yml` itself is broken.
 _DEFAULT_INCLUDES = ("targets/*.yml", "resources/*/*.yml")
-_MAPPINGS = (
+# The top-level keys with a mapping; a delivered bundle may have all of them, see `untrusted`.
+TOP_LEVEL_MAPPINGS = (
     "bundle",
     "presets",
     "resources",
@@ -72,7 +73,7 @@ class Bundle:
         del tree["targets"]
         overrides = YamlMapping()
         for key, value in target.items():
-            if key not in TARGET_ONLY:
+            if key not in _TARGET_ONLY:
                 overrides.put(key, value, target.marks[key])
         tree = merge(tree, overrides)
         if "run_as" in target:  # replaces the identity, does not merge with it
@@ -82,30 +83,30 @@ class Bundle:
         return tree
 
 
-def load(root: Path) -> Bundle:
+def load_bundle(root: Path) -> Bundle:
     """Read `databricks.yml` and the files that it includes.
 
     Raises:
         InvalidFileError: a file is missing, is not valid YAML, or declares a resource again. The
             error lists all such files.
     """
-    bundle = load_partial(root)
+    bundle = load_bundle_partial(root)
     if bundle.broken:
         raise InvalidFileError(*bundle.broken)
     return bundle
 
 
-def load_partial(root: Path) -> Bundle:
+def load_bundle_partial(root: Path) -> Bundle:
     """Read the valid files; findings about the others are in `broken`."""
     tree, _ = _with_file(root, ROOT_FILE, YamlMapping())
     patterns = [str(pattern) for pattern in tree.items_of("include")] if tree else _DEFAULT_INCLUDES
-    found = {p: reached(root, p) for p in patterns if not is_refused(p)}
+    found = {p: matching_paths(root, p) for p in patterns if not is_refused(p)}
     every = dict.fromkeys(file for names in found.values() for file in names)
-    bundle = of_files(root, [file for file in every if file not in ROOT_FILES])
+    bundle = load_files(root, [file for file in every if file not in ROOT_FILES])
     return replace(bundle, broken=(*bundle.broken, *_missing(tree, found)))
 
 
-def of_files(root: Path, files: Iterable[str]) -> Bundle:
+def load_files(root: Path, files: Iterable[str]) -> Bundle:
     """The bundle that consists of `databricks.yml` and these files, in this order."""
     tree, broken = YamlMapping(), []
     files = (ROOT_FILE, *files)
@@ -140,7 +141,7 @@ def _wrong_kinds(section: YamlMapping) -> Iterator[Finding]:
     if not _is_kind(section.get("include"), YamlList):
         yield _wrong_kind(section, "include", "a list", "include: [targets/*.yml]")
     kinds, targets = section.section("resources"), section.section("targets")
-    for parent, keys in ((section, _MAPPINGS), (kinds, kinds), (targets, targets)):
+    for parent, keys in ((section, TOP_LEVEL_MAPPINGS), (kinds, kinds), (targets, targets)):
         for key in keys:
             if not _is_kind(parent.get(key), YamlMapping):
                 yield _wrong_kind(parent, key, "a mapping", f"{key}: {{name: value}}")

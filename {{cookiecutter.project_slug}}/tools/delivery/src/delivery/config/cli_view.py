@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from delivery.config.bundle import Bundle, from_plain, merge
 from delivery.config.includes import ROOT_FILE
-from delivery.config.references import DEFINITIONS
+from delivery.config.references import FULL_DEFINITIONS
 from delivery.config.yaml import Mark, YamlList, YamlMapping
 from delivery.redaction import is_secret
 
@@ -14,7 +14,7 @@ from delivery.redaction import is_secret
 _BUNDLE_KEYS = {"cluster_id": "cluster_id", "compute_id": "cluster_id", "git": "git"}
 _NO_MARK = Mark(ROOT_FILE, 0)
 _MAX_LENGTH = 120
-ANCHORS = "x-"  # the prefix of keys that only hold anchors; the CLI ignores them
+ANCHOR_PREFIX = "x-"  # the prefix of keys that only hold anchors; the CLI ignores them
 
 
 class Difference(NamedTuple):
@@ -50,7 +50,7 @@ def _as_the_cli(bundle: Bundle, target: str) -> YamlMapping:
     """Our tree of a target, in the form that the CLI prints."""
     tree = YamlMapping()
     for key, value in bundle.with_target(target).items():
-        if not key.startswith(ANCHORS):
+        if not key.startswith(ANCHOR_PREFIX):
             tree.put(key, value, _NO_MARK)
     of_bundle = YamlMapping()
     for key, name in _BUNDLE_KEYS.items():
@@ -68,7 +68,7 @@ def _variables(bundle: Bundle, target: str) -> dict[str, Any]:
     """The definition of every variable; the target replaces its default or lookup."""
     known: dict[str, Any] = {**bundle.tree.section("variables")}
     for name, given in bundle.target(target).section("variables").items():
-        is_definition = isinstance(given, YamlMapping) and {*given} in DEFINITIONS
+        is_definition = isinstance(given, YamlMapping) and {*given} in FULL_DEFINITIONS
         override = given if is_definition else {"default": given}
         declared = known.get(name)
         definition = {**declared} if isinstance(declared, YamlMapping) else {}

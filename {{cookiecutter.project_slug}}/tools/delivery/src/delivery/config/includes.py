@@ -22,7 +22,7 @@ _MAGIC = re.compile(r"[*?]")
 _REFUSED = re.compile(r"[\[\]\\\0]")
 
 
-def reached(root: Path, pattern: str) -> list[str]:
+def matching_paths(root: Path, pattern: str) -> list[str]:
     """The files and folders that a pattern matches, relative to `root`, in the CLI's order.
 
     `*` and `?` match within one part of a path, including dot files; `**` equals `*`.

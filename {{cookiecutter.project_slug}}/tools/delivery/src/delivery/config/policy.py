@@ -20,12 +20,12 @@ from pydantic import (
 
 from delivery import __version__
 from delivery.config.yaml import Mark, YamlList, YamlMapping, read_yaml
-from delivery.errors import DeliveryError, Finding, InvalidFileError, newer_schema
+from delivery.errors import DeliveryError, Finding, InvalidFileError, newer_schema_error
 
-FILE = "delivery.yml"
+POLICY_FILE = "delivery.yml"
 RULE = "policy"
 # Fields of earlier versions, and their replacements.
-REMOVED = {
+REMOVED_FIELDS = {
     "cli_versions": "every CLI with the features that the tool needs may deploy; "
     "tools/cli-requirements.txt pins the version that pipelines install",
 }
@@ -227,7 +227,7 @@ class Terms(_Strict):
         """
         schema = stored.get("schema", cls.SCHEMA)
         if isinstance(schema, int) and schema > cls.SCHEMA:
-            raise newer_schema(f"policy of the running release {release}", schema, cls.SCHEMA)
+            raise newer_schema_error(f"policy of the running release {release}", schema, cls.SCHEMA)
         try:
             return cls.model_validate(dict(stored), extra="ignore")
         except ValidationError as error:
@@ -251,9 +251,9 @@ class Terms(_Strict):
         """How a plan for a target is approved."""
         return _approval(self.released, self.approval, target)
 
-    def source(self, target: str) -> str | None:
+    def previous_target(self, target: str) -> str | None:
         """The target that a release must be verified on before it reaches `target`."""
-        return _source(self.released, target)
+        return _previous_target(self.released, target)
 
 
 class Policy(_Strict):
@@ -286,8 +286,8 @@ class Policy(_Strict):
     @classmethod
     def _without_removed(cls, given: Any) -> Any:
         """Ignore the fields of earlier versions."""
-        if isinstance(given, dict) and not REMOVED.keys().isdisjoint(given):
-            return {name: value for name, value in given.items() if name not in REMOVED}
+        if isinstance(given, dict) and not REMOVED_FIELDS.keys().isdisjoint(given):
+            return {name: value for name, value in given.items() if name not in REMOVED_FIELDS}
         return given
 
     @model_validator(mode="after")
@@ -318,9 +318,9 @@ class Policy(_Strict):
         """The longest that a deploy and its rollback take; the lifetime that a token needs."""
         return 2 * self.verify.minutes + _OTHER_MINUTES
 
-    def source(self, target: str) -> str | None:
+    def previous_target(self, target: str) -> str | None:
         """The target that a release must be verified on before it reaches `target`."""
-        return _source(self.released, target)
+        return _previous_target(self.released, target)
 
     @property
     def terms(self) -> Terms:
@@ -334,7 +334,7 @@ class Policy(_Strict):
             freezes=self.freezes,
         )
 
-    def frozen(self, target: str, now: datetime) -> Freeze | None:
+    def active_freeze(self, target: str, now: datetime) -> Freeze | None:
         """The freeze of a target that applies now; None if there is none."""
         today = now.astimezone(UTC).date()
         active = (f for f in self.freezes if target in f.targets and f.first <= today <= f.last)
@@ -361,7 +361,7 @@ def _approval(released: Sequence[str], chosen: Mapping[str, Approval], target: s
     return chosen.get(target, "environment" if target in released[-1:] else "none")
 
 
-def _source(released: Sequence[str], target: str) -> str | None:
+def _previous_target(released: Sequence[str], target: str) -> str | None:
     index = released.index(target) if target in released else 0
     return released[index - 1] if index else None
 
@@ -380,7 +380,7 @@ def load_policy(root: Path) -> Policy:
     Raises:
         InvalidFileError: the file does not match the model; each finding has its line and field.
     """
-    document = read_yaml(root, FILE)
+    document = read_yaml(root, POLICY_FILE)
     try:
         return Policy.model_validate(document)
     except ValidationError as error:
@@ -396,7 +396,7 @@ def require_tool_version(policy: Policy) -> None:
     """
     problem = version_problem(policy.tool)
     if problem:
-        raise DeliveryError(f"{FILE}: {problem}\n    Update the project: cruft update")
+        raise DeliveryError(f"{POLICY_FILE}: {problem}\n    Update the project: cruft update")
 
 
 def version_problem(tool: Tool) -> str:
@@ -407,11 +407,6 @@ def version_problem(tool: Tool) -> str:
         f"tool.required_version: given version {__version__} of the delivery tool, expected "
         f"{tool.required_version}"
     )
-
-
-def schema() -> dict[str, Any]:
-    """The JSON schema of `delivery.yml`, for editors."""
-    return Policy.model_json_schema()
 
 
 def _finding(document: YamlMapping, loc: tuple[int | str, ...], kind: str, msg: str) -> Finding:
@@ -425,23 +420,25 @@ def _finding(document: YamlMapping, loc: tuple[int | str, ...], kind: str, msg: 
         near = next(iter(difflib.get_close_matches(path[-1], fields, 1)), "")
         message = f"unknown key, expected {near or 'one of ' + ', '.join(fields)}"
         hint = f"Rename it to {near}." if near else "Remove it."
-    return Finding(FILE, line, RULE, ": ".join(filter(None, [".".join(path), message])), hint)
+    return Finding(
+        POLICY_FILE, line, RULE, ": ".join(filter(None, [".".join(path), message])), hint
+    )
 
 
 def removed_fields(root: Path) -> Iterator[Finding]:
     """Fields of earlier versions in `delivery.yml`, which have no effect now."""
-    document = read_yaml(root, FILE)
-    for name in document.keys() & REMOVED.keys():
+    document = read_yaml(root, POLICY_FILE)
+    for name in document.keys() & REMOVED_FIELDS.keys():
         message, line = (
-            f"{name}: no longer has an effect: {REMOVED[name]}",
+            f"{name}: no longer has an effect: {REMOVED_FIELDS[name]}",
             document.marks[name].line,
         )
-        yield Finding(FILE, line, RULE, message, f"Remove {name}.", "warning")
+        yield Finding(POLICY_FILE, line, RULE, message, f"Remove {name}.", "warning")
 
 
 def line_of(root: Path, path: str) -> int:
     """The line in `delivery.yml` of the deepest part of a dotted path that exists."""
-    return _mark(read_yaml(root, FILE), tuple(path.split("."))).line
+    return _mark(read_yaml(root, POLICY_FILE), tuple(path.split("."))).line
 
 
 def _fields(path: list[str]) -> list[str]:
@@ -456,7 +453,7 @@ def _fields(path: list[str]) -> list[str]:
 
 def _mark(document: YamlMapping, path: tuple[int | str, ...]) -> Mark:
     """The mark of the deepest part of a path that exists."""
-    value, mark = document, Mark(FILE, 0)
+    value, mark = document, Mark(POLICY_FILE, 0)
     for step in path:
         if isinstance(value, YamlMapping) and step in value:
             value, mark = value[str(step)], value.marks[str(step)]

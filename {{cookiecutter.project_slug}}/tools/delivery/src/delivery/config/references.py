@@ -20,7 +20,7 @@ _STEP = re.compile(r"[\w-]+")
 _KNOWN_LATER = ("bundle.git", "workspace.current_user", "bundle.environment")
 _DEFINITION_KEYS = {"default", "description", "lookup", "type", "value"}
 # The keys of a full definition in a target's variables; any other mapping is the value itself.
-DEFINITIONS = (
+FULL_DEFINITIONS = (
     {"default", "type", "description"},
     {"default", "type"},
     {"default", "description"},
@@ -172,7 +172,7 @@ class _Resolver:
         by_target = name in self.variables
         source = self.variables if by_target else declared
         value, mark = source[name], source.marks[name]
-        if by_target and isinstance(value, YamlMapping) and {*value} not in DEFINITIONS:
+        if by_target and isinstance(value, YamlMapping) and {*value} not in FULL_DEFINITIONS:
             return value, mark
         return _assigned(value, mark, f"<var.{name}>")
 

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from delivery.config.bundle import Bundle, load
+from delivery.config.bundle import Bundle, load_bundle
 from delivery.config.identities import Identities
 from delivery.config.references import resolve, value_of
 from delivery.config.yaml import YamlMapping
-from delivery.environment import address
+from delivery.environment import env_url
 from delivery.errors import DeliveryError, RefusedError
 
 
@@ -61,7 +61,7 @@ def read_target(root: Path, name: str, variables: Mapping[str, str] | None = Non
     Raises:
         DeliveryError: the target does not exist, or has a reference that cannot be resolved.
     """
-    bundle = load(root)
+    bundle = load_bundle(root)
     resolved = resolve(bundle, name, variables)
     if resolved.findings:
         raise DeliveryError("\n".join(map(str, resolved.findings)))
@@ -78,14 +78,14 @@ def read_target(root: Path, name: str, variables: Mapping[str, str] | None = Non
     )
 
 
-def own_host(target: Target) -> Target:
+def require_configured_host(target: Target) -> Target:
     """The target, if its host is the one in `DATABRICKS_HOST`, or the variable is not set.
 
     Raises:
         RefusedError: the hosts differ. The CLI prefers the host of the YAML, and would send the
             pipeline's token there.
     """
-    expected = address("DATABRICKS_HOST")
+    expected = env_url("DATABRICKS_HOST")
     if expected and expected != target.host:
         raise RefusedError(
             f"host of {target.name}: given {target.host}, expected {expected} of DATABRICKS_HOST",
@@ -100,4 +100,4 @@ def identities_of(bundle: Bundle, name: str) -> Identities:
 
 # Stand-ins for the variables of a release that is not extracted yet; no address uses them.
 UNKNOWN_RELEASE = {"release": "", "wheel": ""}
-PREVIEW = "preview"
+PREVIEW_TARGET = "preview"

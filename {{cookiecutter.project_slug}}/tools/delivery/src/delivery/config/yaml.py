@@ -17,7 +17,7 @@ from delivery.errors import Finding, InvalidFileError
 RULE = "yaml"
 
 # Plain scalars that are another number to the CLI, or a number only to one of the two.
-AMBIGUOUS = re.compile(
+AMBIGUOUS_SCALAR = re.compile(
     r"(?:[-+]?(?:0[0-9_]+|0b[01_]+|(?=[^_]*_)[0-9][0-9_]*(?:\.[0-9_]*)?(?:[eE][-+]?[0-9_]+)?"
     r"|0x[0-9a-fA-F]*_[0-9a-fA-F_]*|0o[0-7]*_[0-7_]*|\.(?:inf|Inf|INF))"
     r"|[-+]0[xo][0-9a-fA-F_]+|\.(?:nan|NaN|NAN))\Z"
@@ -131,7 +131,9 @@ _TIME = re.compile(r"\d{4}-\d{1,2}-\d{1,2}(?:[Tt ].*)?")
 
 def _is_string_key(key: yaml.Node) -> bool:
     """Whether a key is a string to PyYAML and to the CLI."""
-    ambiguous = _is_plain(key) and (AMBIGUOUS.fullmatch(key.value) or _TIME.fullmatch(key.value))
+    ambiguous = _is_plain(key) and (
+        AMBIGUOUS_SCALAR.fullmatch(key.value) or _TIME.fullmatch(key.value)
+    )
     return key.tag in _KEY_TAGS and not ambiguous
 
 
@@ -166,7 +168,7 @@ class _Document:
         except (ValueError, KeyError, AttributeError):  # such as `08` or `!!int x`
             self._fail(node, f"given {node.value}, not a number", f"Quote it: '{node.value}'")
         self._refuse_tag(node)
-        if not node.style and AMBIGUOUS.fullmatch(node.value):
+        if not node.style and AMBIGUOUS_SCALAR.fullmatch(node.value):
             hint = f"Quote it: '{node.value}', or write the number without leading 0, _ or base."
             self._fail(node, f"given {node.value}, which the CLI reads as another value", hint)
         return value

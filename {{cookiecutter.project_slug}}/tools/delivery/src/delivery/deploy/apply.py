@@ -8,7 +8,7 @@ from typing import Any
 from delivery.deploy.verify import Verification, verify
 from delivery.errors import DeliveryError, LockedError
 from delivery.plan.existing import find_existing
-from delivery.plan.guard import DESTROYS
+from delivery.plan.guard import DESTRUCTIVE_ACTIONS
 from delivery.plan.normalize import normalize
 from delivery.plan.planner import PlannedDeploy
 from delivery.plan.request import PlanRequest
@@ -89,7 +89,7 @@ class Attempt:
             return self.context.ledger.read(delivered)
         ours = store.owns_cli_lock(self.context.workspace.me, self.asked_at)
         broken = store.require_cli_lock_free(self.break_lock or ours)
-        store.keep(self.planned.archive)
+        store.save(self.planned.archive)
         if plan.is_rollback:
             self.block_abandoned()
         self.record("started")
@@ -103,7 +103,7 @@ class Attempt:
         event = self.record(
             "rolled_back" if plan.is_rollback else "deployed", detail=self._detail()
         )
-        store.keep_state(EventName(event.seq, event.kind, event.release), store.state())
+        store.save_state(EventName(event.seq, event.kind, event.release), store.state())
         return event
 
     def verify(self, deployed: Event) -> Verification:
@@ -207,8 +207,8 @@ def remaining_plan(planned: PlannedDeploy, failure: CliError) -> Mapping[str, An
         CliError: it would destroy what the guard has not seen.
     """
     raw = planned.cli.plan()
-    seen = {change.key for change in planned.plan.changes if change.action in DESTROYS}
+    seen = {change.key for change in planned.plan.changes if change.action in DESTRUCTIVE_ACTIONS}
     for change in normalize(raw, frozenset()):
-        if change.action in DESTROYS and change.key not in seen:
+        if change.action in DESTRUCTIVE_ACTIONS and change.key not in seen:
             raise failure
     return raw

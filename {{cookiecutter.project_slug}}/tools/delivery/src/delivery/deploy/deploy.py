@@ -1,8 +1,6 @@
 """Deploy a release to a target: lock, plan again, apply, verify, and roll back if that fails."""
 
-import contextlib
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from delivery.config.policy import Policy
@@ -81,9 +79,8 @@ class Deployment:
         context.require_visible()
         context.ledger.list_events()  # by now even a new target has a ledger
         context.ledger.may_be_missing = request.first
-        with self._locked(
-            f"{'rollback to' if request.is_rollback else 'deploy'} {release}"
-        ) as lock:
+        operation = f"{'rollback to' if request.is_rollback else 'deploy'} {release}"
+        with context.locked(operation, self.wait, self.break_lock, self.say) as lock:
             if request.is_rollback:
                 refuse_moved_target(context, release, request.release)
             self.say("planning again")
@@ -102,14 +99,6 @@ class Deployment:
             message = f"rolled back to {release}: {request.reason}"
             notify(context.policy, context.target.name, message)
         return result
-
-    @contextlib.contextmanager
-    def _locked(self, operation: str) -> Iterator[Lock]:
-        waiting = lambda holder: self.say(f"waiting for {holder}")  # noqa: E731
-        with self.context.ledger.lock(operation, self.wait, self.break_lock, waiting) as lock:
-            if self.break_lock:  # the run that is gone holds both locks
-                self.context.store.break_cli_lock()
-            yield lock
 
     def _plan_or_refuse(self) -> PlannedDeploy:
         """The plan as it is now.

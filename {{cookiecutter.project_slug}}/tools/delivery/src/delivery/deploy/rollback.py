@@ -26,7 +26,7 @@ def resolve_rollback_target(context: TargetContext, release: str) -> str:
     """
     names = context.ledger.list_events()
     history = context.ledger.history(names)
-    chosen = release or history.rollback_target(context.store.kept_releases())
+    chosen = release or history.rollback_target(context.store.stored_releases())
     behind = [
         *history.path_before(history.running),
         *({history.running} & {*history.verified_releases}),

@@ -90,7 +90,7 @@ class _VerificationRun:
     @property
     def progress(self) -> str:
         """Its progress, for people."""
-        if self.busy and (self.run is None or self.run.no_verdict == "queued"):
+        if self.busy and (self.run is None or self.run.inconclusive == "queued"):
             return f"{self.domain} (its job is busy: {self.busy.url})"
         return self.domain
 
@@ -101,10 +101,10 @@ class _VerificationRun:
             return
         number = watched.id if watched else self.workspace.run_now(self.job, self._key())
         self.run = self.workspace.run(number)
-        if self.run.no_verdict == "queued" and self.busy is None:
+        if self.run.inconclusive == "queued" and self.busy is None:
             self._is_busy()
-        if self.run.no_verdict == "skipped" or (
-            self.run.no_verdict == "canceled" and watched is None
+        if self.run.inconclusive == "skipped" or (
+            self.run.inconclusive == "canceled" and watched is None
         ):
             self.tries, self.run = self.tries + 1, None  # its token is used up
             self.later = time.monotonic() + min(_LONGEST, 2.0**self.tries)
@@ -126,7 +126,7 @@ class _VerificationRun:
 
     def _judge(self, run: Run) -> None:
         self.is_over = True
-        if run.no_verdict == "canceled":
+        if run.inconclusive == "canceled":
             self.unverified = f"{self.domain}: its run was canceled, {run.url}"
         elif run.state == "failed":
             self.failed = f"{self.domain}: {run.message or 'failed'}, {run.url}"
@@ -136,9 +136,11 @@ class _VerificationRun:
         if self.is_over:
             return
         self.is_over = True
-        if self.run and not self.busy and self.run.no_verdict != "queued":
+        if self.run and not self.busy and self.run.inconclusive != "queued":
             self.workspace.cancel(self.run.id)
             self.failed = f"{self.domain}: timed out after {minutes} minutes, {self.run.url}"
         else:
             cause = self.busy.url if self.busy else "other work of the workspace"
-            self.unverified = f"{self.domain}: its run had less than {minutes} minutes, it waited for {cause}"
+            self.unverified = (
+                f"{self.domain}: its run got less than {minutes} minutes: busy with {cause}"
+            )

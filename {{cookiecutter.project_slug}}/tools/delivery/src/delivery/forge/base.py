@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from delivery.errors import DeliveryError, FailedError, UnreachableError
 
-PAGE = 100  # entries of a page; the maximum of both forges
+PAGE_SIZE = 100  # entries of a page; the maximum of both forges
 _LONGEST = 60_000  # characters of a text; both forges refuse slightly longer ones
 
 
@@ -103,7 +103,7 @@ class Api:
         except ValueError as error:
             raise FailedError(f"forge: {method} {path}: {error}") from None
 
-    def found(self, path: str) -> Any:
+    def get_or_empty(self, path: str) -> Any:
         """The answer to a GET; `{}` if the path does not exist."""
         try:
             return self.call("GET", path)
@@ -116,9 +116,9 @@ class Api:
         """All entries of a list, page by page."""
         separator = "&" if "?" in path else "?"
         for page in count(1):
-            entries = self.call("GET", f"{path}{separator}per_page={PAGE}&page={page}")
+            entries = self.call("GET", f"{path}{separator}per_page={PAGE_SIZE}&page={page}")
             yield from entries
-            if len(entries) < PAGE:
+            if len(entries) < PAGE_SIZE:
                 return
 
 
@@ -138,7 +138,7 @@ class Posts:
         path: the list, such as `/issues`.
         entry: the path of one entry, such as `/issues/{number}`.
         update: the HTTP method that changes an entry.
-        is_ours: whether delivery wrote an entry: anybody can copy its mark.
+        is_from_delivery: whether delivery wrote an entry: anybody can copy its mark.
         query: limits the list, such as `?state=open`.
     """
 
@@ -146,7 +146,7 @@ class Posts:
     path: str
     entry: str
     update: str
-    is_ours: Callable[[Mapping[str, Any]], bool]
+    is_from_delivery: Callable[[Mapping[str, Any]], bool]
     query: str = ""
 
     def save(self, about: str, body: Mapping[str, Any], *, create: bool = True) -> Any:
@@ -157,12 +157,12 @@ class Posts:
         """
         for known in self.api.all(f"{self.path}{self.query}"):
             text = str(known.get("body") or known.get("description") or "")
-            if text.startswith(_mark(about)) and self.is_ours(known):
+            if text.startswith(_mark(about)) and self.is_from_delivery(known):
                 return self.api.call(self.update, self.entry.format(**known), body)
         return self.api.call("POST", self.path, body) if create else {}
 
 
-def marked(about: str, text: str) -> str:
+def with_mark(about: str, text: str) -> str:
     """A text, shortened to the forge's limit, after the mark by which `Posts` finds it."""
     if len(text) > _LONGEST:
         text = f"{text[:_LONGEST]}\n```\n… the rest is in the job's log."
@@ -173,7 +173,7 @@ def _mark(about: str) -> str:
     return f"<!-- delivery: {about} -->"
 
 
-def no_request() -> DeliveryError:
+def no_request_error() -> DeliveryError:
     """The error of a comment outside of a pull or merge request."""
     return DeliveryError(
         "forge comment: expected a job of a pull or merge request; only these have comments"

@@ -4,7 +4,7 @@ import os
 from urllib.parse import urlsplit
 
 from delivery.config.policy import ProjectInfo
-from delivery.environment import required, text
+from delivery.environment import env_required, env_text
 from delivery.forge.base import Forge
 from delivery.forge.environment import FORGE_TOKEN, forge_kind
 from delivery.forge.github import GitHub
@@ -14,10 +14,10 @@ from delivery.forge.gitlab import GitLab
 def current_forge() -> Forge | None:
     """The forge that runs this job; None outside of a pipeline."""
     if os.environ.get("GITHUB_ACTIONS") == "true":
-        home, name = required("GITHUB_API_URL"), required("GITHUB_REPOSITORY")
+        home, name = env_required("GITHUB_API_URL"), env_required("GITHUB_REPOSITORY")
         return GitHub(home, name, os.environ.get("GITHUB_TOKEN", ""))
     if os.environ.get("GITLAB_CI") == "true":
-        home, path = required("CI_API_V4_URL"), required("CI_PROJECT_PATH")
+        home, path = env_required("CI_API_V4_URL"), env_required("CI_PROJECT_PATH")
         return GitLab(home, path, os.environ.get(FORGE_TOKEN, ""))
     return None
 
@@ -25,7 +25,7 @@ def current_forge() -> Forge | None:
 def forge_of(project: ProjectInfo) -> Forge | None:
     """The forge of the project's repository; None if its address or its forge is unknown."""
     address = urlsplit(project.url.removesuffix(".git"))
-    path, kind, token = address.path.strip("/"), forge_kind(project), text(FORGE_TOKEN)
+    path, kind, token = address.path.strip("/"), forge_kind(project), env_text(FORGE_TOKEN)
     if not address.hostname or "/" not in path or not kind:
         return None
     if kind == "gitlab":

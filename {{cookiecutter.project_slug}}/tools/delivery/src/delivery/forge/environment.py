@@ -6,7 +6,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from delivery.config.policy import ProjectInfo
-from delivery.environment import text
+from delivery.environment import env_text
 from delivery.files import append
 from delivery.workspace.client import Workspace
 
@@ -37,19 +37,19 @@ def actor(workspace: Workspace) -> str:
 
     On GitHub a run keeps its first actor when somebody else restarts it.
     """
-    first = text("GITHUB_ACTOR") or text("GITLAB_USER_LOGIN") or workspace.me
-    again = text("GITHUB_TRIGGERING_ACTOR") or first
+    first = env_text("GITHUB_ACTOR") or env_text("GITLAB_USER_LOGIN") or workspace.me
+    again = env_text("GITHUB_TRIGGERING_ACTOR") or first
     return first if again == first else f"{first}, started again by {again}"
 
 
 def run_url() -> str:
     """The address of the pipeline's run; empty outside of a pipeline."""
     server, repository, run = (
-        text(v) for v in ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_RUN_ID")
+        env_text(v) for v in ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_RUN_ID")
     )
     if run:
         return f"{server}/{repository}/actions/runs/{run}"
-    return text("CI_JOB_URL")
+    return env_text("CI_JOB_URL")
 
 
 def pipeline_branch() -> str:
@@ -71,7 +71,7 @@ def write_step_summary(markdown: str) -> None:
     Raises:
         DeliveryError: the file in GITHUB_STEP_SUMMARY cannot be written.
     """
-    file = text("GITHUB_STEP_SUMMARY")
+    file = env_text("GITHUB_STEP_SUMMARY")
     if file and markdown:
         append(Path(file), markdown)
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from delivery.environment import required
+from delivery.environment import env_required
 from delivery.errors import RefusedError
-from delivery.forge.base import PAGE, Api, Posts, marked, no_request
+from delivery.forge.base import PAGE_SIZE, Api, Posts, no_request_error, with_mark
 from delivery.forge.environment import APPROVED_BEFORE
 
 # The required rules of a ruleset: their names in the API and in GitHub's settings.
@@ -44,7 +44,9 @@ class GitHub:
 
     def requires_approval(self, environment: str) -> bool:
         """Whether the environment has required reviewers."""
-        rules = self.api.found(f"/environments/{quote(environment)}").get("protection_rules", [])
+        rules = self.api.get_or_empty(f"/environments/{quote(environment)}").get(
+            "protection_rules", []
+        )
         return any(r.get("type") == "required_reviewers" and r.get("reviewers") for r in rules)
 
     def approval_hint(self, environment: str) -> str:
@@ -72,7 +74,7 @@ class GitHub:
 
     def reviews(self, environment: str) -> list[str]:
         """The reviewers who approved any attempt of this run for the environment."""
-        reviews = self.api.found(f"/actions/runs/{required('GITHUB_RUN_ID')}/approvals")
+        reviews = self.api.get_or_empty(f"/actions/runs/{env_required('GITHUB_RUN_ID')}/approvals")
         return [
             review["user"]["login"]
             for review in reviews or []
@@ -84,7 +86,7 @@ class GitHub:
         """Create or update the pull request's comment about a subject; returns its address."""
         path = f"/issues/{self._request()}/comments"
         comments = Posts(self.api, path, "/issues/comments/{id}", "PATCH", _is_bot)
-        return str(comments.save(about, {"body": marked(about, text)})["html_url"])
+        return str(comments.save(about, {"body": with_mark(about, text)})["html_url"])
 
     def issue(self, about: str, text: str) -> str:
         """Create or update the issue about a subject, or close it if `text` is empty."""
@@ -92,12 +94,12 @@ class GitHub:
             self.api, "/issues", "/issues/{number}", "PATCH", _is_bot, query="?state=open"
         )
         closed = {"state": "closed", "state_reason": "completed"}
-        body = {"title": about, "body": marked(about, text)} if text else closed
+        body = {"title": about, "body": with_mark(about, text)} if text else closed
         return str(issues.save(about, body, create=bool(text)).get("html_url", ""))
 
     def can_read_settings(self) -> bool:
         """Whether the repository's settings are visible to this identity."""
-        return bool(self.api.found(""))
+        return bool(self.api.get_or_empty(""))
 
     def restricts_branches(self, environment: str, branches: Sequence[str]) -> bool:
         """Whether the environment admits only some of these branches, all protected.
@@ -106,25 +108,29 @@ class GitHub:
         rulesets protect branches.
         """
         path = f"/environments/{quote(environment)}"
-        policy = self.api.found(path).get("deployment_branch_policy") or {}
+        policy = self.api.get_or_empty(path).get("deployment_branch_policy") or {}
         if not policy.get("custom_branch_policies"):
             return False
-        rules = self.api.found(f"{path}/deployment-branch-policies").get("branch_policies", [])
+        rules = self.api.get_or_empty(f"{path}/deployment-branch-policies").get(
+            "branch_policies", []
+        )
         names = {rule["name"] for rule in rules if rule.get("type", "branch") == "branch"}
         return len(names) == len(rules) > 0 and all(
             name in branches and self._is_protected(name) for name in names
         )
 
     def _is_protected(self, branch: str) -> bool:
-        return bool(self.api.found(f"/branches/{quote(branch, safe='')}").get("protected"))
+        return bool(self.api.get_or_empty(f"/branches/{quote(branch, safe='')}").get("protected"))
 
     def oidc_subjects(self, environment: str, branch: str) -> list[str]:  # noqa: ARG002
         """The subject with names, and that with ids, which repositories use since July 2026."""
-        subjects, repository = [f"repo:{self.name}"], self.api.found("")
+        subjects, repository = [f"repo:{self.name}"], self.api.get_or_empty("")
         if repository:
             owner, _, name = self.name.partition("/")
             subjects.append(f"repo:{owner}@{repository['owner']['id']}/{name}@{repository['id']}")
-        immutable = self.api.found("/actions/oidc/customization/sub").get("use_immutable_subject")
+        immutable = self.api.get_or_empty("/actions/oidc/customization/sub").get(
+            "use_immutable_subject"
+        )
         if immutable is not None:
             subjects = [subjects[-1] if immutable else subjects[0]]
         return [f"{subject}:environment:{environment}" for subject in subjects]
@@ -138,10 +144,10 @@ class GitHub:
         if missing:
             yield f"no ruleset of {branch} has: {', '.join(missing)}"
         for number in sorted({rule["ruleset_id"] for rule in rules if "ruleset_id" in rule}):
-            ruleset = self.api.found(f"/rulesets/{number}")
+            ruleset = self.api.get_or_empty(f"/rulesets/{number}")
             if ruleset.get("bypass_actors"):
                 yield f"the ruleset {ruleset.get('name')} has a bypass list: empty it"
-        errors = self.api.found("/codeowners/errors").get("errors")
+        errors = self.api.get_or_empty("/codeowners/errors").get("errors")
         if errors is None:
             yield "there is no CODEOWNERS, so no code owner reviews"
         for error in errors or ():
@@ -149,7 +155,7 @@ class GitHub:
 
     def approval_gaps(self, environment: str) -> Iterator[str]:
         """Whether an admin, or the person who started the job, can approve it alone."""
-        found = self.api.found(f"/environments/{quote(environment)}")
+        found = self.api.get_or_empty(f"/environments/{quote(environment)}")
         rules = [r for r in found.get("protection_rules", []) if r["type"] == "required_reviewers"]
         if found.get("can_admins_bypass"):
             yield "switch off: Allow administrators to bypass configured protection rules"
@@ -166,10 +172,10 @@ class GitHub:
         Returns:
             The addresses of the cancelled runs.
         """
-        own, branch = required("GITHUB_RUN_ID"), quote(os.environ.get("GITHUB_REF_NAME", ""))
+        own, branch = env_required("GITHUB_RUN_ID"), quote(os.environ.get("GITHUB_REF_NAME", ""))
         path = f"/actions/workflows/{quote(workflow)}/runs?status=waiting&branch={branch}"
         cancelled = []
-        for run in self.api.call("GET", f"{path}&per_page={PAGE}")["workflow_runs"]:
+        for run in self.api.call("GET", f"{path}&per_page={PAGE_SIZE}")["workflow_runs"]:
             if int(run["id"]) < int(own):
                 self.api.call("POST", f"/actions/runs/{run['id']}/cancel")
                 cancelled.append(str(run["html_url"]))
@@ -177,10 +183,10 @@ class GitHub:
 
     def _request(self) -> int:
         try:
-            event = json.loads(Path(required("GITHUB_EVENT_PATH")).read_text(encoding="utf-8"))
+            event = json.loads(Path(env_required("GITHUB_EVENT_PATH")).read_text(encoding="utf-8"))
             return int(event["pull_request"]["number"])
         except (OSError, KeyError, TypeError, ValueError):
-            raise no_request() from None
+            raise no_request_error() from None
 
 
 def _is_bot(post: Mapping[str, Any]) -> bool:

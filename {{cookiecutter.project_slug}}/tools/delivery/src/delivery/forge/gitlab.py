@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 from delivery.errors import DeliveryError, RefusedError
-from delivery.forge.base import Api, Posts, marked, no_request
+from delivery.forge.base import Api, Posts, no_request_error, with_mark
 from delivery.forge.environment import FORGE_TOKEN
 
 _AUDIENCE = "DATABRICKS_TOKEN_AUDIENCE"
@@ -51,7 +51,7 @@ class GitLab:
                 f"{FORGE_TOKEN}\n    Set it to a project access token that can read the API, "
                 "masked and protected; or set approval: dispatch in delivery.yml.",
             )
-        found = self.api.found(f"/protected_environments/{quote(environment)}")
+        found = self.api.get_or_empty(f"/protected_environments/{quote(environment)}")
         rules = [rule.get("required_approvals", 0) for rule in found.get("approval_rules", [])]
         return any([found.get("required_approval_count"), *rules])
 
@@ -77,10 +77,10 @@ class GitLab:
         """Create or update the merge request's note about a subject; returns its address."""
         request = os.environ.get("CI_MERGE_REQUEST_IID")
         if not request:
-            raise no_request()
+            raise no_request_error()
         path = f"/merge_requests/{request}/notes"
         notes = Posts(self.api, path, f"{path}/{{id}}", "PUT", self._is_ours)
-        note = notes.save(about, {"body": marked(about, text)})
+        note = notes.save(about, {"body": with_mark(about, text)})
         project = os.environ.get("CI_PROJECT_URL", "")
         return f"{project}/-/merge_requests/{request}#note_{note['id']}"
 
@@ -90,12 +90,12 @@ class GitLab:
             self.api, "/issues", "/issues/{iid}", "PUT", self._is_ours, query="?state=opened"
         )
         closed = {"state_event": "close"}
-        body = {"title": about, "description": marked(about, text)} if text else closed
+        body = {"title": about, "description": with_mark(about, text)} if text else closed
         return str(issues.save(about, body, create=bool(text)).get("web_url", ""))
 
     def can_read_settings(self) -> bool:
         """Whether the project's settings are visible to this identity."""
-        return bool(self.api.found(""))
+        return bool(self.api.get_or_empty(""))
 
     def restricts_branches(self, environment: str, branches: Sequence[str]) -> bool:  # noqa: ARG002
         """Whether the branches are protected: only the branch in a job's subject restricts it.
@@ -103,7 +103,7 @@ class GitLab:
         Raises:
             DeliveryError: another setting lets unreviewed code run with a branch's subject.
         """
-        project = self.api.found("")
+        project = self.api.get_or_empty("")
         if project.get("merge_pipelines_enabled"):
             raise DeliveryError(
                 "merged results pipelines are on: a merge request from a protected branch into any "
@@ -133,16 +133,18 @@ class GitLab:
             yield f"{branch} accepts force pushes: switch them off"
         if not found.get("code_owner_approval_required"):
             yield f"{branch} requires no code owner: switch on Code owner approval (Premium)"
-        if not any(r.get("approvals_required") for r in self.api.found("/approval_rules") or ()):
+        if not any(
+            r.get("approvals_required") for r in self.api.get_or_empty("/approval_rules") or ()
+        ):
             yield "no approval rule requires an approval (Premium)"
-        given = self.api.found("/approvals")
+        given = self.api.get_or_empty("/approvals")
         missing = [name for (key, good), name in _APPROVALS.items() if given.get(key) is not good]
         if missing:
             yield f"switch on in the approval settings: {', '.join(missing)} (Premium)"
 
     def approval_gaps(self, environment: str) -> Iterator[str]:  # noqa: ARG002
         """Whether the person who started the pipeline can approve it alone."""
-        if self.api.found("").get("allow_pipeline_trigger_approve_deployment"):
+        if self.api.get_or_empty("").get("allow_pipeline_trigger_approve_deployment"):
             yield "switch off: Allow pipeline triggerer to approve deployment"
 
     def variable_leaks(self, environments: Sequence[str], asking: Sequence[str]) -> Iterator[str]:
@@ -166,7 +168,7 @@ class GitLab:
                 yield f"{FORGE_TOKEN} is in {scope}, where no job needs it"
 
     def _protection(self, branch: str) -> Any:
-        return self.api.found(f"/protected_branches/{quote(branch, safe='')}")
+        return self.api.get_or_empty(f"/protected_branches/{quote(branch, safe='')}")
 
     def _is_ours(self, post: Mapping[str, Any]) -> bool:
         return bool(post["author"]["id"] == self.root.call("GET", "/user")["id"])

@@ -10,8 +10,8 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Protocol
 
-from delivery.checks.wiring import check_job, dependencies, name_of
-from delivery.config.bundle import load
+from delivery.checks.wiring import check_job, task_dependencies, task_key_of
+from delivery.config.bundle import load_bundle
 from delivery.config.code import Code
 from delivery.config.references import resolve
 from delivery.config.yaml import Mark, YamlMapping
@@ -82,15 +82,15 @@ def plan_run(root: Path, job: str, target: str) -> list[Task]:
         DeliveryError: there is no such job or target, its YAML does not fit the code, or it needs a
             workspace. All problems are found before the first task starts.
     """
-    resolved = resolve(load(root), target)
+    resolved = resolve(load_bundle(root), target)
     code = Code(root)
     declared = _job(resolved.tree, job)
     mark = resolved.tree.section("resources").section("jobs").marks[job]
     problems = [*resolved.findings, *check_job(declared, mark, code), *_needs_workspace(declared)]
     if problems:
         raise DeliveryError("\n".join(map(str, sorted(set(problems)))))
-    tasks = {name_of(task): task for task, _ in declared.items_of("tasks").sections()}
-    order = TopologicalSorter({name: dependencies(task) for name, task in tasks.items()})
+    tasks = {task_key_of(task): task for task, _ in declared.items_of("tasks").sections()}
+    order = TopologicalSorter({name: task_dependencies(task) for name, task in tasks.items()})
     return [_task(tasks[name], code) for name in order.static_order()]
 
 
@@ -115,11 +115,11 @@ def _needs_workspace(job: YamlMapping) -> Iterator[Finding]:
         yield _finding(job.marks[key], f"{key} of the job")
     for task, _ in job.items_of("tasks").sections():
         for key in set(task) - _TASK_KEYS:
-            yield _finding(task.marks[key], f"task {name_of(task)}: {key}")
+            yield _finding(task.marks[key], f"task {task_key_of(task)}: {key}")
         parameters = task.section("python_wheel_task").section("named_parameters")
         for key, value in parameters.items():
             if "{{" in str(value):
-                yield _finding(parameters.marks[key], f"task {name_of(task)}: {key}: {value}")
+                yield _finding(parameters.marks[key], f"task {task_key_of(task)}: {key}: {value}")
 
 
 def _finding(mark: Mark, what: str) -> Finding:
@@ -136,4 +136,4 @@ def _task(task: YamlMapping, code: Code) -> Task:
         report: Report = importlib.import_module(module).run(**parameters)
         return report
 
-    return Task(name_of(task), call)
+    return Task(task_key_of(task), call)

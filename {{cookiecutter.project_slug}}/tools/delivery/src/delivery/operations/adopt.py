@@ -18,7 +18,7 @@ from delivery.workspace.binding import rebind
 from delivery.workspace.bundle_cli import BundleCli
 
 _REQUEST = PlanRequest(first=True)
-Existing = list[ExistingResource]
+_Resources = list[ExistingResource]
 
 
 def adopt(
@@ -44,7 +44,9 @@ def adopt(
         _refuse_known(context, key, identity, earlier)
         detail: dict[str, Any] = {"key": key, "id": identity, "from": earlier}
         snapshot = read_snapshot(context, release, b"".join(wal.values()))
-        if not earlier and find_conflicts(context, candidate, snapshot).is_ours(key, identity):
+        if not earlier and find_conflicts(context, candidate, snapshot).was_created_by_deploy(
+            key, identity
+        ):
             detail["ours"] = True
         cli = BundleCli(candidate.folder, context.target.name, context.workspace)
         context.store.require_cli_lock_free(may_break=False)
@@ -53,7 +55,9 @@ def adopt(
         return operation.record(lock, "adopted", release, detail)
 
 
-def adopt_all(operation: Operation, archive: Archive, dry_run: bool) -> tuple[Existing, Existing]:
+def adopt_all(
+    operation: Operation, archive: Archive, dry_run: bool
+) -> tuple[_Resources, _Resources]:
     """Adopt everything that interrupted deploys of this target created and that no state has.
 
     Returns:
@@ -80,8 +84,8 @@ def adopt_all(operation: Operation, archive: Archive, dry_run: bool) -> tuple[Ex
     return ours, others
 
 
-def _split(found: Sequence[ExistingResource]) -> tuple[Existing, Existing]:
-    return [r for r in found if r.ours], [r for r in found if not r.ours]
+def _split(found: Sequence[ExistingResource]) -> tuple[_Resources, _Resources]:
+    return [r for r in found if r.created_by_deploy], [r for r in found if not r.created_by_deploy]
 
 
 def _refuse_key(context: TargetContext, key: str, declared: set[str], earlier: str) -> None:

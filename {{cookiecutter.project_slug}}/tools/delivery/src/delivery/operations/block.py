@@ -4,7 +4,7 @@ from delivery.deploy.notify import notify
 from delivery.errors import DeliveryError
 from delivery.operations.operation import Operation
 from delivery.plan.model import Plan
-from delivery.release import ID
+from delivery.release import RELEASE_NAME
 from delivery.target.events import Event
 
 
@@ -14,7 +14,7 @@ def block(operation: Operation, release: str) -> Event:
     Raises:
         DeliveryError: the text is not the name of a release.
     """
-    if not ID.fullmatch(release):
+    if not RELEASE_NAME.fullmatch(release):
         raise DeliveryError(f"release: given {release!r}, expected such as 2026.11.23-g3f2a9c10")
     with operation.locked(f"block {release}") as lock:
         event = operation.record(lock, "blocked", release)

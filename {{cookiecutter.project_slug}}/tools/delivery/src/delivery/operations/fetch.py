@@ -37,8 +37,8 @@ def _built_from(context: TargetContext, verified: Sequence[str], tree: str) -> s
 
     Git knows the tree of a release's commit; what an archive says of itself is not evidence.
     """
-    wanted, kept = tree_of(context.root, tree), context.store.kept_releases()
-    own = _release_of(context, tree)
+    wanted, kept = tree_of(context.root, tree), context.store.stored_releases()
+    own = _release_of_commit(context, tree)
     known = [release for release in reversed(verified) if release in kept]
     for release in sorted(known, key=lambda release: release != own):
         if _tree_of(context, release) == wanted:
@@ -51,7 +51,7 @@ def _built_from(context: TargetContext, verified: Sequence[str], tree: str) -> s
     )
 
 
-def _release_of(context: TargetContext, text: str) -> str:
+def _release_of_commit(context: TargetContext, text: str) -> str:
     """The name of a commit's release; empty if the text is the hash of a tree."""
     try:
         return commit_of(context.root, text).release

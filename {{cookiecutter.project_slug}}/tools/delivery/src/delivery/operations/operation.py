@@ -36,12 +36,9 @@ class Operation:
     @contextlib.contextmanager
     def locked(self, operation: str, break_lock: bool = False) -> Iterator[Lock]:
         """Hold the target's lock."""
-        context, broken = self.context, self.break_lock or break_lock
-        context.require_visible()
-        waiting = lambda holder: self.say(f"waiting for {holder}")  # noqa: E731
-        with context.ledger.lock(operation, self.wait, broken, waiting) as lock:
-            if broken:  # the run that is gone holds both locks
-                context.store.break_cli_lock()
+        self.context.require_visible()
+        broken = self.break_lock or break_lock
+        with self.context.locked(operation, self.wait, broken, self.say) as lock:
             yield lock
 
     def record(self, lock: Lock, kind: EventKind, release: str, detail: Any = None) -> Event:

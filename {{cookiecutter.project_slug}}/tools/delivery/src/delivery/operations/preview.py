@@ -13,13 +13,19 @@ from pathlib import Path, PurePosixPath
 
 from delivery import git
 from delivery.checks.untrusted import refuse_untrusted
-from delivery.config.bundle import load
-from delivery.config.includes import reached
+from delivery.config.bundle import load_bundle
+from delivery.config.includes import matching_paths
 from delivery.config.policy import Policy, load_policy
-from delivery.config.target import PREVIEW, UNKNOWN_RELEASE, Target, own_host, read_target
+from delivery.config.target import (
+    PREVIEW_TARGET,
+    UNKNOWN_RELEASE,
+    Target,
+    read_target,
+    require_configured_host,
+)
 from delivery.errors import DeliveryError, FailedError, RefusedError
 from delivery.release.archive import is_local_state
-from delivery.release.build import surroundings
+from delivery.release.build import build_environment
 from delivery.target.workdir import work_folder
 from delivery.workspace.bundle_cli import BundleCli
 from delivery.workspace.client import Entry, Workspace, connect
@@ -54,7 +60,7 @@ class Preview:
 
     def _cli(self) -> BundleCli:
         variables = {"request": self.request}
-        return BundleCli(self.folder, PREVIEW, self.workspace, variables, released=False)
+        return BundleCli(self.folder, PREVIEW_TARGET, self.workspace, variables, released=False)
 
 
 @contextlib.contextmanager
@@ -79,10 +85,10 @@ def open_preview(
     with tempfile.TemporaryDirectory(dir=work_folder()) as name:
         folder = Path(name)
         _copy(root, folder)
-        target = own_host(read_target(folder, PREVIEW, {"request": request}))
+        target = require_configured_host(read_target(folder, PREVIEW_TARGET, {"request": request}))
         policy = load_policy(folder)
         _refuse_released(folder, policy, target, request)
-        refuse_untrusted(folder, PREVIEW)
+        refuse_untrusted(folder, PREVIEW_TARGET)
         workspace = workspace or connect(target.host)
         _refuse_identity(folder, policy, workspace.me)
         yield Preview(folder, request, workspace, target)
@@ -91,8 +97,8 @@ def open_preview(
 def _copy(root: Path, folder: Path) -> None:
     """Copy the files that git knows, and the built ones; no local state of git or the CLI."""
     listed = git.output(root, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
-    patterns = load(root).tree.section("sync").items_of("include")
-    built = [file for pattern in patterns for file in reached(root, str(pattern))]
+    patterns = load_bundle(root).tree.section("sync").items_of("include")
+    built = [file for pattern in patterns for file in matching_paths(root, str(pattern))]
     for file in dict.fromkeys([*filter(None, listed.split("\0")), *built]):
         source, copy = root / file, folder / file
         if source.is_symlink() or not source.resolve().is_relative_to(root.resolve()):
@@ -164,7 +170,7 @@ def _build(root: Path) -> None:
     """Build the wheel; the project's build code sees no credentials."""
     try:
         built = subprocess.run(
-            _BUILD, cwd=root, env=surroundings(), capture_output=True, text=True, check=False
+            _BUILD, cwd=root, env=build_environment(), capture_output=True, text=True, check=False
         )
     except OSError as error:
         raise DeliveryError(f"{_BUILD[0]}: {error.strerror}, expected it on the PATH") from None
@@ -180,4 +186,4 @@ def _catalogs(target: Target) -> set[str]:
 
 
 def _refused(reason: str) -> DeliveryError:
-    return RefusedError(f"preview: {reason}, see targets/{PREVIEW}.yml")
+    return RefusedError(f"preview: {reason}, see targets/{PREVIEW_TARGET}.yml")

@@ -28,4 +28,4 @@ def prunable(context: TargetContext, keep: int) -> list[str]:
     in_use = context.state(history).content.decode(errors="replace")
     verified = [release for release in history.verified_releases if release not in history.blocked]
     needed = {history.running, *verified[-keep:]}
-    return [r for r in context.store.kept_releases() if r not in needed and r not in in_use]
+    return [r for r in context.store.stored_releases() if r not in needed and r not in in_use]

@@ -99,7 +99,7 @@ def approvers(policy: Policy, target: str) -> str:
     return ", ".join(found)
 
 
-def known_approvals(policy: Policy, target: str) -> list[str]:
+def earlier_approvers(policy: Policy, target: str) -> list[str]:
     """The reviewers who approved an earlier plan in this run; they do not count for a new plan."""
     forge = _approving_forge(policy, target)
     return forge.reviews(target) if forge else []

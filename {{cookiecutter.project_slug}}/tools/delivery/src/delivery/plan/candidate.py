@@ -1,13 +1,12 @@
 """Opens the release of a plan in its own folder and checks it against the target."""
 
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from delivery.checks.untrusted import refuse_untrusted
 from delivery.config.policy import Policy, load_policy
-from delivery.config.target import Target, own_host, read_target
+from delivery.config.target import Target, read_target, require_configured_host
 from delivery.errors import RefusedError
 from delivery.plan.wal import restore_wal
 from delivery.release import Archive, open_archive
@@ -42,11 +41,11 @@ def open_candidate(context: TargetContext, archive: Archive, wal: Mapping[str, b
     """
     release = archive.manifest.release
     folder = context.workdir() / release
-    shutil.rmtree(context.workdir(), ignore_errors=True)
+    context.clear_workdir()
     folder.mkdir(parents=True)
     open_archive(archive.content, folder, archive.name)
     restore_wal(folder, context.target.name, wal)
-    target = own_host(read_target(folder, context.target.name))
+    target = require_configured_host(read_target(folder, context.target.name))
     _refuse_other_target(target, context.target, release)
     _refuse_other_folders(target, release)
     if context.checked_digest != archive.manifest.digest:

@@ -30,13 +30,13 @@ class ExistingResource:
     """A resource that exists already where a plan would create one.
 
     Attributes:
-        ours: a deploy to this target made it.
+        created_by_deploy: a deploy to this target made it.
         adopted: it was adopted before, and unbound since.
     """
 
     key: str
     id: str
-    ours: bool = False
+    created_by_deploy: bool = False
     adopted: bool = False
 
 
@@ -71,11 +71,15 @@ class ConflictFinder:
             if adopted:
                 yield ExistingResource(key, adopted, adopted=True)
             elif key in orphans:
-                yield ExistingResource(key, orphans[key], ours=True)
+                yield ExistingResource(key, orphans[key], created_by_deploy=True)
             elif key in existing:
-                yield ExistingResource(key, existing[key], ours=self.is_ours(key, existing[key]))
+                yield ExistingResource(
+                    key,
+                    existing[key],
+                    created_by_deploy=self.was_created_by_deploy(key, existing[key]),
+                )
 
-    def is_ours(self, key: str, identity: str) -> bool:
+    def was_created_by_deploy(self, key: str, identity: str) -> bool:
         """Whether a deploy to this target made a resource; False if in doubt."""
         kind = key.partition(".")[0]
         if any(k.partition(".")[0] == kind and i == identity for k, i in self.adopted):

@@ -18,14 +18,14 @@ from delivery.plan.request import PlanRequest
 from delivery.plan.snapshot import TargetSnapshot
 from delivery.target.context import TargetContext
 from delivery.target.events import Event
-from delivery.workspace.bundle_cli import CONTRACTS, is_in_contracts
+from delivery.workspace.bundle_cli import TESTED_VERSIONS, is_tested_version
 from delivery.workspace.client import Job
 
-RELEASE = "policy"  # the key of decisions about the release as a whole
+_RELEASE_KEY = "policy"  # the key of decisions about the release as a whole
 
 
 @dataclass(frozen=True)
-class Inputs:
+class DecisionInput:
     """Everything that decisions about a release depend on.
 
     Attributes:
@@ -33,7 +33,7 @@ class Inputs:
         terms: what the running release's policy demands, or the release's own if there is none.
         guard: includes the exceptions of the policy that are not used up.
         adopted: keys that were adopted and that the release does not declare; see `adopted_keys`.
-        orphans: jobs that no state contains; this deploy deletes those in `to_delete`.
+        to_delete: the orphans, jobs that no state contains, that this deploy deletes.
     """
 
     context: TargetContext
@@ -45,7 +45,6 @@ class Inputs:
     guard: GuardInput
     conflicts: ConflictFinder
     adopted: Mapping[str, str]
-    orphans: Sequence[Job]
     duplicates: Sequence[Job]
     to_delete: Sequence[Job]
     verification_jobs: Mapping[str, str]
@@ -53,12 +52,12 @@ class Inputs:
 
 def cli_decisions(version: str) -> Iterator[Decision]:
     """Warn of a version of the Databricks CLI that delivery was not tested with."""
-    if not is_in_contracts(version):
-        tested = ", ".join(CONTRACTS)
+    if not is_tested_version(version):
+        tested = ", ".join(TESTED_VERSIONS)
         yield _warn(f"the Databricks CLI is {version}; this tool was tested with {tested}")
 
 
-def release_decisions(inputs: Inputs) -> Iterator[Decision]:
+def release_decisions(inputs: DecisionInput) -> Iterator[Decision]:
     """Decide on the release as a whole; promotion rules do not apply to a rollback."""
     yield from _block_decisions(inputs)
     yield from _digest_decisions(inputs)
@@ -72,7 +71,7 @@ def release_decisions(inputs: Inputs) -> Iterator[Decision]:
             yield decision.model_copy(update={"action": "warn"}) if preview else decision
 
 
-def _block_decisions(inputs: Inputs) -> Iterator[Decision]:
+def _block_decisions(inputs: DecisionInput) -> Iterator[Decision]:
     release, target = inputs.candidate.archive.manifest.release, inputs.candidate.target.name
     history = inputs.snapshot.history
     if release in history.blocked:
@@ -84,7 +83,7 @@ def _block_decisions(inputs: Inputs) -> Iterator[Decision]:
         )
 
 
-def _digest_decisions(inputs: Inputs) -> Iterator[Decision]:
+def _digest_decisions(inputs: DecisionInput) -> Iterator[Decision]:
     """Refuse a release whose digest differs from the one that was verified here."""
     manifest, snapshot = inputs.candidate.archive.manifest, inputs.snapshot
     verified = manifest.release in snapshot.history.verified_releases
@@ -92,7 +91,7 @@ def _digest_decisions(inputs: Inputs) -> Iterator[Decision]:
         yield _deny(f"{manifest.release} has other bytes than those that were verified here")
 
 
-def _adopted_decisions(inputs: Inputs) -> Iterator[Decision]:
+def _adopted_decisions(inputs: DecisionInput) -> Iterator[Decision]:
     """Never delete a resource that a person made only because it was adopted."""
     for key in inputs.adopted:
         if inputs.request.is_rollback:
@@ -102,12 +101,12 @@ def _adopted_decisions(inputs: Inputs) -> Iterator[Decision]:
             yield _deny(f"{key} was adopted, expected a release that declares it")
 
 
-def _orphan_decisions(inputs: Inputs) -> Iterator[Decision]:
+def _orphan_decisions(inputs: DecisionInput) -> Iterator[Decision]:
     """Jobs that no state contains: left by an interrupted deploy, or duplicates."""
     target = inputs.candidate.target
     missing = target.declared - {*inputs.snapshot.state.entries}
     adopt = f"delivery adopt {target.name}"
-    for job in inputs.orphans:
+    for job in inputs.conflicts.orphans:
         name = f"job {job.id} ({job.name})"
         if job in inputs.to_delete:
             yield _warn(f"{name} was made by an interrupted or failed deploy: it is deleted")
@@ -125,7 +124,7 @@ def _orphan_decisions(inputs: Inputs) -> Iterator[Decision]:
             )
 
 
-def _promotion_decisions(inputs: Inputs) -> Iterator[Decision]:
+def _promotion_decisions(inputs: DecisionInput) -> Iterator[Decision]:
     """The policy's conditions for a target: order, freezes, branch and receipt."""
     own, policy = inputs.candidate.policy, inputs.policy
     manifest, target = inputs.candidate.archive.manifest, inputs.candidate.target.name
@@ -138,7 +137,7 @@ def _promotion_decisions(inputs: Inputs) -> Iterator[Decision]:
     if target not in own.released:
         yield _deny(f"{manifest.release} does not list {target} as a target of releases")
         return
-    freeze = policy.frozen(target, datetime.now(UTC))
+    freeze = policy.active_freeze(target, datetime.now(UTC))
     exception = inputs.guard.exception("freeze")
     if freeze and exception:
         yield Decision(key="freeze", action="allow", reason=exception.reason)
@@ -151,9 +150,12 @@ def _promotion_decisions(inputs: Inputs) -> Iterator[Decision]:
     yield from _receipt_decisions(inputs)
 
 
-def _receipt_decisions(inputs: Inputs) -> Iterator[Decision]:
+def _receipt_decisions(inputs: DecisionInput) -> Iterator[Decision]:
     target = inputs.candidate.target.name
-    source, running = inputs.candidate.policy.source(target), inputs.terms.source(target)
+    source, running = (
+        inputs.candidate.policy.previous_target(target),
+        inputs.terms.previous_target(target),
+    )
     waived = inputs.guard.exception("promotion")
     if running and waived and not source:
         yield Decision(key="promotion", action="allow", reason=waived.reason)
@@ -162,7 +164,7 @@ def _receipt_decisions(inputs: Inputs) -> Iterator[Decision]:
         yield from map(_deny, receipt_problems(inputs.context, inputs.candidate, name, receipt))
 
 
-def _is_older(inputs: Inputs, running: Event) -> bool:
+def _is_older(inputs: DecisionInput, running: Event) -> bool:
     """Whether the running release is newer: by git if it knows both, else by the commits' time."""
     root, manifest = inputs.context.root, inputs.candidate.archive.manifest
     if running.commit != manifest.commit:
@@ -178,7 +180,7 @@ def existing_resource_decisions(
 ) -> Iterator[Decision]:
     """Refuse to create resources that exist already."""
     options = "--archive FILE --reason …"
-    ours = [existing.key for existing in found if existing.ours]
+    ours = [existing.key for existing in found if existing.created_by_deploy]
     if ours:
         yield _deny(
             f"{', '.join(ours)}: left by an interrupted deploy; keep all of it: "
@@ -191,7 +193,7 @@ def existing_resource_decisions(
                 f"{existing.key} was adopted before and unbound since ({existing.id}): a deploy "
                 f"would create a second one; {keep}"
             )
-        elif not existing.ours:
+        elif not existing.created_by_deploy:
             yield _deny(
                 f"{existing.key} exists already ({existing.id}), and nothing shows that a "
                 f"deploy to {target} made it; {keep}"
@@ -214,8 +216,8 @@ def unused_destroy_decisions(
 
 
 def _deny(reason: str) -> Decision:
-    return Decision(key=RELEASE, action="refuse", reason=reason)
+    return Decision(key=_RELEASE_KEY, action="refuse", reason=reason)
 
 
 def _warn(reason: str) -> Decision:
-    return Decision(key=RELEASE, action="warn", reason=reason)
+    return Decision(key=_RELEASE_KEY, action="warn", reason=reason)

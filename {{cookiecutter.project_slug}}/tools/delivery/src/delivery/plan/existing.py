@@ -6,10 +6,10 @@ from urllib.parse import parse_qsl
 
 from delivery.config.target import Target
 from delivery.plan.model import ResourceChange
-from delivery.resources import Kind, about
+from delivery.resources import Kind, properties_of
 from delivery.workspace.client import Workspace
 
-Find = Callable[[Workspace, Mapping[str, Any]], str]
+_Finder = Callable[[Workspace, Mapping[str, Any]], str]
 
 
 def find_existing(
@@ -30,8 +30,8 @@ def find_existing(
         resource = defaults | kinds.section(kind).section(name)
         if kind in _FIND:
             found[change.key] = _FIND[kind](workspace, resource)
-        elif about(kind).address:
-            found[change.key] = _at_address(workspace, about(kind), resource)
+        elif properties_of(kind).address:
+            found[change.key] = _at_address(workspace, properties_of(kind), resource)
     return {key: identity for key, identity in found.items() if identity}
 
 
@@ -74,7 +74,7 @@ def _may_be_of_target(workspace: Workspace, pipeline: str, root: str) -> bool:
     return not metadata or str(metadata).startswith(f"{root}/")
 
 
-_FIND: dict[str, Find] = {
+_FIND: dict[str, _Finder] = {
     "dashboards": _dashboard,
     "pipelines": _pipeline,
     "secret_scopes": _scope,

@@ -16,9 +16,9 @@ from delivery.config.identities import (
 from delivery.config.policy import Allow, Policy
 from delivery.config.yaml import YamlMapping
 from delivery.plan.model import Decision, FieldChange, ResourceChange, without_release
-from delivery.resources import about
+from delivery.resources import properties_of
 
-DESTROYS = ("delete", "recreate", "update_id")
+DESTRUCTIVE_ACTIONS = ("delete", "recreate", "update_id")
 _PIPELINE_TABLES = ("catalog", "schema", "storage", "target")
 _RIGHTS = ("permissions", "grants")
 _REPORTED = ("jobs", *_RIGHTS)  # a rollback that deletes these needs no extra warning
@@ -85,7 +85,7 @@ def evaluate(changes: Sequence[ResourceChange], inputs: GuardInput) -> list[Deci
 
 def holds_data(key: str) -> bool:
     """Whether deleting this resource may lose data."""
-    return about(key).holds_data
+    return properties_of(key).holds_data
 
 
 def consumed_exceptions(decisions: Sequence[Decision], inputs: GuardInput) -> list[str]:
@@ -106,7 +106,7 @@ def _change_decisions(changes: Sequence[ResourceChange], inputs: GuardInput) -> 
 def _data_loss(change: ResourceChange, inputs: GuardInput) -> str:
     """Why a change may lose data; empty if it cannot."""
     protected = change.key in inputs.policy.guard.protected
-    if change.action in DESTROYS and (holds_data(change.key) or protected):
+    if change.action in DESTRUCTIVE_ACTIONS and (holds_data(change.key) or protected):
         return f"{change.action} loses its data"
     if change.kind == "pipelines":
         return _pipeline_data_loss(change)
@@ -271,7 +271,7 @@ def _lent_rights(changes: Sequence[ResourceChange], inputs: GuardInput) -> Itera
 def _rollback_effects(changes: Sequence[ResourceChange], inputs: GuardInput) -> Iterator[Decision]:
     """What this rollback deletes, or how this deploy limits later rollbacks."""
     for change in changes:
-        kind, reason = about(change.key), ""
+        kind, reason = properties_of(change.key), ""
         if change.action == "create" and not inputs.is_rollback and kind.fate == "refused":
             reason = (
                 f"{change.kind} cannot be retained: once it is deployed, a rollback to a release "

@@ -8,14 +8,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from delivery.errors import DeliveryError, RefusedError, newer_schema
-from delivery.files import write_whole
-from delivery.release.manifest import ID, sha256
+from delivery.errors import DeliveryError, RefusedError, newer_schema_error
+from delivery.files import write_atomic
+from delivery.release.manifest import RELEASE_NAME, sha256
 
 Action = Literal["create", "update", "update_id", "resize", "recreate", "delete"]
 
 SCHEMA = 2  # of a saved plan; 1 has the field names of version 0.1
-_RELEASE_FOLDER = re.compile(rf"/releases/{ID.pattern}/")
+_RELEASE_FOLDER = re.compile(rf"/releases/{RELEASE_NAME.pattern}/")
 _WHEEL_VERSION = re.compile(r"-[^-/]+\+g[0-9a-f]{8}-")
 
 
@@ -149,7 +149,7 @@ class Plan(_Frozen):
         """Save the plan and its digest atomically."""
         plan = self.model_dump(mode="json")
         document = {"digest": self.digest, "checksum": _checksum(plan), "plan": plan}
-        write_whole(file, json.dumps(document, indent=1).encode())
+        write_atomic(file, json.dumps(document, indent=1).encode())
 
 
 def read_plan(file: Path, now: datetime) -> Plan:
@@ -163,7 +163,7 @@ def read_plan(file: Path, now: datetime) -> Plan:
         document = json.loads(file.read_text(encoding="utf-8"))
         schema = document["plan"].get("schema", SCHEMA)
         if isinstance(schema, int) and schema > SCHEMA:
-            raise newer_schema(str(file), schema, SCHEMA)
+            raise newer_schema_error(str(file), schema, SCHEMA)
         if isinstance(schema, int) and 0 < schema < SCHEMA:
             raise DeliveryError(
                 f"{file}: an earlier version of delivery made this plan\n"

@@ -22,7 +22,7 @@ def normalize(raw: Mapping[str, Any], hidden: Set[str]) -> list[ResourceChange]:
 
     Args:
         raw: the CLI's plan.
-        hidden: principals whose permissions are omitted; `with_rights` adds them.
+        hidden: principals whose permissions are omitted; `add_permission_changes` adds them.
     """
     changes = (_change(key, node, hidden) for key, node in sorted(raw["plan"].items()))
     return [change for change in changes if change is not None]

@@ -11,7 +11,7 @@ _OWNER = "IS_OWNER"
 _OWNED = ("jobs", "pipelines", "sql_warehouses")  # kinds whose permissions include an owner
 
 
-def with_rights(
+def add_permission_changes(
     changes: Sequence[ResourceChange],
     raw: Mapping[str, Any],
     tree: YamlMapping,

@@ -13,7 +13,7 @@ from delivery.plan import guard
 from delivery.plan.candidate import Candidate, open_candidate
 from delivery.plan.conflicts import ConflictFinder, ExistingResource
 from delivery.plan.decisions import (
-    Inputs,
+    DecisionInput,
     cli_decisions,
     existing_resource_decisions,
     identity_decisions,
@@ -23,14 +23,14 @@ from delivery.plan.decisions import (
 from delivery.plan.guard import GuardInput
 from delivery.plan.model import Decision, Plan, ResourceChange, expiry
 from delivery.plan.normalize import normalize
-from delivery.plan.own_rights import with_rights
+from delivery.plan.own_rights import add_permission_changes
 from delivery.plan.receipt import receipt_age
 from delivery.plan.request import PlanRequest
 from delivery.plan.retention import write_overlay
 from delivery.plan.snapshot import TargetSnapshot, read_snapshot
 from delivery.plan.wal import recover_wal
 from delivery.release import Archive
-from delivery.resources import about
+from delivery.resources import properties_of
 from delivery.target.context import TargetContext
 from delivery.target.history import ReleaseHistory
 from delivery.target.store import State
@@ -95,7 +95,7 @@ def make_plan(context: TargetContext, archive: Archive, request: PlanRequest) ->
     found = list(conflicts.find(changes)) if _creates(changes) else []
     duplicates = context.store.duplicate_jobs(state, conflicts.orphans)
     to_delete = _orphans_to_delete(context, conflicts, duplicates, request)
-    inputs = Inputs(
+    inputs = DecisionInput(
         context=context,
         candidate=candidate,
         snapshot=snapshot,
@@ -105,7 +105,6 @@ def make_plan(context: TargetContext, archive: Archive, request: PlanRequest) ->
         guard=guarded,
         conflicts=conflicts,
         adopted=adopted_keys(snapshot, target, request, archive.manifest.release),
-        orphans=conflicts.orphans,
         duplicates=duplicates,
         to_delete=to_delete,
         verification_jobs=verification.jobs,
@@ -149,7 +148,7 @@ def find_conflicts(
         state=snapshot.state,
         jobs=snapshot.jobs,
         orphans=[job for job in orphans if str(job.id).encode() not in snapshot.unsaved],
-        was_deploying=context.ledger.deploy_windows(),
+        was_deploying=context.ledger.was_deploying_predicate(),
         adopted=[(adoption.key, adoption.id) for adoption in snapshot.adoptions],
     )
 
@@ -187,7 +186,9 @@ def retained_keys(
     entries = snapshot.state.entries
     retained = {*snapshot.detail("retained")}
     if request.is_rollback:
-        retained |= {key for key in entries if key.count(".") == 1 and about(key).holds_data}
+        retained |= {
+            key for key in entries if key.count(".") == 1 and properties_of(key).holds_data
+        }
     allowed = {allow.key for allow in guarded.policy.allow if guarded.exception(allow.key)}
     return sorted((retained & {*entries}) - target.declared - {*request.allow_destroy} - allowed)
 
@@ -232,7 +233,7 @@ def _changes(
 ) -> list[ResourceChange]:
     known, me = target.identities, snapshot.me
     changes = normalize(raw, {known.deployer, known.planner, me})
-    return with_rights(changes, raw, target.tree, snapshot.state.entries, known, me)
+    return add_permission_changes(changes, raw, target.tree, snapshot.state.entries, known, me)
 
 
 def _active_jobs(
@@ -265,7 +266,7 @@ def _orphans_to_delete(
 
 
 def _plan(
-    inputs: Inputs,
+    inputs: DecisionInput,
     raw: Mapping[str, Any],
     changes: list[ResourceChange],
     retained: list[str],
@@ -296,12 +297,12 @@ def _plan(
     )
 
 
-def _commits(inputs: Inputs) -> list[str]:
+def _commits(inputs: DecisionInput) -> list[str]:
     """The commits between the running release and this one, if the checkout has both."""
     before = inputs.snapshot.running.commit if inputs.snapshot.running else ""
     after = inputs.candidate.archive.manifest.commit
     if not before or before == after:
         return []
     options = ("--oneline", "--no-decorate", "-20")
-    found = git.answer(inputs.context.root, "log", *options, f"{before}..{after}")
+    found = git.output_or_none(inputs.context.root, "log", *options, f"{before}..{after}")
     return (found or "").splitlines()

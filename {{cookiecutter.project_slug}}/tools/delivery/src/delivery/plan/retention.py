@@ -10,7 +10,7 @@ from typing import Any
 
 from delivery.config.includes import add_include
 from delivery.errors import RefusedError
-from delivery.resources import KINDS, about
+from delivery.resources import KINDS, properties_of
 
 
 def retention_overlay(
@@ -44,7 +44,7 @@ def write_overlay(
 def _declaration_from_state(
     kind: str, key: str, state: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, Any]:
-    known = about(key)
+    known = properties_of(key)
     if known.state_only is None:
         retainable = ", ".join(name for name, row in KINDS.items() if row.fate == "retained")
         raise RefusedError(

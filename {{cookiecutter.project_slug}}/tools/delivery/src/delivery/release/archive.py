@@ -11,10 +11,10 @@ from pathlib import Path, PurePosixPath
 from pydantic import ValidationError
 
 from delivery.errors import DeliveryError, RefusedError
-from delivery.files import write_whole
-from delivery.release.manifest import FILE, LIMIT, Manifest, sha256
+from delivery.files import write_atomic
+from delivery.release.manifest import MANIFEST_FILE, MAX_FILE_BYTES, Manifest, sha256
 
-_MOST = 20 * LIMIT  # bytes of an unpacked archive
+_MAX_UNPACKED_BYTES = 20 * MAX_FILE_BYTES  # bytes of an unpacked archive
 _STATE_FOLDERS = (".databricks", ".git")
 
 
@@ -46,12 +46,12 @@ class Archive:
     def write(self, folder: Path) -> Path:
         """Write the archive into a folder, completely or not at all."""
         file = folder / self.name
-        write_whole(file, self.content)
+        write_atomic(file, self.content)
         return file
 
 
 @dataclass(frozen=True)
-class Opened:
+class OpenedRelease:
     """An unpacked release."""
 
     manifest: Manifest
@@ -69,11 +69,11 @@ def pack(manifest: Manifest, files: Mapping[str, bytes]) -> Archive:
     Raises:
         RefusedError: it is larger than a workspace accepts.
     """
-    content = _packed({FILE: manifest.content(), **files}, manifest.time)
-    if len(content) > LIMIT:
+    content = _packed({MANIFEST_FILE: manifest.content(), **files}, manifest.time)
+    if len(content) > MAX_FILE_BYTES:
         large = sorted(files, key=lambda name: -len(files[name]))[:3]
         raise RefusedError(
-            f"release: given {len(content):,} bytes, expected at most {LIMIT:,}\n"
+            f"release: given {len(content):,} bytes, expected at most {MAX_FILE_BYTES:,}\n"
             f"    The largest files are {', '.join(large)}.",
         )
     return Archive(manifest, content)
@@ -102,20 +102,20 @@ def read_archive(content: bytes, name: str) -> tuple[Archive, dict[str, bytes]]:
     Raises:
         RefusedError: the archive is damaged, or differs from its manifest.
     """
-    if len(content) > LIMIT:
-        raise _refused(name, f"it has {len(content):,} bytes, expected at most {LIMIT:,}")
+    if len(content) > MAX_FILE_BYTES:
+        raise _refused(name, f"it has {len(content):,} bytes, expected at most {MAX_FILE_BYTES:,}")
     try:
         files = dict(_entries(content, name))
-        manifest = Manifest.parse(files.pop(FILE))
+        manifest = Manifest.parse(files.pop(MANIFEST_FILE))
     except (tarfile.TarError, zlib.error, ArithmeticError, OSError, EOFError, ValueError) as error:
         raise _refused(name, _short(error)) from None
     except KeyError:
-        raise _refused(name, f"it has no {FILE}") from None
+        raise _refused(name, f"it has no {MANIFEST_FILE}") from None
     _verify(manifest, files, name)
     return Archive(manifest, content), files
 
 
-def open_archive(content: bytes, folder: Path, name: str) -> Opened:
+def open_archive(content: bytes, folder: Path, name: str) -> OpenedRelease:
     """Verify an archive, and unpack its files into an empty folder.
 
     Raises:
@@ -129,7 +129,7 @@ def open_archive(content: bytes, folder: Path, name: str) -> Opened:
             file.write_bytes(data)
     except OSError as error:
         raise _refused(name, f"{path[:80]}: {error.strerror}") from None
-    return Opened(archive.manifest, folder)
+    return OpenedRelease(archive.manifest, folder)
 
 
 def _entries(content: bytes, name: str) -> Iterator[tuple[str, bytes]]:
@@ -148,9 +148,9 @@ def _entries(content: bytes, name: str) -> Iterator[tuple[str, bytes]]:
 def _unpacked(content: bytes, name: str) -> bytes:
     """Unpack all of it before use: its checksum is at its end."""
     with gzip.GzipFile(fileobj=io.BytesIO(content)) as packed:
-        unpacked = packed.read(_MOST + 1)
-    if len(unpacked) > _MOST:
-        raise _refused(name, f"it has more than {_MOST:,} bytes when unpacked")
+        unpacked = packed.read(_MAX_UNPACKED_BYTES + 1)
+    if len(unpacked) > _MAX_UNPACKED_BYTES:
+        raise _refused(name, f"it has more than {_MAX_UNPACKED_BYTES:,} bytes when unpacked")
     return unpacked
 
 

@@ -22,7 +22,7 @@ from delivery.config.policy import Policy, load_policy, require_tool_version
 from delivery.config.target import UNKNOWN_RELEASE, read_target
 from delivery.errors import DeliveryError, FailedError, RefusedError
 from delivery.release.archive import Archive, is_local_state, open_archive, pack
-from delivery.release.manifest import LIMIT, FileEntry, Manifest, sha256
+from delivery.release.manifest import MAX_FILE_BYTES, FileEntry, Manifest, sha256
 from delivery.workspace.bundle_cli import is_installed
 
 _LOCK = "uv.lock"
@@ -110,7 +110,7 @@ def _clean_commit(root: Path) -> Commit:
             "release: the working tree has changes, expected none: git status\n"
             "    Commit them, or stash them: git stash -u",
         )
-    commit = checked_out(root)
+    commit = checked_out_commit(root)
     if commit.time > time.time() + _AHEAD:
         raise RefusedError(
             f"release: given a commit of {commit.release[:10]}, expected one that is not in "
@@ -120,7 +120,7 @@ def _clean_commit(root: Path) -> Commit:
     return commit
 
 
-def checked_out(root: Path) -> Commit:
+def checked_out_commit(root: Path) -> Commit:
     """The checked-out commit."""
     return commit_of(root, "HEAD")
 
@@ -265,15 +265,15 @@ def _release_yaml(commit: Commit, branch: str, wheel: str, policy: Policy) -> by
 
 
 def _refuse_large(files: dict[str, bytes]) -> None:
-    large = [f"{name} ({len(c):,} bytes)" for name, c in files.items() if len(c) > LIMIT]
+    large = [f"{name} ({len(c):,} bytes)" for name, c in files.items() if len(c) > MAX_FILE_BYTES]
     if large:
         raise RefusedError(
-            f"release: given {', '.join(large)}, expected files of at most {LIMIT:,} bytes\n"
-            "    Keep data in a volume, not in the repository.",
+            f"release: given {', '.join(large)}, expected files of at most {MAX_FILE_BYTES:,} "
+            "bytes\n    Keep data in a volume, not in the repository.",
         )
 
 
-def surroundings() -> dict[str, str]:
+def build_environment() -> dict[str, str]:
     """The environment of the project's build, whose code must not see credentials."""
     return {name: value for name, value in os.environ.items() if _BUILT_WITH.fullmatch(name)}
 
@@ -287,7 +287,7 @@ def _uv(folder: Path, *arguments: str, **environment: object) -> str:
     result = subprocess.run(
         [program, *arguments],
         cwd=folder,
-        env={**surroundings(), **{name: str(value) for name, value in environment.items()}},
+        env={**build_environment(), **{name: str(value) for name, value in environment.items()}},
         capture_output=True,
         text=True,
         check=False,

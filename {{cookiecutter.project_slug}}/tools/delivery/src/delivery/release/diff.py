@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from delivery.config.bundle import Bundle, load
+from delivery.config.bundle import Bundle, load_bundle
 from delivery.config.diff import Difference, differences
 from delivery.config.policy import Policy, load_policy
 from delivery.config.references import resolve
@@ -19,13 +19,13 @@ _ALWAYS_DIFFERENT = re.compile(
 )
 
 
-def diff(root: Path, first: str, second: str) -> list[Difference]:
+def diff_targets(root: Path, first: str, second: str) -> list[Difference]:
     """The differences between two targets of the project.
 
     Raises:
         DeliveryError: there is no such target.
     """
-    bundle = load(root)
+    bundle = load_bundle(root)
     for name in (first, second):
         if name not in bundle.targets:
             known = ", ".join(bundle.targets)
@@ -44,7 +44,7 @@ def diff_releases(first: Archive, second: Archive) -> list[Difference]:
         for number, archive in enumerate((first, second)):
             folder = Path(name, str(number))
             open_archive(archive.content, folder, archive.name)
-            bundle, policy = load(folder), policy or load_policy(folder)
+            bundle, policy = load_bundle(folder), policy or load_policy(folder)
             known = [target for target in policy.released if target in bundle.targets]
             files = {f"[{path}]": e.sha256[:12] for path, e in archive.manifest.files.items()}
             trees.append({**{t: _rendered(bundle, t) for t in known}, "files": files})

@@ -8,13 +8,13 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from delivery.errors import newer_schema
+from delivery.errors import newer_schema_error
 
-FILE = "manifest.json"
+MANIFEST_FILE = "manifest.json"
 SCHEMA = 1
-LIMIT = 10 * 1024 * 1024  # bytes of a file and of the archive; a workspace accepts no more
+MAX_FILE_BYTES = 10 * 1024 * 1024  # bytes of a file and of the archive; a workspace accepts no more
 
-ID = re.compile(r"\d{4}\.\d{2}\.\d{2}-g[0-9a-f]{8}")
+RELEASE_NAME = re.compile(r"\d{4}\.\d{2}\.\d{2}-g[0-9a-f]{8}")
 
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
@@ -25,7 +25,7 @@ class FileEntry(BaseModel):
     model_config = ConfigDict(extra="allow", frozen=True)
 
     sha256: Digest
-    size: Annotated[int, Field(ge=0, le=LIMIT)]
+    size: Annotated[int, Field(ge=0, le=MAX_FILE_BYTES)]
 
 
 class Manifest(BaseModel):
@@ -37,7 +37,7 @@ class Manifest(BaseModel):
     model_config = ConfigDict(extra="allow", frozen=True)
 
     schema_: Annotated[int, Field(alias="schema", ge=1, le=SCHEMA)] = SCHEMA
-    release: Annotated[str, Field(pattern=f"^{ID.pattern}$")]
+    release: Annotated[str, Field(pattern=f"^{RELEASE_NAME.pattern}$")]
     bundle: str
     project: str
     """The id of the project."""
@@ -62,7 +62,7 @@ class Manifest(BaseModel):
             document = json.loads(content)
             schema = document.get("schema") if isinstance(document, dict) else None
             if isinstance(schema, int) and schema > SCHEMA:
-                raise newer_schema(f"manifest of {document.get('release')}", schema, SCHEMA)
+                raise newer_schema_error(f"manifest of {document.get('release')}", schema, SCHEMA)
         return cls.model_validate_json(content)
 
     def content(self) -> bytes:

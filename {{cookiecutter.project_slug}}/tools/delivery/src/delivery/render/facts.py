@@ -37,17 +37,17 @@ def dora_facts(dora: Dora) -> dict[str, str]:
     return facts
 
 
-def count(number: int, noun: str) -> str:
+def counted(number: int, noun: str) -> str:
     """A number with its noun, such as `1 resource` or `2 resources`."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def flat(text: str) -> str:
+def single_line(text: str) -> str:
     """A text without line ends, and without characters that steer a terminal."""
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
-def one_line(text: str) -> str:
+def short_line(text: str) -> str:
     """A text from elsewhere as a part of a line, shortened."""
-    plain = flat(text)
+    plain = single_line(text)
     return plain if len(plain) <= _LONGEST else f"{plain[:_LONGEST]}…"

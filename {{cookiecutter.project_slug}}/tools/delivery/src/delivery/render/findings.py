@@ -9,7 +9,7 @@ from typing import Any
 from delivery.errors import Finding
 
 
-class Form(StrEnum):
+class Format(StrEnum):
     """How findings are shown."""
 
     TABLE = "table"
@@ -18,13 +18,13 @@ class Form(StrEnum):
     GITLAB = "gitlab"
 
 
-def formatted(findings: Sequence[Finding], form: Form) -> str:
+def formatted(findings: Sequence[Finding], form: Format) -> str:
     """All findings in one form; for GitLab, its code quality report."""
-    if form is Form.JSON:
+    if form is Format.JSON:
         return json.dumps([finding.as_json() for finding in findings], indent=2)
-    if form is Form.GITLAB:
+    if form is Format.GITLAB:
         return json.dumps([_issue(finding) for finding in findings], indent=2)
-    if form is Form.GITHUB:
+    if form is Format.GITHUB:
         return "\n".join(map(_command, findings)) or "check: passed"
     lines = [str(finding) for finding in findings]
     if not any(finding.severity == "error" for finding in findings):

@@ -21,7 +21,7 @@ _SHAPES = {
 }
 
 
-def page(project: str, statuses: Sequence[Status], now: datetime) -> str:
+def status_page(project: str, statuses: Sequence[Status], now: datetime) -> str:
     """The whole page. Every text is escaped, and only addresses of the web become links."""
     loader = PackageLoader("delivery.render", "")
     environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined)

@@ -6,7 +6,7 @@ from rich.markup import escape
 from rich.text import Text
 
 from delivery.plan.model import Plan, ResourceChange
-from delivery.render.facts import count, dora_facts, flat, one_line, status_facts
+from delivery.render.facts import counted, dora_facts, short_line, single_line, status_facts
 from delivery.status.drift import Drift
 from delivery.status.status import Status
 from delivery.target.events import Event
@@ -31,7 +31,7 @@ def _plan_lines(plan: Plan) -> Iterator[str]:
     yield f"[bold]{plan.release}[/] on {plan.target}{running}"
     code = [change.key for change in plan.changes if change.is_code]
     if code:
-        resources = count(len(code), "resource")
+        resources = counted(len(code), "resource")
         yield f"[yellow]~[/] code: {plan.running} → {plan.release} ({resources})"
         yield from (f"    {escape(commit)}" for commit in plan.commits)
     for change in plan.changes:
@@ -66,13 +66,13 @@ def status_as_text(status: Status) -> str:
 
 
 def _status_lines(status: Status) -> Iterator[str]:
-    release = escape(one_line(status.release)) or "nothing delivered"
+    release = escape(short_line(status.release)) or "nothing delivered"
     yield f"[bold]{escape(status.target)}[/]  {release}  {status.health}, {status.sync}"
     facts = {**status_facts(status), **status_lists(status)}
-    yield from (f"  {name:24}{escape(flat(text))}" for name, text in facts.items() if text)
+    yield from (f"  {name:24}{escape(single_line(text))}" for name, text in facts.items() if text)
     for job in status.jobs:
         last = f"last run {job.last_run}  {job.run_url or job.url}"
-        yield f"  {'job':24}{escape(flat(f'{job.key}: {last}'))}"
+        yield f"  {'job':24}{escape(single_line(f'{job.key}: {last}'))}"
     figures = ", ".join(f"{name} {value}" for name, value in dora_facts(status.dora).items())
     if figures:
         yield f"  {f'last {status.dora.days} days':24}{figures}"
@@ -80,7 +80,7 @@ def _status_lines(status: Status) -> Iterator[str]:
 
 def status_lists(status: Status) -> dict[str, str]:
     """The lists of a status, each on one line."""
-    blocked = (f"{release} ({one_line(reason)})" for release, reason in status.blocked.items())
+    blocked = (f"{release} ({short_line(reason)})" for release, reason in status.blocked.items())
     return {
         "changed outside delivery": ", ".join(status.drifted),
         "retained": ", ".join(status.retained),
@@ -99,8 +99,8 @@ def history_as_text(events: Sequence[Event]) -> str:
 
 
 def _who_and_why(event: Event) -> str:
-    approved = f", approved by {one_line(event.approved_by)}" if event.approved_by else ""
-    return f"{one_line(event.actor)}{approved}  {one_line(event.reason)}"
+    approved = f", approved by {short_line(event.approved_by)}" if event.approved_by else ""
+    return f"{short_line(event.actor)}{approved}  {short_line(event.reason)}"
 
 
 def drift_as_text(target: str, found: Sequence[Drift]) -> str:

@@ -72,7 +72,9 @@ def _checked(name: str, check: Callable[[], str]) -> HealthCheck:
 
 def _cli() -> str:
     version = bundle_cli.usable_version()
-    tested = "" if bundle_cli.is_in_contracts(version) else ", which this tool was not tested with"
+    tested = (
+        "" if bundle_cli.is_tested_version(version) else ", which this tool was not tested with"
+    )
     return f"version {version}{tested}"
 
 

@@ -1,7 +1,6 @@
 """Drift: resources, rights and files of the running release that were changed outside delivery."""
 
 import fnmatch
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import PurePosixPath
@@ -16,7 +15,7 @@ from delivery.plan.planner import PlannedDeploy, make_plan
 from delivery.plan.request import PlanRequest
 from delivery.release import read_archive
 from delivery.release.manifest import sha256
-from delivery.status.patch import suggest_patch, to_delete
+from delivery.status.patch import deletion_hint, suggest_patch
 from delivery.target.context import TargetContext
 
 _AT_ONCE = 8
@@ -58,8 +57,8 @@ def running_plan(context: TargetContext) -> PlannedDeploy:
 
 
 def _plan_of(context: TargetContext, release: str) -> PlannedDeploy:
-    planned = make_plan(context, context.store.open_kept(release), PlanRequest())
-    shutil.rmtree(context.workdir(), ignore_errors=True)
+    planned = make_plan(context, context.store.open_stored(release), PlanRequest())
+    context.clear_workdir()
     return planned
 
 
@@ -102,7 +101,7 @@ def resource_drift(planned: PlannedDeploy, ignored: Sequence[str]) -> Iterator[D
     """
     for change in planned.plan.changes:
         if change.action == "create" and change.key in planned.state.entries:
-            yield Drift(key=change.key, path=_GONE, hint=to_delete(planned, change.key))
+            yield Drift(key=change.key, path=_GONE, hint=deletion_hint(planned, change.key))
         for field in filter(_is_outside_change, change.fields):
             name = f"{change.key}: {field.path}"
             if not any(_matches(name, pattern) for pattern in ignored):

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from delivery.config.identities import RUN_AS
-from delivery.config.yaml import AMBIGUOUS, YamlList, YamlMapping
+from delivery.config.yaml import AMBIGUOUS_SCALAR, YamlList, YamlMapping
 from delivery.plan.normalize import redact
 from delivery.plan.planner import PlannedDeploy
 from delivery.plan.retention import permission
@@ -35,7 +35,7 @@ class _Dumper(yaml.SafeDumper):
 _NUMBER = re.compile(r"(?:0o[0-7]+|[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?)\Z")
 
 
-for _pattern in (_NUMBER, AMBIGUOUS):
+for _pattern in (_NUMBER, AMBIGUOUS_SCALAR):
     _Dumper.add_implicit_resolver("tag:yaml.org,2002:float", _pattern, list("-+.0123456789"))
 
 
@@ -63,7 +63,7 @@ def suggest_patch(planned: PlannedDeploy, key: str, path: str) -> tuple[str, str
         return "", hint
     way, value = _rights(planned, key) if rights else _found(planned, key, path)
     if not value and (rights or value is None):
-        return "", to_delete(planned, resource, way, last if rights else path)
+        return "", deletion_hint(planned, resource, way, last if rights else path)
     if HIDDEN in str(value):
         return "", "it contains a secret: use a secret scope instead of YAML"
     return _yaml(resource, way, _with_variables(planned, value)), ""
@@ -92,18 +92,20 @@ def _revert(planned: PlannedDeploy) -> str:
     return f"revert it: delivery rollback {target} {release} --reason …"
 
 
-def to_delete(planned: PlannedDeploy, key: str, way: Sequence[_Step] = (), what: str = "it") -> str:
+def deletion_hint(
+    planned: PlannedDeploy, key: str, way: Sequence[_Step] = (), what: str = "it"
+) -> str:
     """How to keep a deletion: the line to delete, if a line declares what was deleted."""
     owner, _, last = key.rpartition(".")
     if last in _RIGHTS:
         key, way, what = owner, [_Step(last, "", 0)], last
-    line = where(planned.target.tree, key, way)
+    line = declaration_line(planned.target.tree, key, way)
     if line:
         return f"to keep it, delete {what}: {line}"
     return f"no line of {key} declares {what}, see presets and variables; {_revert(planned)}"
 
 
-def where(tree: YamlMapping, key: str, way: Sequence[_Step] = ()) -> str:
+def declaration_line(tree: YamlMapping, key: str, way: Sequence[_Step] = ()) -> str:
     """File and line of a declaration; empty if no line of its own declares it."""
     node: Any = tree
     mark = None

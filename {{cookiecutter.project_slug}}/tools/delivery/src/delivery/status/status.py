@@ -13,7 +13,7 @@ from delivery.target.context import TargetContext
 from delivery.target.events import Event, EventName
 from delivery.target.history import ReleaseHistory
 from delivery.target.ledger import Ledger
-from delivery.target.store import State, _release_of, jobs_on_other_releases
+from delivery.target.store import State, jobs_on_other_releases, release_of_entry
 
 _AT_ONCE = 8  # calls to the workspace at the same time
 
@@ -95,7 +95,7 @@ def read_status(context: TargetContext) -> tuple[Status, int]:
         lock=lock.describe(now) if lock else "",
         in_progress=_in_progress(context, history),
         out_of_band_change=_out_of_band_change(ledger, names, state),
-        rollback_target=history.rollback_target(context.store.kept_releases()),
+        rollback_target=history.rollback_target(context.store.stored_releases()),
         dora=dora(ledger, names, now),
         at=now,
     )
@@ -109,12 +109,12 @@ def with_drift(status: Status, drifted: list[str]) -> Status:
     return status.model_copy(update={"drifted": drifted, "sync": sync})
 
 
-def unreachable(target: str, reason: str) -> Status:
+def unreachable_status(target: str, reason: str) -> Status:
     """The status of a target that cannot be read."""
     return Status(target=target, host="", out_of_band_change=reason, at=datetime.now(UTC))
 
 
-def history(context: TargetContext, limit: int) -> list[Event]:
+def read_history(context: TargetContext, limit: int) -> list[Event]:
     """The newest events, the newest first; their chain is verified.
 
     Raises:
@@ -164,7 +164,7 @@ def _job(context: TargetContext, state: State, key: str, identity: str) -> JobSt
     runs = context.workspace.runs(int(identity))
     job = JobStatus(
         key=key,
-        release=_release_of(state.entries[f"jobs.{key}"]),
+        release=release_of_entry(state.entries[f"jobs.{key}"]),
         url=context.workspace.job_address(identity),
     )
     if not runs:

@@ -1,22 +1,30 @@
 """A released target and what commands need to work on it, with one workspace and one identity."""
 
+import contextlib
 import shutil
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from delivery.checks.untrusted import refuse_untrusted
 from delivery.config.policy import Policy, load_policy, require_tool_version
-from delivery.config.target import UNKNOWN_RELEASE, Target, own_host, read_target
+from delivery.config.target import UNKNOWN_RELEASE, Target, read_target, require_configured_host
 from delivery.errors import DeliveryError, NotVisibleError, RefusedError
 from delivery.release.archive import Archive, open_archive
 from delivery.target.events import Event
 from delivery.target.history import ReleaseHistory
 from delivery.target.ledger import Ledger
+from delivery.target.lock import Lock
 from delivery.target.store import ReleaseStore, State
-from delivery.target.workdir import PROCESS, hold, is_held, lock_of, work_folder
+from delivery.target.workdir import (
+    PROCESS_FOLDER,
+    is_locked,
+    lock_file_of,
+    lock_folder,
+    work_folder,
+)
 from delivery.workspace.client import Job, Workspace, connect
 
 
@@ -52,7 +60,7 @@ class TargetContext:
 
     def jobs_of_our_deploys(self, jobs: Iterable[Job]) -> list[Job]:
         """Select the jobs that the deployer or this identity created during a deploy."""
-        was_deploying = self.ledger.deploy_windows()
+        was_deploying = self.ledger.was_deploying_predicate()
         creators = (self.target.deployer, self.workspace.me)
         return [job for job in jobs if job.creator in creators and was_deploying(job.created)]
 
@@ -101,7 +109,7 @@ class TargetContext:
             RefusedError: the archive has another digest than the release that was verified.
         """
         names = self.ledger.list_events()
-        archive = self.store.open_kept(release)
+        archive = self.store.open_stored(release)
         receipts = [
             self.ledger.read(n) for n in names if (n.kind, n.release) == ("verified", release)
         ]
@@ -111,10 +119,26 @@ class TargetContext:
             )
         return archive, receipts[-1]
 
+    @contextlib.contextmanager
+    def locked(
+        self, operation: str, wait: float, break_lock: bool, say: Callable[[str], None]
+    ) -> Iterator[Lock]:
+        """Hold the target's lock; see `Ledger.lock`.
+
+        Args:
+            break_lock: take the lock from its holder.
+            say: reports to people whom we wait for.
+        """
+        waiting = lambda holder: say(f"waiting for {holder}")  # noqa: E731
+        with self.ledger.lock(operation, wait, break_lock, waiting) as lock:
+            if break_lock:  # the run that is gone holds both locks
+                self.store.break_cli_lock()
+            yield lock
+
     def workdir(self) -> Path:
         """Lock the work folder of this process, where it opens releases for the target."""
-        folder = self._workdirs / PROCESS
-        hold(folder)
+        folder = self._workdirs / PROCESS_FOLDER
+        lock_folder(folder)
         return folder
 
     @property
@@ -123,15 +147,19 @@ class TargetContext:
 
     def abandoned_workdirs(self) -> list[Path]:
         """Work folders of processes that ended early; they may contain state that was not saved."""
-        folders = [f for f in self._workdirs.glob("*") if f.is_dir() and f.name != PROCESS]
-        return [folder for folder in folders if not is_held(folder)]
+        folders = [f for f in self._workdirs.glob("*") if f.is_dir() and f.name != PROCESS_FOLDER]
+        return [folder for folder in folders if not is_locked(folder)]
+
+    def clear_workdir(self) -> None:
+        """Remove what this process opened; its lock on the work folder stays."""
+        shutil.rmtree(self.workdir(), ignore_errors=True)
 
     def remove_workdirs(self) -> None:
         """Remove the work folder of this process, and the abandoned ones."""
         for folder in (self.workdir(), *self.abandoned_workdirs()):
             shutil.rmtree(folder, ignore_errors=True)
-            if folder.name != PROCESS:
-                lock_of(folder).unlink(missing_ok=True)
+            if folder.name != PROCESS_FOLDER:
+                lock_file_of(folder).unlink(missing_ok=True)
 
 
 def open_target(root: Path, target: str, archive: Archive | None = None) -> TargetContext:
@@ -151,7 +179,7 @@ def open_target(root: Path, target: str, archive: Archive | None = None) -> Targ
         raise DeliveryError(
             f"target: given {target!r}, expected a released target: {', '.join(policy.released)}"
         )
-    address = own_host(read_target(root, target, UNKNOWN_RELEASE))
+    address = require_configured_host(read_target(root, target, UNKNOWN_RELEASE))
     if archive:
         with tempfile.TemporaryDirectory() as folder:
             opened = open_archive(archive.content, Path(folder), archive.name)

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from delivery import __version__
-from delivery.errors import newer_schema
+from delivery.errors import newer_schema_error
 
 EventKind = Literal[
     "started",
@@ -87,7 +87,7 @@ class Event(_Frozen):
             document = json.loads(content)
             schema = document.get("schema", SCHEMA)
             if isinstance(schema, int) and schema > SCHEMA:
-                raise newer_schema(f"{where}event {document.get('seq')}", schema, SCHEMA)
+                raise newer_schema_error(f"{where}event {document.get('seq')}", schema, SCHEMA)
             return cls.model_validate(document, extra="ignore")
         except (AttributeError, TypeError, RecursionError) as error:
             raise ValueError(str(error)) from None

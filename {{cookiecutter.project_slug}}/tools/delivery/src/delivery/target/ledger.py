@@ -76,7 +76,7 @@ class Ledger:
         self._names = {name.seq: name for name in names}
         return names
 
-    def deploy_windows(self) -> Callable[[float], bool]:
+    def was_deploying_predicate(self) -> Callable[[float], bool]:
         """Return a function: whether a deploy was in progress at a time of the workspace's clock.
 
         A deploy whose lock was broken counts as in progress, because its CLI may still be running.

@@ -9,18 +9,24 @@ from datetime import datetime
 from typing import Any
 
 from delivery.config.target import Target
-from delivery.errors import DeliveryError, LockedError, NotVisibleError, RefusedError, newer_schema
-from delivery.release import ID, Archive, read_archive
+from delivery.errors import (
+    DeliveryError,
+    LockedError,
+    NotVisibleError,
+    RefusedError,
+    newer_schema_error,
+)
+from delivery.release import RELEASE_NAME, Archive, read_archive
 from delivery.target.events import EventName
 from delivery.target.history import ReleaseHistory
 from delivery.target.ledger import event_path
 from delivery.workspace.client import Job, Workspace
 
-MARKER = "TARGET.json"
+_MARKER_FILE = "TARGET.json"
 # Both versions have the same fields. Version 3 may list features, which change their meaning.
 STATE_VERSIONS = (2, 3)
 SCHEMA = 1  # of the marker
-_RELEASE_FOLDER = re.compile(rf"/releases/({ID.pattern})/")
+_RELEASE_FOLDER = re.compile(rf"/releases/({RELEASE_NAME.pattern})/")
 
 
 @dataclass(frozen=True)
@@ -62,12 +68,12 @@ class ReleaseStore:
             RefusedError: the target belongs to another project.
         """
         target = self.target
-        content = self.workspace.read(f"{target.root}/{MARKER}")
+        content = self.workspace.read(f"{target.root}/{_MARKER_FILE}")
         if content is None and may_be_missing:
             return
         if content is None:
             raise NotVisibleError(
-                f"target {target.name}: cannot be seen: no {MARKER} in {target.root} of "
+                f"target {target.name}: cannot be seen: no {_MARKER_FILE} in {target.root} of "
                 f"{target.host}\n    Ask for read access to this folder. If nothing was ever "
                 f"deployed there: delivery deploy {target.name} --first"
             )
@@ -76,10 +82,12 @@ class ReleaseStore:
             project, schema = marker["project"], int(marker.get("schema", SCHEMA))
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise DeliveryError(
-                f"target {target.name}: {MARKER} in {target.root} cannot be parsed"
+                f"target {target.name}: {_MARKER_FILE} in {target.root} cannot be parsed"
             ) from None
         if schema > SCHEMA:
-            raise newer_schema(f"target {target.name}: {MARKER} in {target.root}", schema, SCHEMA)
+            raise newer_schema_error(
+                f"target {target.name}: {_MARKER_FILE} in {target.root}", schema, SCHEMA
+            )
         if project != target.project:
             raise RefusedError(
                 f"target {target.name}: {target.root} belongs to the project {project}, expected "
@@ -101,8 +109,8 @@ class ReleaseStore:
             "bundle": target.bundle,
             "target": target.name,
         }
-        if self.workspace.read(f"{root}/{MARKER}") is None:
-            self.workspace.create(f"{root}/{MARKER}", json.dumps(marker, indent=1).encode())
+        if self.workspace.read(f"{root}/{_MARKER_FILE}") is None:
+            self.workspace.create(f"{root}/{_MARKER_FILE}", json.dumps(marker, indent=1).encode())
 
     def state(self) -> State:
         """The current state of the CLI; empty before the first deploy.
@@ -200,7 +208,7 @@ class ReleaseStore:
     def _cli_lock_file(self) -> str:
         return f"{self.target.root}/state/deploy.lock"
 
-    def keep(self, archive: Archive) -> None:
+    def save(self, archive: Archive) -> None:
         """Store the archive of a release, so that the target can roll back to it.
 
         Raises:
@@ -215,7 +223,7 @@ class ReleaseStore:
                     "release never changes: build it from its commit with the locked tools.",
                 )
 
-    def open_kept(self, release: str) -> Archive:
+    def open_stored(self, release: str) -> Archive:
         """Read and check the stored archive of a release.
 
         Raises:
@@ -224,7 +232,7 @@ class ReleaseStore:
         """
         content = self.workspace.read(f"{self._archive_folder(release)}/release.tar.gz")
         if content is None:
-            stored = ", ".join(self.kept_releases()) or "none"
+            stored = ", ".join(self.stored_releases()) or "none"
             raise DeliveryError(
                 f"release: given {release!r}, expected one that {self.target.name} stores: {stored}"
             )
@@ -233,7 +241,7 @@ class ReleaseStore:
             raise RefusedError(f"{release}: the archive contains {archive.manifest.release}")
         return archive
 
-    def kept_releases(self) -> list[str]:
+    def stored_releases(self) -> list[str]:
         """The releases that the target stores, the oldest first."""
         return sorted(e.name for e in self.workspace.list_dir(f"{self.target.root}/archives"))
 
@@ -242,7 +250,7 @@ class ReleaseStore:
         self.workspace.delete(self.target.release_folder(release), recursive=True)
         self.workspace.delete(self._archive_folder(release), recursive=True)
 
-    def keep_state(self, event: EventName, state: State) -> None:
+    def save_state(self, event: EventName, state: State) -> None:
         """Save a copy of the state beside an event: the CLI saves no earlier versions."""
         path = event_path(self.target, event).removesuffix(".json")
         self.workspace.create(f"{path}.state.json", state.content)
@@ -253,13 +261,13 @@ class ReleaseStore:
 
 def jobs_on_other_releases(state: State, history: ReleaseHistory) -> str:
     """How many jobs run another release than the running one; empty if none does."""
-    found = Counter(_release_of(state.entries[f"jobs.{key}"]) for key in state.ids("jobs"))
+    found = Counter(release_of_entry(state.entries[f"jobs.{key}"]) for key in state.ids("jobs"))
     found.pop("", None)
     others = sum(count for release, count in found.items() if release != history.running)
     return f"{others} of {found.total()} jobs run another release" if others else ""
 
 
-def _release_of(entry: Any) -> str:
+def release_of_entry(entry: Any) -> str:
     """The release whose files an entry of the state uses; empty if it uses none."""
     match = _RELEASE_FOLDER.search(str(entry.get("state", "")))
     return match[1] if match else ""

@@ -12,7 +12,7 @@ from delivery import environment
 from delivery.errors import DeliveryError
 
 # Process ids mean nothing to another container that shares the cache; locks do.
-PROCESS = uuid.uuid4().hex
+PROCESS_FOLDER = uuid.uuid4().hex
 _HELD: dict[Path, int] = {}  # open while this process lives
 
 
@@ -22,7 +22,7 @@ def work_folder() -> Path:
     Raises:
         DeliveryError: no folder can be used.
     """
-    home = environment.text("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
+    home = environment.env_text("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
     for base in (Path(home), Path(tempfile.gettempdir(), f"cache-{getpass.getuser()}")):
         folder = (base / "lakehouse-delivery").absolute()
         if not any((parent / ".git").exists() for parent in folder.parents):
@@ -36,23 +36,23 @@ def work_folder() -> Path:
     )
 
 
-def lock_of(work: Path) -> Path:
+def lock_file_of(work: Path) -> Path:
     """The lock file of a work folder."""
     return work.with_name(f"{work.name}.lock")
 
 
-def hold(work: Path) -> None:
+def lock_folder(work: Path) -> None:
     """Lock a work folder while this process lives; the lock is taken before the folder is made."""
     if work not in _HELD:
         work.parent.mkdir(parents=True, exist_ok=True)
-        _HELD[work] = os.open(lock_of(work), os.O_RDWR | os.O_CREAT, 0o600)
+        _HELD[work] = os.open(lock_file_of(work), os.O_RDWR | os.O_CREAT, 0o600)
         fcntl.flock(_HELD[work], fcntl.LOCK_EX)
 
 
-def is_held(work: Path) -> bool:
+def is_locked(work: Path) -> bool:
     """Whether the process of a work folder lives, here or in another container."""
     try:
-        with lock_of(work).open("r+") as lock:
+        with lock_file_of(work).open("r+") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return True

@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from delivery import __version__
-from delivery.environment import number
+from delivery.environment import env_number
 from delivery.errors import DeliveryError, FailedError, RefusedError
-from delivery.workspace.client import AGENT, Workspace, http_timeout
+from delivery.workspace.client import USER_AGENT, Workspace, http_timeout
 
 PROGRAM = "databricks"
 
 # Versions that the contract tests cover; any other version gets a warning.
-CONTRACTS = ("1.13",)
+TESTED_VERSIONS = ("1.13",)
 # The tool requires this form of the CLI's plan, and these options of a deploy.
 PLAN_VERSION = 2
 _OPTIONS = ("--auto-approve", "--force-lock", "--plan")
@@ -148,7 +148,7 @@ class BundleCli:
         """Run the CLI in its own process group, so that a signal to us does not interrupt it."""
         with tempfile.TemporaryDirectory() as home:
             result = _finished(
-                [program(), *arguments], self.folder, self._environment(home), seconds
+                [cli_path(), *arguments], self.folder, self._environment(home), seconds
             )
         if check and result.returncode:
             raise CliError(" ".join(arguments[:2]), self._without_token(_reason(result)))
@@ -173,8 +173,8 @@ class BundleCli:
             "DATABRICKS_CLI_DISABLE_UPDATE_CHECK": "1",
             "DATABRICKS_CACHE_ENABLED": "false",
             "DATABRICKS_BUNDLE_HTTP_TIMEOUT_SECONDS": str(http_timeout()),
-            "DATABRICKS_RATE_LIMIT": str(number("DATABRICKS_RATE_LIMIT", 100)),
-            "DATABRICKS_CLI_UPSTREAM": AGENT,
+            "DATABRICKS_RATE_LIMIT": str(env_number("DATABRICKS_RATE_LIMIT", 100)),
+            "DATABRICKS_CLI_UPSTREAM": USER_AGENT,
             "DATABRICKS_CLI_UPSTREAM_VERSION": __version__,
             "DATABRICKS_BUNDLE_RESTRICTED_CODE_EXECUTION": "1",
             **self.settings,
@@ -198,7 +198,7 @@ def _warnings_and_errors(output: str) -> list[str]:
     ]
 
 
-def _found() -> str | None:
+def find_cli() -> str | None:
     """The CLI that `make cli` installed beside the tool, else the one on the PATH."""
     own = Path(sys.prefix).with_name(".venv-cli") / "bin"
     return shutil.which(PROGRAM, path=own) or shutil.which(PROGRAM)
@@ -206,20 +206,20 @@ def _found() -> str | None:
 
 def is_installed() -> bool:
     """Whether the CLI is installed."""
-    return _found() is not None
+    return find_cli() is not None
 
 
-def program() -> str:
+def cli_path() -> str:
     """The path of the CLI.
 
     Raises:
         DeliveryError: it is not installed.
     """
-    found = _found()
+    found = find_cli()
     if found is None:
         raise DeliveryError(
-            f"{PROGRAM}: not on the PATH, expected the Databricks CLI {CONTRACTS[0]} or newer\n"
-            "    Install it: make cli"
+            f"{PROGRAM}: not on the PATH, expected the Databricks CLI {TESTED_VERSIONS[0]} or "
+            "newer\n    Install it: make cli"
         )
     return found
 
@@ -243,16 +243,16 @@ def usable_version() -> str:
     return found[1]
 
 
-def is_in_contracts(version: str) -> bool:
+def is_tested_version(version: str) -> bool:
     """Whether the contract tests cover a version of the CLI."""
-    return ".".join(version.split(".")[:2]) in CONTRACTS
+    return ".".join(version.split(".")[:2]) in TESTED_VERSIONS
 
 
 def _ask(*arguments: str) -> str:
     """Run the CLI without an identity and outside of any bundle, and return its output."""
     with tempfile.TemporaryDirectory() as home:
         environment = _base_environment(home)
-        done = _finished([program(), *arguments], Path(home), environment, _ANSWER_SECONDS)
+        done = _finished([cli_path(), *arguments], Path(home), environment, _ANSWER_SECONDS)
     return done.stdout + done.stderr
 
 

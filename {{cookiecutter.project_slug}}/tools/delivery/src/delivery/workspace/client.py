@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from delivery import __version__
-from delivery.environment import number, text
+from delivery.environment import env_number, env_text
 from delivery.errors import DeliveryError, FailedError, NotVisibleError, UnreachableError
 
 T = TypeVar("T")
@@ -28,13 +28,13 @@ _FULL_HINT = (
     "\n    Remove releases that are no longer needed: delivery prune TARGET. In a ledger, an admin "
     "may move the oldest *.state.json files away: nothing reads them."
 )
-AGENT = "lakehouse-delivery"  # our user agent, by which admins find our calls
-PATIENCE = "DELIVERY_HTTP_TIMEOUT"  # the timeout of one call, in seconds
+USER_AGENT = "lakehouse-delivery"  # our user agent, by which admins find our calls
+HTTP_TIMEOUT_VARIABLE = "DELIVERY_HTTP_TIMEOUT"  # the timeout of one call, in seconds
 
 
 def http_timeout() -> int:
     """The timeout of one call, in seconds."""
-    return number(PATIENCE, 60)
+    return env_number(HTTP_TIMEOUT_VARIABLE, 60)
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class Run:
     Attributes:
         state: `running`, `succeeded` or `failed`.
         started: Unix time in seconds.
-        no_verdict: why it proves nothing: `queued`, `skipped` or `canceled`; empty otherwise.
+        inconclusive: why it proves nothing: `queued`, `skipped` or `canceled`; empty otherwise.
         started_by: the identity that started it manually or through the API; empty if a schedule
             or another trigger did.
     """
@@ -89,7 +89,7 @@ class Run:
     state: str
     message: str
     started: float
-    no_verdict: str = ""
+    inconclusive: str = ""
     started_by: str = ""
 
 
@@ -117,7 +117,7 @@ class Workspace:
             auth_type="pat",
             http_timeout_seconds=http_timeout(),
             retry_timeout_seconds=_RETRY_SECONDS,
-            product=AGENT,
+            product=USER_AGENT,
             product_version=__version__,
         )
         return Client(config)
@@ -352,7 +352,7 @@ def _token(host: str) -> tuple[str, float | None]:
         config = Config(
             host=host,
             http_timeout_seconds=http_timeout(),
-            product=AGENT,
+            product=USER_AGENT,
             product_version=__version__,
         )
         token = config.authenticate()["Authorization"].removeprefix("Bearer ")
@@ -361,7 +361,7 @@ def _token(host: str) -> tuple[str, float | None]:
             f"credentials for {host}: {_reason(error)}\n"
             "    Set DATABRICKS_AUTH_TYPE and its variables, or log in: databricks auth login"
         ) from None
-    if config.auth_type == _GITHUB and text("GITHUB_ACTIONS") == "true":
+    if config.auth_type == _GITHUB and env_text("GITHUB_ACTIONS") == "true":
         # GitHub masks only the tokens that it issues itself.
         print(f"::add-mask::{token}", file=sys.stderr, flush=True)
     return token, _expiry(config)
@@ -382,7 +382,7 @@ def probe(host: str) -> None:
     if address.scheme not in ("http", "https") or not address.hostname:
         example = "https://dbc-11111111-2222.cloud.databricks.com"
         raise DeliveryError(f"host: given {host!r}, expected an address such as {example}")
-    if text("HTTPS_PROXY") or text("https_proxy"):
+    if env_text("HTTPS_PROXY") or env_text("https_proxy"):
         return  # the host may be reachable through the proxy only
     try:
         socket.create_connection((address.hostname, port), timeout=5).close()
@@ -426,12 +426,12 @@ def _as_run(run: Any) -> Run:
         state=outcome if cycle in ("TERMINATED", "SKIPPED", "INTERNAL_ERROR") else "running",
         message=(state.state_message or "") if state else "",
         started=(run.start_time or 0) / 1000,
-        no_verdict=_no_verdict(cycle, result),
+        inconclusive=_inconclusive(cycle, result),
         started_by=(run.creator_user_name or "") if _value(run.trigger) == "ONE_TIME" else "",
     )
 
 
-def _no_verdict(cycle: str, result: str) -> str:
+def _inconclusive(cycle: str, result: str) -> str:
     if cycle in ("QUEUED", "BLOCKED"):
         return "queued"
     if cycle == "SKIPPED" or result in _SKIPPED:
