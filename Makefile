@@ -1,7 +1,7 @@
 # Every command of the template. `make` alone lists them.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup demo tour test bad-days check mutants mutate benchmark pins digest clean
+.PHONY: help setup demo tour test coverage bad-days check mutants mutate benchmark pins digest clean
 
 # An interpreter is asked for its version: a name on the PATH may be a shim that answers nothing.
 CANDIDATES := python3 python3.12 python3.11 python3.13 python
@@ -44,6 +44,11 @@ tour: $(STAMP) ## the whole promise on an emulated workspace: release, staging, 
 
 test: $(STAMP) ## all tests, of the template and of what it generates (FAST=1: the quick ones)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -n 2 $(if $(FAST),-m "not slow") $(TESTS)
+
+coverage: $(STAMP) ## all tests, and the lines of the delivery tool that none of them runs
+	@rm -f .coverage .coverage.*
+	@COVERAGE_HOME="$(CURDIR)" COVERAGE_CONFIG="$(CURDIR)/tests/coverage.ini" PATH="$(CURDIR)/$(BIN):$$PATH" \
+		$(BIN)/pytest -n 2 --cov --cov-config tests/coverage.ini --cov-report term-missing:skip-covered $(TESTS)
 
 check: $(STAMP) ## format, lint and types of the template, the delivery tool and the project
 	@$(BIN)/ruff format --check --quiet .

@@ -15,9 +15,14 @@ import marshal
 import os
 import sys
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 LIBRARIES = ("pydantic", "rich.console", "rich.markup", "rich.table", "yaml", "requests")
 _INT = 4
 _KILLED = 137
+_MEASURED = "COVERAGE_CONFIG"  # `make coverage` sets it
 
 
 def ask(address: str, module: str, arguments: list[str], cwd: str, env: dict[str, str],
@@ -82,6 +87,7 @@ def _surroundings() -> dict[str, str]:
         "PATH": os.environ["PATH"],
         "PYTHONPATH": os.pathsep.join(map(os.path.normpath, sources)),
         "PYTHONDONTWRITEBYTECODE": "1",
+        **{name: os.environ[name] for name in (_MEASURED, "COVERAGE_HOME") if name in os.environ},
     }
 
 
@@ -177,6 +183,23 @@ def _end_with(connection: "_socket.socket") -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
+def _measure() -> "Callable[[], None]":
+    """Measure the lines that run, where that is wanted; what it returns saves them."""
+    config = os.environ.get(_MEASURED)
+    if not config:
+        return lambda: None
+    import coverage
+
+    measured = coverage.Coverage(config_file=config, data_suffix=True)
+    measured.start()
+
+    def save() -> None:
+        measured.stop()
+        measured.save()
+
+    return save
+
+
 def _run(module: str, arguments: list[str], cwd: str, env: dict[str, str]) -> int:
     """What `python -m` does."""
     import atexit
@@ -186,6 +209,7 @@ def _run(module: str, arguments: list[str], cwd: str, env: dict[str, str]) -> in
     import threading
     import traceback
 
+    save_coverage = _measure()
     os.chdir(cwd)
     os.environ.clear()
     os.environ.update(env)
@@ -209,6 +233,7 @@ def _run(module: str, arguments: list[str], cwd: str, env: dict[str, str]) -> in
         print(code, file=sys.stderr)
     threading._shutdown()  # type: ignore[attr-defined]
     atexit._run_exitfuncs()
+    save_coverage()
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError):
             stream.flush()
