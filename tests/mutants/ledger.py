@@ -82,5 +82,8 @@ LEDGER_FAULTS = [
           test="tests/deployments/test_releases.py::test_the_commit_is_in_the_wheel_s_version_however_that_is_written[fake-version = '0.1.0']"),
     _tool("a name is a forge", "forge/environment.py", '.get(host, "")\n', '.get(host, "gitlab" if "gitlab" in host else "github")\n')._replace(
           test="tests/pipelines/test_forges.py::test_an_unknown_forge_is_never_guessed"),
+    _tool("an answer that is cut off is a traceback", "forge/base.py", "except (OSError, HTTPException) as error:", "except OSError as error:"),
+    _tool("a listing fails where nobody looks", "workspace/client.py", "            lambda: [*islice(list_runs(job_id=job, active_only=active, limit=limit), limit)],", "            lambda: islice(list_runs(job_id=job, active_only=active, limit=limit), limit),"),
+    _tool("a pipeline of another spelling", "plan/existing.py", 'return path.removeprefix("/Workspace")', "return path"),
 ]
 # fmt: on

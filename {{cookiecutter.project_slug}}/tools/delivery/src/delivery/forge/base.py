@@ -5,6 +5,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from http.client import HTTPException
 from itertools import count
 from typing import Any, Protocol
 
@@ -98,7 +99,7 @@ class Api:
         except urllib.error.HTTPError as error:
             message = f"forge: {method} {path}: {error.code} {error.reason}"
             raise ApiError(message, error.code) from None
-        except OSError as error:
+        except (OSError, HTTPException) as error:
             raise UnreachableError(f"forge: {method} {path}: {error}") from None
         except ValueError as error:
             raise FailedError(f"forge: {method} {path}: {error}") from None

@@ -70,8 +70,13 @@ def _pipeline(workspace: Workspace, resource: Mapping[str, Any]) -> str:
 def _may_be_of_target(workspace: Workspace, pipeline: str, root: str) -> bool:
     """Whether this target, or no bundle at all, deployed a pipeline."""
     spec = (workspace.get_or_none(f"/api/2.0/pipelines/{pipeline}") or {}).get("spec", {})
-    metadata = spec.get("deployment", {}).get("metadata_file_path", "")
-    return not metadata or str(metadata).startswith(f"{root}/")
+    metadata = str(spec.get("deployment", {}).get("metadata_file_path", ""))
+    return not metadata or _plain(metadata).startswith(f"{_plain(root)}/")
+
+
+def _plain(path: str) -> str:
+    """A workspace path in its short form: the CLI and people write it with `/Workspace` or not."""
+    return path.removeprefix("/Workspace")
 
 
 _FIND: dict[str, _Finder] = {

@@ -218,7 +218,12 @@ def _build_wheel(source: Path, commit: Commit) -> Path:
     version = f"{_version(source)}+{commit.short}"
     _uv(source, "version", "--frozen", "--quiet", version)  # uv edits any form of TOML
     _uv(source, "build", "--quiet", "--wheel", "--out-dir", "dist", SOURCE_DATE_EPOCH=commit.time)
-    wheel = next((source / "dist").glob("*.whl"))
+    wheel = next((source / "dist").glob("*.whl"), None)
+    if not wheel:
+        raise RefusedError(
+            "release: the build made no wheel in dist, expected one\n"
+            "    Try it: uv build --wheel --out-dir dist"
+        )
     if commit.short not in wheel.name.split("-")[1]:
         raise RefusedError(
             f"release: given the wheel {wheel.name}, expected one of version {version}\n"

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from pathlib import PurePosixPath
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -259,11 +260,12 @@ class Workspace:
 
     def runs(self, job: int, active: bool = False, limit: int = 1) -> list[Run]:
         """The newest runs of a job, newest first; with `active`, only those that have not ended."""
-        listed = self._call(
+        list_runs = self._client.jobs.list_runs  # lazy: it calls while it is read
+        found = self._call(
             f"runs of job {job}",
-            lambda: self._client.jobs.list_runs(job_id=job, active_only=active, limit=limit),
+            lambda: [*islice(list_runs(job_id=job, active_only=active, limit=limit), limit)],
         )
-        return [_as_run(run) for run, _ in zip(listed, range(limit), strict=False)]
+        return [*map(_as_run, found)]
 
     def cancel(self, run: int) -> None:
         """Cancel a run."""
