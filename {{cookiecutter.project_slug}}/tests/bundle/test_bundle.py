@@ -10,13 +10,13 @@ from databricks.bundles.jobs import Job
 from databricks.bundles.schemas import Schema
 from databricks.bundles.volumes import Volume
 from delivery.checks.registry import CheckContext, check
-from delivery.config.bundle import load
+from delivery.config.bundle import load_bundle
 from delivery.config.policy import load_policy
 from delivery.config.references import resolve
 from delivery.config.yaml import YamlMapping
 
 ROOT = Path(__file__).parents[2]
-BUNDLE = load(ROOT)
+BUNDLE = load_bundle(ROOT)
 RELEASED = ("staging", "prod")
 MODELS = {"jobs": Job, "schemas": Schema, "volumes": Volume}
 
