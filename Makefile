@@ -3,7 +3,7 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .PHONY: help setup demo tour test coverage bad-days check mutants mutate benchmark pins digest clean
 
-# An interpreter is asked for its version: a name on the PATH may be a shim that answers nothing.
+# Each candidate is run: a name on the PATH may be a shim without an interpreter.
 CANDIDATES := python3 python3.12 python3.11 python3.13 python
 SUITS := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 PYTHON = $(or $(shell for p in $(CANDIDATES); do if $$p -c '$(SUITS)' >/dev/null 2>&1; then \
@@ -13,23 +13,23 @@ UV := $(BIN)/uv
 STAMP := .venv/stamp
 DEMO := .venv-demo/stamp
 PROJECT := {{cookiecutter.project_slug}}
-# The versions that everything is tested with; `make pins` renews them.
+# The versions used for tests; `make pins` updates them.
 PINS := tests/constraints.txt
 GROUPS := --group dev --group '$(PROJECT)/pyproject.toml:dev' --group '$(PROJECT)/pyproject.toml:local'
 NEEDED := '$(PROJECT)/pyproject.toml' '$(PROJECT)/tools/delivery/pyproject.toml'
 TESTS ?= tests
-# One set-up at a time in this folder: the system takes the lock away with whoever holds it.
+# One set-up at a time in this folder. The system releases the lock when its process ends.
 ALONE := import fcntl, os, sys; \
 	fcntl.flock(os.dup2(os.open(".", os.O_RDONLY), 9), fcntl.LOCK_EX); os.execvp(sys.argv[1], sys.argv[1:])
-# A test that needs a tool which is not there is skipped on a laptop; in a pipeline that is a failure.
+# Tests that need a missing tool are skipped on a laptop; in a pipeline that is a failure.
 MISSING = { echo "setup: could not install $(1); tests that need it will be skipped" >&2; test -z "$(CI)" || exit 4; }
 export UV_PYTHON_DOWNLOADS := never
 unexport VIRTUAL_ENV PYTHONHOME CONDA_PREFIX
 
-help: ## this list
+help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: $(STAMP) ## the environment of the other commands, into .venv (they call it themselves)
+setup: $(STAMP) ## create .venv, which the other commands need (they run this themselves)
 
 demo: $(DEMO) ## generate a sample project in the temporary folder and run its pipeline
 	@folder=$$(mktemp -d "$${TMPDIR:-/tmp}/lakehouse-demo.XXXXXX") && \
@@ -39,18 +39,18 @@ demo: $(DEMO) ## generate a sample project in the temporary folder and run its p
 	$(MAKE) --no-print-directory -C "$$folder/acme-lakehouse" run && \
 	echo "The project is in $$folder/acme-lakehouse"
 
-tour: $(STAMP) ## the whole promise on an emulated workspace: release, staging, prod, a bad release, rollback, drift
+tour: $(STAMP) ## show a full delivery cycle on an emulated workspace: release, staging, prod, a failing release, rollback, drift
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tests/harness/tour.py
 
-test: $(STAMP) ## all tests, of the template and of what it generates (FAST=1: the quick ones)
+test: $(STAMP) ## run all tests of the template and of generated projects (FAST=1: only the quick ones)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -n 2 $(if $(FAST),-m "not slow") $(TESTS)
 
-coverage: $(STAMP) ## all tests, and the lines of the delivery tool that none of them runs
+coverage: $(STAMP) ## run all tests and list the lines of the delivery tool that none of them runs
 	@rm -f .coverage .coverage.*
 	@COVERAGE_HOME="$(CURDIR)" COVERAGE_CONFIG="$(CURDIR)/tests/coverage.ini" PATH="$(CURDIR)/$(BIN):$$PATH" \
 		$(BIN)/pytest -n 2 --cov --cov-config tests/coverage.ini --cov-report term-missing:skip-covered $(TESTS)
 
-check: $(STAMP) ## format, lint and types of the template, the delivery tool and the project
+check: $(STAMP) ## check format, lint and types of the template, the delivery tool and the project
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/ruff check --quiet .
 	@cd '$(PROJECT)' && ../$(BIN)/ruff format --no-cache --check --quiet .
@@ -61,31 +61,32 @@ check: $(STAMP) ## format, lint and types of the template, the delivery tool and
 	@$(BIN)/ruff check --no-cache --quiet --config '$(PROJECT)/pyproject.toml' '$(PROJECT)/tools/delivery'
 	@$(BIN)/yamllint --strict --config-file '$(PROJECT)/.yamllint.yaml' .github
 
-bad-days: $(STAMP) ## every call of a deploy fails in every way, is the last before a kill, and in pairs (EVERY=3: each third; PAIRS=20)
+bad-days: $(STAMP) ## make every call of a deploy fail in every way, kill the tool after each call, and combine faults in pairs (EVERY=3: each third; PAIRS=20)
 	@BAD_DAYS=$(or $(EVERY),1) BAD_PAIRS=$(or $(PAIRS),108) PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -n 2 -rP tests/deployments/test_bad_days.py
 
-mutants: $(STAMP) ## break the product on purpose: each fault must turn its test red (FULL=1: the whole suite)
+mutants: $(STAMP) ## introduce one fault at a time; a test must fail for each (FULL=1: run the whole suite)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tests/mutants $(if $(FULL),--full)
 
-mutate: $(STAMP) ## change one module of the tool a line at a time: make mutate MODULE=plan/guard.py TESTS=tests/tool/test_guard.py
+mutate: $(STAMP) ## change one module of the tool line by line, and list changes that no test detects: make mutate MODULE=plan/guard.py TESTS=tests/tool/test_guard.py
 	@$(BIN)/python scripts/mutate.py '$(MODULE)' $(if $(filter file,$(origin TESTS)),tests/tool,$(TESTS))
 
-benchmark: $(STAMP) ## ratios, side by side in one run: engines, bake, first green
+benchmark: $(STAMP) ## compare engines, generation time, time to the first passing run, and delivery
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m benchmarks
 
-pins: $(STAMP) ## newer versions for the tests of the template, within what each pyproject.toml allows
+pins: $(STAMP) ## update the versions used for tests, within the bounds of each pyproject.toml
 	@$(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --no-header --no-annotate \
 		--no-emit-index-url $(GROUPS) $(NEEDED) --output-file $(PINS)
 
-digest: $(STAMP) ## renew the digest of the delivery tool's files, after a change to them
+digest: $(STAMP) ## update the digest of the delivery tool's files after a change to them
 	@$(BIN)/python scripts/tool_digest.py
 
-clean: ## forget what was built; the environment stays
+clean: ## remove caches; keep the environment
 	@rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-# --- environments: one without a stamp, or with one that does not fit, is made anew ---
+# --- environments: one without a stamp, or with a stamp that does not match, is created again ---
 
-# A stamp lists the folder, the interpreter and every file; what somebody adds is no matter.
+# A stamp lists the folder, the interpreter and every file of a complete environment; if they do not
+# match, it is created again. Files that you add do not matter.
 
 HOLDS = { pwd -P; readlink -f $(1)/bin/python; cat $(1)/pyvenv.cfg; \
 	find -L $(1)/bin $(1)/lib -name __pycache__ -prune -o ! -type l -print; } 2>/dev/null | LC_ALL=C sort
@@ -93,7 +94,7 @@ SEAL = $(call HOLDS,$(@D)) > $@.part && mv $@.part $@
 LACKS = test -s $(1)/stamp || echo all; test ! -L $(1) || echo its own folder; \
 	$(call HOLDS,$(1)) | LC_ALL=C comm -23 $(1)/stamp - 2>&1 | head -n 1
 UNFIT := $(foreach stamp,$(wildcard $(STAMP) $(DEMO)),$(if $(shell $(call LACKS,$(patsubst %/stamp,%,$(stamp)))),$(stamp)))
-# What a link leads to belongs to another; an environment whose stamp lies is no start for another.
+# Only the link is removed, never the environment behind it. A stamp that does not match is removed.
 EMPTY = { test -d $(@D) && test ! -L $(@D) || rm -f $(@D); } $(if $(filter $@,$(UNFIT)),&& rm -f $@)
 
 $(STAMP): pyproject.toml $(PROJECT)/pyproject.toml $(PROJECT)/tools/delivery/pyproject.toml $(PINS)
@@ -107,14 +108,14 @@ $(STAMP) $(DEMO):
 	@$(PYTHON) -c '$(ALONE)' $(MAKE) --no-print-directory HELD=1 $@
 else
 $(DEMO):
-	@echo "demo: making .venv-demo"
+	@echo "demo: creating .venv-demo"
 	@$(EMPTY)
 	@$(PYTHON) -m venv --clear .venv-demo
 	@.venv-demo/bin/python -m pip install --quiet --disable-pip-version-check --constraint $(PINS) cookiecutter
 	@$(SEAL)
 
 $(STAMP):
-	@echo "setup: making .venv"
+	@echo "setup: creating .venv"
 	@$(EMPTY)
 	@test -f $@ || $(PYTHON) -m venv --clear .venv
 	@rm -f $@

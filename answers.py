@@ -1,7 +1,7 @@
-"""Judge the answers before anything is written, and keep them data.
+"""Validate the answers before anything is written, and never run them as templates.
 
 Cookiecutter loads this as a Jinja extension. The filter `checked`, used by the last variable of
-`cookiecutter.json`, refuses bad answers, all at once; it never mends or escapes them.
+`cookiecutter.json`, rejects all bad answers at once; it never corrects or escapes them.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ _EMAIL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*@([A-Za-z0-9-]+\.)+[A-Za-z]{2,}
 _HOST = re.compile(r"https://([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}")
 _LONGEST = {"project_name": 80, "project_slug": 40, "owner_email": 100, "host": 200}
 
-# Windows keeps these names for devices: no folder can have them.
+# Windows reserves these names for devices: no folder can have them.
 _DEVICES = {"con", "prn", "aux", "nul"} | {
     f"{port}{n}" for port in ("com", "lpt") for n in range(10)
 }
 
-# The generated files send tokens to these hosts, so only the cloud's own names are let in.
+# The generated files send tokens to these hosts, so only the cloud's own domains are allowed.
 _DOMAINS = {
     "aws": (".cloud.databricks.com", ".cloud.databricks.us", ".cloud.databricks.mil"),
     "azure": (".azuredatabricks.net", ".databricks.azure.us", ".databricks.azure.cn"),
@@ -47,7 +47,7 @@ _HOST_EXAMPLES = {
 
 
 class Problem(NamedTuple):
-    """What is wrong with one answer."""
+    """The problem with one answer."""
 
     answer: str
     given: str
@@ -63,17 +63,17 @@ class Problem(NamedTuple):
 
 
 class Answers(Extension):
-    """Gives Jinja the filter `checked`, and keeps answers from being run as templates."""
+    """Adds the filter `checked` to Jinja, and prevents answers from being run as templates."""
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
         environment.filters["checked"] = checked
 
     def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:
-        """Let only this repository's own text be a template; any other becomes a literal.
+        """Render only this repository's own text as a template; turn any other text into a literal.
 
-        Cookiecutter renders what is given on its command line, so that `{{ 7 * 7 }}` would come
-        out as 49 and `{{ 1 / 0 }}` as a traceback.
+        Cookiecutter renders the answers of its command line: without this, `{{ 7 * 7 }}` would
+        become 49 and `{{ 1 / 0 }}` a traceback.
         """
         if name is None and _MARKUP.search(source) and source not in _own_templates():
             return "{{ " + ascii(source) + " }}"
@@ -81,10 +81,10 @@ class Answers(Extension):
 
 
 def checked(answers: Mapping[str, str]) -> str:
-    """Return an empty text when all answers are good.
+    """Return an empty string if all answers are valid.
 
     Raises:
-        FailedHookException: some are not; the message lists every one of them.
+        FailedHookException: some are invalid; the message lists each of them.
     """
     found = list(problems(answers))
     if found:
@@ -95,9 +95,9 @@ def checked(answers: Mapping[str, str]) -> str:
 
 
 def problems(answers: Mapping[str, str]) -> Iterator[Problem]:
-    """Everything that is wrong with the answers, in the order of the questions."""
-    for answer, judge in _JUDGES.items():
-        if problem := judge(answer, str(answers[answer]), str(answers["cloud"])):
+    """All problems with the answers, in the order of the questions."""
+    for answer, validate in _VALIDATORS.items():
+        if problem := validate(answer, str(answers[answer]), str(answers["cloud"])):
             yield problem
 
 
@@ -113,8 +113,8 @@ def _name(answer: str, given: str, cloud: str) -> Problem | None:
 def _slug(answer: str, given: str, cloud: str) -> Problem | None:
     fine = len(given) <= _LONGEST[answer] and _SLUG.fullmatch(given) and given not in _DEVICES
     expected = (
-        f"1 to {_LONGEST[answer]} small letters, digits and single hyphens, a letter first,"
-        " and no device name of Windows"
+        f"1 to {_LONGEST[answer]} lowercase letters, digits and single hyphens, first a letter,"
+        " and not a device name of Windows"
     )
     return None if fine else Problem(answer, given, expected, "acme-lakehouse")
 
@@ -132,12 +132,12 @@ def _host(answer: str, given: str, cloud: str) -> Problem | None:
         and given.endswith(_DOMAINS[cloud])
     )
     endings = " or ".join(_DOMAINS[cloud])
-    expected = f"https:// and a host that ends in {endings}, with nothing behind it"
+    expected = f"https:// and a host that ends in {endings}, with no port or path"
     return None if fine else Problem(answer, given, expected, _HOST_EXAMPLES[cloud])
 
 
 def _is_plain(text: str) -> bool:
-    """Whether the text can stand between double quotes in YAML and in a Markdown line."""
+    """Whether the text is valid between double quotes in YAML and in a line of Markdown."""
     printed = all(
         unicodedata.category(character)[0] not in "CZ" or character == " " for character in text
     )
@@ -146,7 +146,7 @@ def _is_plain(text: str) -> bool:
 
 @cache
 def _own_templates() -> frozenset[str]:
-    """Every text of this repository that cookiecutter may render, beside the template's files."""
+    """All text of this repository that cookiecutter may render, besides the template's files."""
     hooks = [hook.read_text(encoding="utf-8") for hook in (_HERE / "hooks").glob("*.py")]
     folders = [folder.name for folder in _HERE.iterdir() if "cookiecutter." in folder.name]
     return frozenset([*hooks, *folders, *_declared()])
@@ -159,7 +159,7 @@ def _declared() -> Iterator[str]:
     yield from (value for value in document.values() if isinstance(value, str))
 
 
-_JUDGES: dict[str, Callable[[str, str, str], Problem | None]] = {
+_VALIDATORS: dict[str, Callable[[str, str, str], Problem | None]] = {
     "project_name": _name,
     "project_slug": _slug,
     "owner_email": _email,

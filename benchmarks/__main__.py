@@ -20,7 +20,7 @@ _PRINTED = {"table": as_table, "json": as_json}
 
 @dataclass(frozen=True)
 class Part:
-    """One topic: how it is measured, and how many pairs are enough by default."""
+    """One part of the benchmark, with its default number of pairs."""
 
     measure: Callable[[Workshop, int], Iterator[Figure | Note]]
     pairs: int
@@ -36,7 +36,7 @@ PARTS = {
 
 
 def main() -> int:
-    """Measure what the command line names, print it; 1 when something went wrong."""
+    """Measure and print the parts that the command line names; returns 1 if something failed."""
     options = _options()
     results = Results()
     with tempfile.TemporaryDirectory(prefix="benchmarks-") as folder:
@@ -50,7 +50,7 @@ def main() -> int:
 
 
 def _measured(name: str, workshop: Workshop, pairs: int) -> Iterator[Figure | Note]:
-    """What a part finds; where it cannot go on, a line says why."""
+    """The results of a part; if it cannot run, a note with the reason."""
     try:
         yield from PARTS[name].measure(workshop, pairs)
     except MissingError as reason:
@@ -61,7 +61,7 @@ def _measured(name: str, workshop: Workshop, pairs: int) -> Iterator[Figure | No
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    only = "measure this part alone; may be repeated"
+    only = "measure only this part; may be repeated"
     parser.add_argument("--only", action="append", choices=list(PARTS), help=only)
     parser.add_argument("--output", choices=list(_PRINTED), default="table")
     parser.add_argument("--pairs", type=_positive, help="pairs of runs in each part")

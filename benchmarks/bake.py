@@ -1,4 +1,4 @@
-"""Baking this template against baking the barest one."""
+"""Generating a project from this template, compared with a minimal template."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PART = "bake"
 
 
 def measure(workshop: Workshop, pairs: int) -> Iterator[Figure | Note]:
-    """Compare both bakes: the ratio, and the seconds that this template takes more."""
+    """Compare both: the ratio, and the additional seconds of this template."""
     need_modules("cookiecutter")
     need_programs("git")
     ours = _side(workshop, "this template", workshop.template)
@@ -29,7 +29,7 @@ def measure(workshop: Workshop, pairs: int) -> Iterator[Figure | Note]:
 
 
 def bake(workshop: Workshop, template: Path, target: Path) -> Run:
-    """Bake `template` into `target` with its default answers."""
+    """Generate a project from `template` in `target` with the default answers."""
     config = workshop.folder / "cookiecutter.yaml"
     if not config.is_file():
         config.write_text(f"replay_dir: {workshop.folder / 'replay'}\n", encoding="utf-8")
@@ -39,7 +39,7 @@ def bake(workshop: Workshop, template: Path, target: Path) -> Run:
 
 
 def bare_template(workshop: Workshop) -> Path:
-    """A template of one file, with no hook."""
+    """A template with one file and no hook."""
     template = workshop.folder / "bare"
     project = template / "{{cookiecutter.project_slug}}"
     project.mkdir(parents=True)

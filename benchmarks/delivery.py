@@ -1,4 +1,4 @@
-"""The delivery tool against the bare CLI: plan, deploy, check, release, start-up, long history."""
+"""The delivery tool compared with the CLI alone: plan, deploy, check, release, start, history."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from benchmarks.figures import Figure, Note, ratio
 from benchmarks.measure import Command, Run, Side, alternate, progress, run
 from benchmarks.workshop import CHECKOUT, Workshop, need_modules, need_programs
 
-sys.path.insert(0, str(CHECKOUT / "tests"))  # the emulated workspace is a part of the tests
+sys.path.insert(0, str(CHECKOUT / "tests"))  # the emulated workspace is in tests/
 
 from fake_workspace import Workspace
 from harness.baking import Baked
@@ -42,7 +42,7 @@ class Bundle:
     """A project with some jobs, its two releases, and the workspace it is delivered to.
 
     Attributes:
-        opened: the second release as the bare CLI gets it: a folder with everything in it.
+        opened: the second release for the CLI alone: a folder with all its files.
     """
 
     jobs: int
@@ -56,13 +56,13 @@ class Bundle:
         return run(Command(words, self.lake.path, self.lake.settings("deployer")))
 
     def bare(self, *arguments: str) -> Run:
-        """Run the CLI itself with its own defaults, on the second release."""
+        """Run the CLI with its own defaults, on the second release."""
         words = ("databricks", "bundle", *arguments, "--target", _TARGET)
         return run(Command(words, self.opened, self.lake.settings("deployer")))
 
 
 def measure(workshop: Workshop, pairs: int) -> Iterator[Figure | Note]:
-    """Compare at each size; what is compared with the CLI needs the real one."""
+    """Compare at each size; comparisons with the CLI need the real one."""
     need_modules("cookiecutter", "typer", "pydantic")
     need_programs("git", "uv")
     port = _free_port()
@@ -91,7 +91,7 @@ def _built(lake: Lake, jobs: int) -> Bundle:
 
 
 def _offline(bundle: Bundle) -> Iterator[Figure]:
-    """What needs no workspace."""
+    """The commands that need no workspace."""
     if bundle.jobs == SIZES[0]:
         yield _repeated("delivery --help", lambda: bundle.tool("--help"))
     yield _repeated(f"{bundle.jobs} jobs: delivery check", lambda: bundle.tool("check"))
@@ -107,7 +107,7 @@ def _offline(bundle: Bundle) -> Iterator[Figure]:
 
 
 def _against_the_cli(bundle: Bundle, pairs: int) -> Iterator[Figure | Note]:
-    """Plan and deploy of changed code, each beside the CLI's own."""
+    """Plan and deploy of changed code, each compared with the CLI's own."""
     bundle.tool("deploy", _TARGET, "--first", "--archive", bundle.archives[0])
     if not shutil.which("databricks"):
         yield Note(PART, f"{bundle.jobs} jobs: not compared: the real CLI is not on the PATH")
@@ -145,7 +145,7 @@ def _against_the_cli(bundle: Bundle, pairs: int) -> Iterator[Figure | Note]:
 
 
 def _compared(step: str, ours: Side, theirs: Side, pairs: int) -> Iterator[Figure]:
-    """Both wall times, their ratio, and the seconds that the tool takes more."""
+    """Both wall times, their ratio, and the additional seconds of the tool."""
     runs = list(alternate(ours, theirs, pairs))
     mine, bare = (tuple(pair[side].seconds for pair in runs) for side in (0, 1))
     yield Figure(PART, f"{step}: delivery", "s", mine)
@@ -156,7 +156,7 @@ def _compared(step: str, ours: Side, theirs: Side, pairs: int) -> Iterator[Figur
 
 
 def _long_history(bundle: Bundle) -> Iterator[Figure]:
-    """Status and history over many releases."""
+    """Status and history of many releases."""
     write_history(bundle.lake, _TARGET, RELEASES)
     for command in ("status", "history"):
         name = f"{bundle.jobs} jobs, {RELEASES} releases: delivery {command}"

@@ -1,4 +1,4 @@
-"""The year's flights on the embedded engine against Spark with Delta on a local JVM."""
+"""The year's flights on the embedded engine, compared with Spark with Delta on a local JVM."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from benchmarks.workshop import Workshop, clean_environment
 PART = "engine"
 _JOB = "flights_daily"
 _JVM_PACKAGES = "io.delta:delta-spark_2.13:4.0.0"
-_JAVA_VERSION = 17  # the oldest that Spark 4 runs on
+_JAVA_VERSION = 17  # the oldest version that Spark 4 supports
 
 
 def measure(workshop: Workshop, pairs: int) -> Iterator[Figure | Note]:
-    """Compare both engines, and the rows that they made."""
+    """Compare both engines, and the rows that they produced."""
     need_java()
     jvm, embedded = jvm_side(workshop), embedded_side(workshop)
     runs = list(alternate(jvm, embedded, pairs))
@@ -32,7 +32,7 @@ def measure(workshop: Workshop, pairs: int) -> Iterator[Figure | Note]:
 
 
 def embedded_side(workshop: Workshop) -> Side:
-    """The embedded engine, warmed up by a run on the week that the template ships."""
+    """The embedded engine, warmed up by a run on the week that the template contains."""
     project = workshop.project
     pyproject = str(project / "pyproject.toml")
     python = workshop.environment("embedded", "-r", pyproject, "--group", f"{pyproject}:local")
@@ -40,7 +40,7 @@ def embedded_side(workshop: Workshop) -> Side:
 
 
 def jvm_side(workshop: Workshop) -> Side:
-    """Spark on a JVM, warmed up likewise: the first run downloads Delta."""
+    """Spark on a JVM, warmed up in the same way: the first run downloads Delta."""
     requirements = workshop.project / "tests/parity/requirements.txt"
     if not requirements.is_file():
         raise MissingError("the project has no tests/parity/requirements.txt")
@@ -49,7 +49,7 @@ def jvm_side(workshop: Workshop) -> Side:
 
 
 def same_rows(part: str, names: tuple[str, str], runs: list[tuple[Run, Run]]) -> Note:
-    """Whether both sides made the same number of rows in every table, in every pair."""
+    """Whether both sides produced the same number of rows in every table, in every pair."""
     for pair in runs:
         left, right = (row_counts(run) for run in pair)
         tables = sorted(left.keys() | right.keys())
@@ -61,13 +61,13 @@ def same_rows(part: str, names: tuple[str, str], runs: list[tuple[Run, Run]]) ->
 
 
 def row_counts(run: Run) -> dict[str, int]:
-    """The rows of each table: the last line that a pipeline prints."""
+    """The number of rows of each table, from the last line that a pipeline prints."""
     counts: dict[str, int] = json.loads(run.output.splitlines()[-1])
     return counts
 
 
 def need_java() -> None:
-    """Raise `MissingError` unless there is a Java that Spark runs on."""
+    """Raise `MissingError` unless a Java version that Spark supports is installed."""
     home = os.environ.get("JAVA_HOME")
     java = shutil.which("java", path=f"{home}/bin") if home else shutil.which("java")
     if not java:
@@ -88,10 +88,10 @@ def _side(workshop: Workshop, engine: str, python: Path, settings: dict[str, str
 
 
 def _pipeline(workshop: Workshop, python: Path, settings: dict[str, str], landing: Path) -> Run:
-    """Run the job's tasks in a fresh root where the files of `landing` have landed."""
+    """Run the job's tasks in an empty root that contains only the files of `landing`."""
     parameters = json.dumps(task_parameters(workshop.project, _JOB))
     script = workshop.template / "benchmarks/pipeline.py"
     with workshop.new_root(landing) as root:
         environment = clean_environment(**settings, LAKEHOUSE_ROOT=str(root))
-        # -P: the modules beside the script must not stand in for packages of the same name
+        # -P: modules beside the script must not replace packages of the same name
         return run(Command((str(python), "-P", str(script), parameters), root, environment))

@@ -1,8 +1,8 @@
-"""Why a part of the benchmark has no figures."""
+"""Errors of the benchmark."""
 
 
 class MissingError(Exception):
-    """This machine lacks what a part needs; the part is skipped."""
+    """This machine lacks something that a part needs; the part is skipped."""
 
 
 class FailedError(Exception):

@@ -1,4 +1,4 @@
-"""What was measured, as a table or as JSON."""
+"""The results, as a table or as JSON."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ class Figure:
 
     @property
     def median(self) -> float:
-        """The value that half of the pairs do not exceed."""
+        """The median of the pairs."""
         return statistics.median(self.values)
 
     @property
     def spread(self) -> tuple[float, float]:
-        """The least and the greatest value."""
+        """The minimum and the maximum."""
         return min(self.values), max(self.values)
 
 
 @dataclass(frozen=True)
 class Note:
-    """A finding that is no figure; `ok` is false where the benchmark itself went wrong."""
+    """A result without a figure; `ok` is false if the benchmark itself failed."""
 
     part: str
     text: str
@@ -47,13 +47,13 @@ class Note:
 
 @dataclass
 class Results:
-    """Everything that one run of the benchmark found."""
+    """All results of one run of the benchmark."""
 
     figures: list[Figure] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
 
     def add(self, found: Figure | Note) -> None:
-        """Keep what was found."""
+        """Add a result."""
         if isinstance(found, Figure):
             self.figures.append(found)
         else:
@@ -61,7 +61,7 @@ class Results:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing went wrong; a skipped part is not wrong."""
+        """Whether nothing failed; a skipped part is not a failure."""
         return all(note.ok for note in self.notes)
 
 
@@ -77,12 +77,12 @@ def compare(
 
 
 def ratio(part: str, name: str, left: Sequence[float], right: Sequence[float]) -> Figure:
-    """How many times the right values the left ones are, pair by pair."""
+    """The left values divided by the right ones, pair by pair."""
     return Figure(part, name, "x", tuple(a / b for a, b in zip(left, right, strict=True)))
 
 
 def machine() -> dict[str, str | int]:
-    """What the figures were measured on."""
+    """The machine that the figures were measured on."""
     return {
         "system": f"{platform.system()} {platform.machine()}",
         "cores": os.cpu_count() or 0,

@@ -1,4 +1,4 @@
-"""How long a newcomer waits for the first green: `make run`, then `make test`."""
+"""The time to the first passing run of a new user: `make run`, then `make test`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PART = "green"
 
 @dataclass(frozen=True)
 class Fresh:
-    """A freshly baked project, and the environment that its commands run in."""
+    """A new project, and the environment of its commands."""
 
     name: str
     folder: Path
@@ -31,7 +31,7 @@ class Fresh:
 
 
 def measure(workshop: Workshop, pairs: int) -> Iterator[Figure | Note]:
-    """Compare fresh projects: nothing downloaded before against everything."""
+    """Compare new projects: with nothing downloaded, and with everything downloaded."""
     need_modules("cookiecutter")
     need_programs("git", "make")
     fresh = [_cold_and_warm(workshop) for _ in range(pairs)]
@@ -49,7 +49,7 @@ def measure(workshop: Workshop, pairs: int) -> Iterator[Figure | Note]:
 
 
 def _cold_and_warm(workshop: Workshop) -> tuple[Fresh, Fresh]:
-    """Two projects that share a cache of packages, empty until the first is set up."""
+    """Two projects that share a package cache, which is empty until the first one is set up."""
     cache = workshop.new_folder("cache")
     environment = clean_environment(UV_CACHE_DIR=str(cache), PIP_NO_CACHE_DIR="1")
     cold, warm = (

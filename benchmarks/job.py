@@ -1,4 +1,4 @@
-"""The parameters of a job's tasks, as its YAML gives them."""
+"""The parameters of a job's tasks, from its YAML."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def task_parameters(project: Path, job: str) -> list[Parameters]:
     """The named parameters of each task, in the order of the file, with references resolved.
 
     Raises:
-        FailedError: something is not declared where it is looked for.
+        FailedError: something that the job needs is not declared.
     """
     tree = _resources(project)
     try:
@@ -32,7 +32,7 @@ def task_parameters(project: Path, job: str) -> list[Parameters]:
 
 
 def _resources(project: Path) -> dict[str, Any]:
-    """What the bundle declares, with the one variable that tasks refer to."""
+    """The content of the bundle, with the one variable that tasks refer to."""
     kinds: dict[str, dict[str, Any]] = {}
     for file in sorted(project.glob("resources/*/*.yml")):
         for kind, entries in yaml.safe_load(file.read_text(encoding="utf-8"))["resources"].items():

@@ -1,4 +1,4 @@
-"""The year's flights on the embedded engine against duckdb, a reference for what is possible."""
+"""The year's flights on the embedded engine, compared with duckdb as a reference."""
 
 from __future__ import annotations
 

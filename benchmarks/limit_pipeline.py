@@ -1,6 +1,6 @@
-"""Run a file of SQL in duckdb; print how many rows each table has that it wrote.
+"""Run a SQL file in duckdb; print the number of rows of each table that it wrote.
 
-The benchmark starts this file in a root where files have landed:
+The benchmark starts this file in a root that contains the landing files:
 
     python limit_pipeline.py limit_pipeline.sql
 """
@@ -17,7 +17,7 @@ LAYERS = ("bronze", "silver", "gold")
 
 
 def main() -> None:
-    """Run the SQL and count, as the job's tasks count what they wrote."""
+    """Run the SQL, and count the rows like the job's tasks."""
     for layer in LAYERS:
         Path(layer).mkdir()
     connection = duckdb.connect()

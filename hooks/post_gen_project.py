@@ -1,4 +1,4 @@
-"""Make the generated files the chosen project: options, identity, git. No network, no installs."""
+"""Finish the generated project: options, identity, git. No network, no installs."""
 
 import json
 import os
@@ -12,7 +12,7 @@ BY_HAND = 'git init -b main && git add -A && git commit -m "feat: start the lake
 
 
 def apply_options(options: Path, answers: dict[str, str]) -> None:
-    """Lay the chosen variants over the project, and remove what was not chosen."""
+    """Copy the chosen variants into the project, and remove the features that were not chosen."""
     for variant in sorted(options.glob("*=*")):
         if variant.name in {f"{name}={value}" for name, value in answers.items()}:
             shutil.copytree(variant, PROJECT, dirs_exist_ok=True)
@@ -24,23 +24,23 @@ def apply_options(options: Path, answers: dict[str, str]) -> None:
 
 
 def write_identity() -> None:
-    """Give the project the identity that tells it from every other one, for good."""
-    comment = "# What tells this project from every other: made once, never copied."
+    """Give the project its unique, permanent identity."""
+    comment = "# The unique identity of this project: created once, never copied."
     text = f'{comment}\nbundle:\n  uuid: "{uuid.uuid4()}"\n'
     (PROJECT / "targets/identity.yml").write_bytes(text.encode())
 
 
 def git(*arguments: str) -> str:
-    """Run git here, and return what it says."""
+    """Run git in the project, and return its output."""
     return subprocess.run(["git", *arguments], check=True, capture_output=True, text=True).stdout
 
 
 def start_repository(answers: dict[str, str], shim: bytes) -> str:
-    """Commit everything on `main`, make the other branches, wire the hooks; say how it went."""
+    """Commit everything on `main`, create the other branches and the hooks; return the result."""
     if any((folder / ".git").exists() for folder in PROJECT.parents):
-        return "It lies inside another repository, so it has none of its own."
+        return "It is inside another repository, so it has no repository of its own."
     for name in [name for name in os.environ if name.startswith("GIT_")]:
-        del os.environ[name]  # they speak of another repository
+        del os.environ[name]  # they belong to another repository
     others = sorted({answers["__staging_branch"], answers["__prod_branch"]} - {"main"})
     try:
         git("init", "--quiet", "--template=", "--initial-branch=main")
@@ -57,12 +57,12 @@ def start_repository(answers: dict[str, str], shim: bytes) -> str:
             git("branch", branch)
     except (OSError, subprocess.CalledProcessError) as error:
         reason = str(getattr(error, "stderr", None) or error).strip()
-        return f"It has no first commit yet, because git said: {reason}\nWhen git works: {BY_HAND}"
-    return f"Its first commit is on {', '.join(['main', *others])}, and its hooks are wired."
+        return f"It has no first commit, because git failed: {reason}\nOnce git works: {BY_HAND}"
+    return f"Its first commit is on {', '.join(['main', *others])}, and its git hooks are in place."
 
 
 def wire_hooks(shim: bytes) -> None:
-    """Let conventions hold from the first commit on: `make setup` brings the real hooks."""
+    """Enforce the conventions from the first commit on; `make setup` installs the real hooks."""
     for name in ("pre-commit", "commit-msg", "pre-push"):
         hook = PROJECT / ".git/hooks" / name
         hook.parent.mkdir(exist_ok=True)

@@ -114,7 +114,7 @@ def made(tmp_path_factory: pytest.TempPathFactory, template: Path) -> Baked:
     ],
 )
 def programs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the CLI: the stand-in, and the real one when it is on the PATH."""
+    """The folder of the CLI: the fake one, and the real one if it is on the PATH."""
     if request.param == "real":
         return Path(REAL or "").parent
     return fake_cli.install(tmp_path_factory.mktemp("programs")).parent

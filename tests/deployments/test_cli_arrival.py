@@ -143,7 +143,7 @@ def test_the_first_set_up_records_every_file_and_says_so(project: Baked, shelf: 
     package, release = shelf.package(), shelf.release()
     result = make(project, shelf)
     assert result.returncode == 0, result.stderr
-    assert f"cli: recorded 7 hashes in {LOCK}; it is yours to commit" in result.stdout
+    assert f"cli: recorded 7 hashes in {LOCK}; commit it" in result.stdout
     assert {package, release} < recorded(project)
     assert shelf.url not in project.text(LOCK)
     assert project.text(LOCK).startswith("# The Databricks CLI")

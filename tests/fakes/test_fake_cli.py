@@ -1,6 +1,6 @@
 """Promises of the Databricks CLI that the delivery tool stands on, for the real one and ours.
 
-Each scenario runs with our stand-in, and with the real CLI whenever it is on the PATH.
+Each scenario runs with the fake CLI, and with the real CLI if it is on the PATH.
 """
 
 from __future__ import annotations

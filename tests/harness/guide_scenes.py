@@ -156,7 +156,7 @@ SCENES: dict[tuple[str, str], Callable[[Stage], None]] = {
     (PAGE, "break-lock"): _lock,
     ("docs/github/first-day.md", "5. Federation"): _github,
     ("docs/gitlab/first-day.md", "5. Federation"): _gitlab,
-    (f"{RUNBOOKS}/going-back.md", "1. Plan the rollback"): _going_back,
+    (f"{RUNBOOKS}/rollback.md", "1. Plan the rollback"): _going_back,
     (f"{RUNBOOKS}/failed-deploy.md", "1. Check the status"): _failed,
     (f"{RUNBOOKS}/drift.md", "1. Find the change"): _drift,
     (f"{RUNBOOKS}/stuck-lock.md", "1. Find the holder"): _lock,

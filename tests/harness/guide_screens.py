@@ -39,7 +39,7 @@ PAGES = (
     "docs/delivery.md",
     "docs/github/first-day.md",
     "docs/gitlab/first-day.md",
-    "docs/runbooks/going-back.md",
+    "docs/runbooks/rollback.md",
     "docs/runbooks/failed-deploy.md",
     "docs/runbooks/drift.md",
     "docs/runbooks/stuck-lock.md",
@@ -55,7 +55,7 @@ RELEASE = re.compile(r"\b\d{4}\.\d\d\.\d\d-g[0-9a-f]{8}\b")
 _VARYING = (
     (re.compile(r"\b[0-9a-f]{64}\b"), "DIGEST"),
     (re.compile(r"\b\d{4}-\d\d-\d\d(?:[ T]\d\d:\d\d(?::\d\d)?)?(?:Z| UTC)?"), "TIME"),
-    (re.compile(r"(?<=^    )[0-9a-f]{7}(?= )|(?<=  commit          )[0-9a-f]{12}", re.M), "COMMIT"),
+    (re.compile(r"(?<=^    )[0-9a-f]{7}(?= )|(?<=  commit {18})[0-9a-f]{12}", re.M), "COMMIT"),
     (re.compile(r"\b\d+(?:\.\d+)? (?:s|min|seconds?|minutes?|h|hours?|days?)\b"), "AGE"),
     (re.compile(r"\b[\d,]+ bytes\b"), "BYTES"),
     (re.compile(r"\bwaited \S+"), "AGE"),

@@ -162,13 +162,13 @@ def baked(folder: Path) -> Baked:
 
 
 def programs(folder: Path) -> Path:
-    """The folder of the real CLI, or of the stand-in."""
+    """The folder of the real CLI, or of the fake one."""
     real = shutil.which("databricks")
     if real:
         said = expect_success("databricks", "version", cwd=folder).strip()
         console.print(f"with the real CLI: {said}")
         return Path(real).parent
-    console.print("with the stand-in for the CLI: `databricks` is not on the PATH")
+    console.print("with the fake CLI: `databricks` is not on the PATH")
     return fake_cli.install(folder / "programs").parent
 
 

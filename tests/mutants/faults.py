@@ -94,7 +94,7 @@ SOURCE_FAULTS = [
     _source("a type error", "refine.py", "return [silver, quarantine], account", "return silver, account", CHECKS),
     _source("dedupe dropped", "quality.py", '.where("_rank = 1")', '.where("_rank >= 1")'),
     _source("the oldest row wins", "quality.py", "desc_nulls_last() for", "asc_nulls_last() for"),
-    _source("quarantine dropped", "quality.py", "judged.where(\"_failed <> ''\").select", 'judged.where("false").select'),
+    _source("quarantine dropped", "quality.py", "checked.where(\"_failed <> ''\").select", 'checked.where("false").select'),
     _source("NULL passes a rule", "quality.py", "F.lit(False)), rule.name", "F.lit(True)), rule.name"),
     _source("rows without a key are valid", "quality.py", "names = [*missing, *names]", "names = names"),
     _source("unreadable text is forgotten", "quality.py", 'F.concat_ws(",", *broken).alias', 'F.lit("").alias'),

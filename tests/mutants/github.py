@@ -76,7 +76,7 @@ GITHUB_FAULTS = [
     _flow("prod without a rebuild", "promote.yml", "(needs.rebuild.result == 'success' || needs.rebuild.result == 'skipped')", "needs.rebuild.result != 'cancelled'", "test_prod_waits_for_the_rebuild_where_nothing_was_built"),
     _flow("a rebuild of any tree is enough", "promote.yml", "delivery rebuild", "delivery release", BUILDS),
     _flow("any plan in mode environment", "promote.yml", " || (needs.plan.outputs.approval != 'dispatch' && needs.plan.outputs.digest)", "", "test_the_plan_that_is_approved_is_the_plan_that_is_carried_out"),
-    _flow("the plan is shown once", "promote.yml", "      - run: >- # the deployer's own plan: shows a forged one\n          .venv-tool/bin/delivery plan prod --archive verified/*.tar.gz --digest=\"$DIGEST\"\n          --receipt verified/receipt-*.json\n", "", "test_the_plan_that_is_approved_is_the_plan_that_is_carried_out"),
+    _flow("the plan is shown once", "promote.yml", "      - run: >- # plan again as the deployer, so that a forged plan is detected\n          .venv-tool/bin/delivery plan prod --archive verified/*.tar.gz --digest=\"$DIGEST\"\n          --receipt verified/receipt-*.json\n", "", "test_the_plan_that_is_approved_is_the_plan_that_is_carried_out"),
     _flow("going back by any plan", "rollback.yml", ' --plan-digest="$PLAN_DIGEST"', "", "test_going_back_is_held_to_the_plan_that_was_approved"),
     _flow("old approvals count", "rollback.yml", "      DELIVERY_APPROVED_BEFORE: ${{ needs.plan.outputs.approved }}\n", "", "test_an_approval_is_counted_since_the_plan"),
     _flow("a plan over the code", "promote.yml", "          name: plan-prod\n          path: plan\n", "          name: plan-prod\n", "test_what_a_request_made_is_unpacked_beside_the_code_that_runs"),

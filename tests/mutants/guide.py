@@ -14,7 +14,7 @@ SAYS = f"{TESTS}::test_the_commands_of_the_guide_say_what_it_shows"
 GUIDE_FAULTS = [
     Fault("guide: a dead link", f"{DOCS}/runbooks/drift.md", "## Done when", "See [there](../drifting.md).\n\n## Done when", HOLDS),
     Fault("guide: a heading that moved", f"{DOCS}/environments.md", "## Who may do what", "## Rights", HOLDS),
-    Fault("guide: a page that the index forgets", f"{DOCS}/README.md", "| [a stuck lock](runbooks/stuck-lock.md) | every deploy is refused because another run has the lock |\n", "", HOLDS),
+    Fault("guide: a page that the index forgets", f"{DOCS}/README.md", "| [a stuck lock](runbooks/stuck-lock.md) | every deploy is refused because another run holds the lock |\n", "", HOLDS),
     Fault("guide: a command that is none", f"{DOCS}/first-day.md", "delivery doctor\n", "delivery doctors\n", HOLDS),
     Fault("guide: an option that is none", f"{DOCS}/delivery.md", "`--allow-destroy\nvolumes", "`--destroy\nvolumes", HOLDS),
     Fault("guide: a target of make that is none", f"{DOCS}/first-day.md", "make setup  ", "make set-up ", HOLDS),
@@ -28,7 +28,7 @@ GUIDE_FAULTS = [
           f"{TESTS}::test_what_the_first_day_types_works_and_leaves_nothing_to_warn_of"),
     Fault("guide: a new pipeline without a word", f"{PROJECT}/tests/guide/test_guide.py", "assert shown == expected", "assert True",
           f"{TESTS}::test_a_new_pipeline_is_told_with_the_row_that_it_needs"),
-    Fault("guide: a screen that is not so", f"{DOCS}/runbooks/going-back.md", "deployed and verified", "deployed", SAYS),
+    Fault("guide: a screen that is not so", f"{DOCS}/runbooks/rollback.md", "deployed and verified", "deployed", SAYS),
     Fault("guide: a screen that the tool left", f"{PROJECT}/tools/delivery/src/delivery/cli/prune.py", 'f"{release} {verb}"', 'f"{release}: {verb}"', SAYS),
     Fault("guide: a refusal that is none", f"{DOCS}/delivery.md", "### Without an approval\n\n```console exit:3", "### Without an approval\n\n```console", SAYS),
     Fault("guide: a hotfix without staging's leave", f"{PROJECT}/options/branching=environments/docs/branching.md", "git revert --no-edit origin/hotfix/to-staging\n", "",

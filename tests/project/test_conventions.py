@@ -203,7 +203,7 @@ def test_before_set_up_a_commit_is_refused_and_says_what_to_type(
         cwd=project,
     )
     assert result.returncode != 0
-    assert f"{hook}: the checks are not installed yet. Type: make setup" in result.stderr
+    assert f"{hook}: the checks are not installed yet. Run: make setup" in result.stderr
 
 
 def test_the_wired_hooks_run_the_same_checks_as_the_installed_ones(

@@ -99,7 +99,7 @@ def test_the_tool_alone_builds_a_release(project: Baked) -> None:
 @pytest.mark.parametrize(
     ("name", "old", "new", "expected"),
     [
-        ("tools/delivery/pyproject.toml", '"typer==.*', '"typer==0.29.1",', "does not fit"),
+        ("tools/delivery/pyproject.toml", '"typer==.*', '"typer==0.29.1",', "does not match"),
         ("uv.lock", r'(typer-.*hash = "sha256:)\w{8}', r"\g<1>00000000", "[Hh]ash mismatch"),
         ("uv.lock", r'(typer-.*?), hash = "sha256:\w+"', r"\1", "(?i)hash"),
         ("tools/uv-requirements.txt", r"sha256:\w{8}", "sha256:00000000", "(?i)hash"),
@@ -153,7 +153,7 @@ def test_two_set_ups_at_once_are_one_after_the_other(fresh: Baked) -> None:
     both = [starts(fresh, "make", "tool") for _ in range(2)]
     said = [process.communicate()[0] for process in both]
     assert [process.returncode for process in both] == [0, 0], said
-    assert "".join(said).count("making .venv-uv") == 1
+    assert "".join(said).count("creating .venv-uv") == 1
     expect_success(fresh.path / TOOL / "delivery", "--help", cwd=fresh.path)
 
 

@@ -195,11 +195,11 @@ def test_every_free_question_has_a_judge() -> None:
     free = {
         name for name, default in DECLARED.items() if isinstance(default, str) and name[0] != "_"
     }
-    assert set(answers._JUDGES) == free
+    assert set(answers._VALIDATORS) == free
 
 
 @settings(max_examples=3000, deadline=None, derandomize=True)
-@given(question=st.sampled_from(sorted(answers._JUDGES)), given_text=hostile_text)
+@given(question=st.sampled_from(sorted(answers._VALIDATORS)), given_text=hostile_text)
 def test_a_judged_answer_is_safe_wherever_it_stands(question: str, given_text: str) -> None:
     if wrong(**{question: given_text}):
         return

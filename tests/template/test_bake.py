@@ -361,7 +361,7 @@ def test_a_failing_git_does_not_fail_the_project(tmp_path: Path, template: Path)
     path = f"{programs}{os.pathsep}{os.environ['PATH']}"
     result = cookiecutter(template, tmp_path / "out", PATH=path)
     assert result.returncode == 0
-    assert "git said: disk quota" in result.stdout
+    assert "git failed: disk quota" in result.stdout
     assert Baked(tmp_path / "out/acme-lakehouse", {}).files() == expected_files({})
 
 

@@ -5,5 +5,5 @@ if [ -x .venv/bin/pre-commit ]; then
     exec .venv/bin/pre-commit hook-impl --config=.pre-commit-config.yaml \
         --hook-type="$hook" --hook-dir "$(dirname "$0")" -- "$@"
 fi
-echo "$hook: the checks are not installed yet. Type: make setup" >&2
+echo "$hook: the checks are not installed yet. Run: make setup" >&2
 exit 1

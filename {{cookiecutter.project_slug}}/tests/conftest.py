@@ -1,4 +1,4 @@
-"""What all tests share: one embedded engine, and a lakehouse of its own for each test."""
+"""Fixtures of all tests: one embedded engine, and a separate lakehouse for each test."""
 
 import os
 import subprocess
@@ -10,7 +10,7 @@ from pyspark.sql import SparkSession
 from lakehouse.engine import Engine, Tables
 from lakehouse.engine import session as start
 
-os.environ.setdefault("SPARK_HOME", "/none")  # without it a failing comparison ends pytest itself
+os.environ.setdefault("SPARK_HOME", "/none")  # without it, a failing comparison ends pytest itself
 
 SCHEMAS = {"bronze": "flights_bronze", "silver": "flights_silver", "gold": "flights_gold"}
 
@@ -37,7 +37,7 @@ SINCE = os.environ.get("SINCE", "")  # a git commit
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the tests of domains that nobody touched since `SINCE`."""
+    """Skip the tests of domains that have not changed since `SINCE`."""
     domains = {folder.name for folder in (ROOT / "resources").iterdir()}
     untouched = domains - touched(domains, changed_files()) if SINCE else set()
     left_out = [item for item in items if domain_of(item.path.name, untouched)]
@@ -46,7 +46,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def touched(domains: set[str], changed: list[str] | None) -> set[str]:
-    """The domains that changed files belong to; all, as soon as one belongs to none."""
+    """The domains of the changed files; all domains, if a file belongs to none."""
     found = set()
     for name in changed or ():
         path = Path(name)
@@ -59,14 +59,14 @@ def touched(domains: set[str], changed: list[str] | None) -> set[str]:
 
 
 def changed_files() -> list[str] | None:
-    """What differs from `SINCE`; None where git does not know that commit."""
+    """The files that differ from `SINCE`; None if git does not have that commit."""
     command = ["git", "diff", "--name-only", "--merge-base", SINCE]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     return result.stdout.splitlines() if result.returncode == 0 else None
 
 
 def domain_of(name: str, domains: set[str]) -> str:
-    """The domain whose test a file is, such as that of `test_flights_rules.py`; empty for none."""
+    """The domain that a file tests, such as flights for `test_flights_rules.py`; or empty."""
     stem = name.removeprefix("test_").removesuffix(".py")
     known = (domain for domain in domains if name.startswith("test_"))
     return next((d for d in known if stem == d or stem.startswith(f"{d}_")), "")

@@ -1,8 +1,8 @@
 """Install the Databricks CLI into .venv-cli: one version, and only a file whose hash is recorded.
 
-Version and hashes stand in tools/cli-requirements.txt. The first `make cli` records the hashes, and
-the file is yours to commit; pipelines refuse to go without. What is installed comes from the
-package index, or from the vendor's release archives where an index does not have the package.
+The version and hashes are in tools/cli-requirements.txt. The first `make cli` records the hashes.
+Commit the file: pipelines fail without recorded hashes. The CLI is downloaded from the package
+index or, if the index does not have the package, from the vendor's release archives.
 """
 
 import hashlib
@@ -28,11 +28,11 @@ _AGAIN = "Record them on your machine and commit the file: make cli, then git ad
 
 
 class CliError(Exception):
-    """The CLI cannot be installed; the message says what was given, expected, and what to do."""
+    """The CLI cannot be installed; the message has the given and expected values, and a hint."""
 
 
 def main() -> int:
-    """Install the CLI; the exit code."""
+    """Install the CLI, and return the exit code."""
     try:
         version, hashes = locked()
         hashes = hashes or record(version)
@@ -72,12 +72,12 @@ def record(version: str) -> list[str]:
     comments = [line for line in LOCK.read_text("utf-8").splitlines() if line.startswith("#")]
     lines = [f"databricks=={version}", *(f"    --hash=sha256:{one}" for one in hashes)]
     LOCK.write_text("\n".join([*comments, " \\\n".join(lines), ""]), encoding="utf-8")
-    sys.stdout.write(f"cli: recorded {len(hashes)} hashes in {LOCK}; it is yours to commit\n")
+    sys.stdout.write(f"cli: recorded {len(hashes)} hashes in {LOCK}; commit it\n")
     return hashes
 
 
 def hashes_of_index(version: str) -> list[str]:
-    """The hashes of all files of the package; none where the index does not have it."""
+    """The hashes of all files of the package; empty if the index does not have it."""
     command = [UV, "pip", "compile", "-", "--generate-hashes", "--no-header", *_BINARY]
     asked = f"databricks=={version}\n"
     done = subprocess.run(command, input=asked, capture_output=True, text=True, check=False)
@@ -85,7 +85,7 @@ def hashes_of_index(version: str) -> list[str]:
 
 
 def hashes_of_release(version: str) -> Iterator[str]:
-    """The hashes of the archives of all platforms; none where the release cannot be had."""
+    """The hashes of the archives of all platforms; empty if the release cannot be downloaded."""
     try:
         sums = download(f"v{version}/databricks_cli_{version}_SHA256SUMS").decode()
     except (OSError, ValueError):
@@ -97,10 +97,10 @@ def hashes_of_release(version: str) -> Iterator[str]:
 
 
 def from_index(version: str, hashes: list[str]) -> str:
-    """Install the package; gives why the index does not have it, empty when it is installed.
+    """Install the package. Returns why the index lacks it; empty if it was installed.
 
     Raises:
-        CliError: the index has another file than the one whose hash is recorded.
+        CliError: the index has a file with a different hash than the recorded one.
     """
     make = [UV, "venv", "--quiet", "--clear", "--python", sys.executable, str(PLACE)]
     subprocess.run(make, check=True)
@@ -143,7 +143,7 @@ def download(name: str) -> bytes:
     address = f"{_releases()}/{name}"
     if not address.startswith(("https://", "http://127.0.0.1:", "file://")):
         raise ValueError(f"given {address}, expected an address that begins with https://")
-    with urllib.request.urlopen(address, timeout=60) as answer:  # noqa: S310 - it was looked at
+    with urllib.request.urlopen(address, timeout=60) as answer:  # noqa: S310 - checked above
         content: bytes = answer.read()
         return content
 
@@ -172,7 +172,7 @@ def _nowhere(version: str, index: str, release: str = "it does not have this ver
 def _other_file(what: str, given: str, hashes: list[str]) -> str:
     return (
         f"{what}: given {given} sha256, expected one of the {len(hashes)} in {LOCK}\n"
-        "    Somebody changed the file, or these hashes are of another version: take them out.\n"
+        "    The file was changed, or the hashes belong to another version: delete them.\n"
         f"    {_AGAIN}"
     )
 

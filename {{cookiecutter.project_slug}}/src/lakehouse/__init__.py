@@ -1,1 +1,1 @@
-"""What runs on the lakehouse: one folder a domain, one engine below them all."""
+"""The code of the lakehouse's jobs: one folder per domain, and the engine that all of them use."""

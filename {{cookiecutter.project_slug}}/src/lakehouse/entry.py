@@ -8,7 +8,7 @@ from lakehouse.engine import Report, Tables
 
 
 def main() -> None:
-    """Run the task that the command line names, and print what it did."""
+    """Run the task that the command line names, and print its report."""
     print(run(**parameters(sys.argv[1:])))
 
 
@@ -19,7 +19,7 @@ def run(task: str, catalog: str, bronze: str, silver: str, gold: str, **others: 
         task: `<domain>.<function>`, a function of `lakehouse.<domain>.tasks`.
         catalog: the catalog of the environment.
         bronze, silver, gold: the schema of each layer.
-        others: what the function takes beside its tables.
+        others: the function's parameters besides its tables.
     """
     domain, _, name = task.partition(".")
     function = getattr(importlib.import_module(f"lakehouse.{domain}.tasks"), name)

@@ -1,7 +1,7 @@
-"""Declared quality rules: which rows are good, which wait in quarantine, which are out of date.
+"""Declared quality rules: which rows are valid, quarantined or superseded.
 
-Every row that landed ends in exactly one of three places, so that
-`landed = silver + quarantined + superseded` holds at all times.
+Every landed row is in exactly one of three places, so
+`landed = silver + quarantined + superseded` is always true.
 """
 
 from collections.abc import Mapping
@@ -19,13 +19,13 @@ ORIGIN = ("_file", "_loaded_at")
 
 @dataclass(frozen=True)
 class Rule:
-    """One expectation of a row.
+    """One expectation about a row.
 
     Attributes:
-        name: what `_failed` and `_warned` say of a row that does not meet it.
+        name: shown in `_failed` or `_warned` of a row that does not meet it.
         expect: a SQL condition; a row for which it is NULL does not meet it.
         on_failure: `quarantine` keeps the row out of silver, `warn` only marks it.
-        why: what it protects, for whoever finds a row in quarantine.
+        why: explains the rule to the reader of a quarantined row.
     """
 
     name: str
@@ -40,7 +40,7 @@ class Rules:
 
     Attributes:
         key: the columns that make a row unique; a row without them is quarantined.
-        newest_by: of several valid rows of a key, the one that is greatest here counts.
+        newest_by: of several valid rows of a key, the greatest by these columns is kept.
         rules: the expectations, in the order of the file.
     """
 
@@ -49,7 +49,7 @@ class Rules:
     rules: tuple[Rule, ...]
 
     def names(self, on_failure: OnFailure) -> tuple[str, ...]:
-        """The names of the rules with this consequence."""
+        """The names of the rules with this action."""
         return tuple(rule.name for rule in self.rules if rule.on_failure == on_failure)
 
 
@@ -60,7 +60,7 @@ class Sorted:
     Attributes:
         valid: the newest valid row of each key, with `_warned`.
         quarantined: the rows as they landed, with `_failed`.
-        superseded: each key that has older valid rows, with the number of its `older` rows.
+        superseded: each key with older valid rows, and their number as `older`.
     """
 
     valid: DataFrame
@@ -72,7 +72,7 @@ def load_rules(domain: str, table: str) -> Rules:
     """Read `src/lakehouse/<domain>/rules/<table>.yml`.
 
     Raises:
-        ValueError: the file does not follow the form; the message names file and field.
+        ValueError: the file has an invalid structure; the message names file and field.
     """
     path = files("lakehouse") / domain / "rules" / f"{table}.yml"
     return parse_rules(
@@ -81,10 +81,10 @@ def load_rules(domain: str, table: str) -> Rules:
 
 
 def parse_rules(document: Any, origin: str) -> Rules:
-    """Make `Rules` of a parsed YAML document; `origin` is named in errors.
+    """Create `Rules` from a parsed YAML document; errors name `origin`.
 
     Raises:
-        ValueError: the document does not follow the form.
+        ValueError: the document has an invalid structure.
     """
     fields = _fields(document, {"key", "newest_by", "rules"}, origin)
     rules = tuple(_rule(entry, f"{origin}, rule {n}") for n, entry in enumerate(fields["rules"], 1))
@@ -92,10 +92,10 @@ def parse_rules(document: Any, origin: str) -> Rules:
 
 
 def read_as(raw: DataFrame, types: Mapping[str, str]) -> DataFrame:
-    """Give the text columns of bronze their `types`, by column name.
+    """Cast the text columns of bronze to their `types`, by column name.
 
-    The row as it landed stays in `_raw`, and `_hash` is made of its text; `_unreadable` names the
-    columns whose text is no value of their type, and is empty for a row that reads well.
+    `_raw` keeps the row as it landed, and `_hash` is computed from its text. `_unreadable` names
+    the columns whose text cannot be cast; it is empty if every column can be cast.
     """
     text = [name for name in raw.columns if name not in ORIGIN]
     typed = {name: F.expr(f"try_cast(`{name}` AS {type_})") for name, type_ in types.items()}
@@ -113,15 +113,15 @@ def read_as(raw: DataFrame, types: Mapping[str, str]) -> DataFrame:
 
 
 def sort_rows(rows: DataFrame, rules: Rules) -> Sorted:
-    """Judge `rows` (as `read_as` made them), and find the newest valid row of each key."""
-    judged = rows.withColumn("_failed", _broken(rules, "quarantine")).withColumn(
+    """Apply the rules to `rows` (from `read_as`), and find the newest valid row of each key."""
+    checked = rows.withColumn("_failed", _broken(rules, "quarantine")).withColumn(
         "_warned", _broken(rules, "warn")
     )
-    good = judged.where("_failed = ''").drop("_failed", "_unreadable", "_raw")
+    good = checked.where("_failed = ''").drop("_failed", "_unreadable", "_raw")
     newest = good.withColumn("_rank", _rank(rules)).where("_rank = 1")
     return Sorted(
         valid=newest.drop("_rank", "_hash", *ORIGIN),
-        quarantined=judged.where("_failed <> ''").select("_raw.*", "_failed"),
+        quarantined=checked.where("_failed <> ''").select("_raw.*", "_failed"),
         superseded=good.groupBy(*rules.key)
         .agg((F.count("*") - 1).alias("older"))
         .where("older > 0"),

@@ -1,4 +1,4 @@
-"""From bronze to silver: rules applied, every row accounted for."""
+"""From bronze to silver: applies the rules, and accounts for every row."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from lakehouse.engine import Change, Tables
 
 @dataclass(frozen=True)
 class Account:
-    """Where the rows of one bronze table went; each number is counted on its own."""
+    """The number of rows of one bronze table in each place; each is counted separately."""
 
     landed: int
     silver: int
@@ -37,10 +37,10 @@ def refine(
     """Write `silver.<table>` and `silver.<table>_quarantine` from the rows that landed.
 
     Args:
-        rows: all rows of `bronze.<table>`, as `quality.read_as` gives them.
+        rows: all rows of `bronze.<table>`, as `quality.read_as` returns them.
 
     Raises:
-        ValueError: a row was lost or counted twice on the way.
+        ValueError: a row was lost or counted twice during processing.
     """
     rules = quality.load_rules(domain, table)
     found = quality.sort_rows(rows, rules)

@@ -1,4 +1,4 @@
-"""The bundle, offline: what each target deploys, and that all targets are alike but for policy."""
+"""The bundle, offline: the content of each target, and the allowed differences between targets."""
 
 import tomllib
 import uuid
@@ -20,7 +20,7 @@ BUNDLE = load_bundle(ROOT)
 RELEASED = ("staging", "prod")
 MODELS = {"jobs": Job, "schemas": Schema, "volumes": Volume}
 
-# What may differ between targets; anything else is the same everywhere.
+# Allowed differences between targets; everything else must be equal.
 MAY_DIFFER = {"workspace", "variables", "presets", "permissions", "artifacts", "mode"}
 
 
@@ -33,7 +33,7 @@ def declared(target: str) -> YamlMapping:
 
 
 def resources(target: str) -> list[tuple[str, str, Any]]:
-    """Kind, key and content of everything that the target deploys."""
+    """Kind, key and content of every resource that the target deploys."""
     kinds = tree(target).section("resources")
     return [(kind, key, kinds[kind][key]) for kind in kinds for key in kinds[kind]]
 
@@ -106,7 +106,7 @@ def test_only_dev_is_in_development_mode() -> None:
 
 def test_only_prod_runs_on_schedule() -> None:
     paused = {n: declared(n)["presets"].get("trigger_pause_status") for n in BUNDLE.targets}
-    # Development mode pauses by itself. A job's own status would win over the target's.
+    # Development mode pauses schedules. A job's own status would override the target's.
     assert paused == {"dev": None, "preview": "PAUSED", "staging": "PAUSED", "prod": "UNPAUSED"}
     for kind, key, content in resources("prod"):
         if kind == "jobs":
@@ -140,7 +140,7 @@ def test_jobs_run_as_the_runner_and_never_as_the_deployer(released: str) -> None
     for kind, key, content in resources(released):
         if kind in ("jobs", "pipelines", "alerts"):
             assert content["run_as"] == {"service_principal_name": identities["runner"]}, key
-    assert "permissions" not in tree(released)  # they would replace those of its folder
+    assert "permissions" not in tree(released)  # they would replace the permissions of its folder
 
 
 def test_rights_are_given_to_each_job_and_schema(released: str) -> None:
@@ -162,7 +162,7 @@ def test_rights_are_given_to_each_job_and_schema(released: str) -> None:
 
 
 def principal(permission: YamlMapping) -> str:
-    """Whom a permission is given to."""
+    """The principal of a permission."""
     (name,) = (value for key, value in permission.items() if key != "level")
     return str(name)
 

@@ -1,6 +1,6 @@
-"""The tables of pipelines in docs/, built from the files that the forges read.
+"""Generates the tables of pipelines in docs/ from the pipeline files.
 
-python tests/guide/pipelines.py    prints them, to be put into docs/<forge>/pipelines.md
+python tests/guide/pipelines.py    prints them; copy them into docs/<forge>/pipelines.md
 """
 
 import copy
@@ -23,7 +23,7 @@ class Row(NamedTuple):
     """One job.
 
     Attributes:
-        may: what it can touch, beside reading the repository.
+        may: its permissions, besides reading the repository.
     """
 
     job: str
@@ -39,7 +39,7 @@ def table(rows: Sequence[Row]) -> list[str]:
     return [HEADER, RULE, *(f"| {' | '.join(row)} |" for row in rows)]
 
 
-# --- what both forges have ---
+# --- both forges ---
 
 _COMMAND = re.compile(r"(?:\.venv-tool/bin/)?(delivery|make) (.*)", re.DOTALL)
 _GROUPS = ("preview", "forge")
@@ -47,7 +47,7 @@ _TARGETS = ("staging", "prod")
 
 
 def _does(scripts: Sequence[str]) -> str:
-    """The commands of the project without their options; where there are none, others by name."""
+    """The project's commands without their options; if there are none, the names of others."""
     found = [match for script in scripts if (match := _COMMAND.match(script.strip()))]
     told = [_command(match[1], match[2].split()) for match in found]
     return ", ".join(f"`{one}`" for one in dict.fromkeys(told or (s.split()[0] for s in scripts)))
@@ -59,13 +59,13 @@ def _command(program: str, words: Sequence[str]) -> str:
 
 
 def _of(place: str) -> str:
-    """The target of an environment's name, in words."""
+    """The target that an environment's name contains, in words."""
     target = place.removesuffix("-plan")
     return {"TARGET": "the chosen target", "each": "staging and prod"}.get(target, target)
 
 
 def _identity(place: str, token: bool) -> str:
-    """Who the job becomes in an environment, when it gets an id token."""
+    """The identity of a job with an id token in this environment."""
     if not token:
         return "none"
     if place.startswith("preview"):
@@ -76,7 +76,7 @@ def _identity(place: str, token: bool) -> str:
 
 
 def _may(place: str, token: bool) -> list[str]:
-    """What that identity can touch."""
+    """The permissions of that identity."""
     if not token or place == "github-pages":
         return []
     if place.startswith("preview"):
@@ -86,12 +86,12 @@ def _may(place: str, token: bool) -> list[str]:
 
 # --- GitHub ---
 
-# What conditions mean; `DELIVERY` is told above the table. Others are shown as they stand.
+# The meaning of conditions; the page explains `DELIVERY`. Other conditions are shown unchanged.
 _LABEL = "contains(github.event.pull_request.labels.*.name, 'preview')"
 _CONDITIONS = {
     "vars.DELIVERY == 'on'": "",
     "github.event.action != 'closed'": "",
-    "github.event.pull_request.head.repo.full_name == github.repository": "of this repository",
+    "github.event.pull_request.head.repo.full_name == github.repository": "from this repository",
     "github.event.pull_request.state == 'open'": "while it is open",
     _LABEL: "with the label `preview`",
     f"((github.event.action == 'closed' && {_LABEL}) || (github.event.action == 'unlabeled' "
@@ -103,25 +103,25 @@ _CONDITIONS = {
     "(needs.rebuild.result == 'success' || needs.rebuild.result == 'skipped')": "",
     "needs.plan.result == 'success'": "",
     "needs.prod.result == 'success'": "",
-    "inputs.built == ''": "where this run built nothing",
+    "inputs.built == ''": "if this run built no release",
     "inputs.command == 'adopt'": "for `adopt`",
     "inputs.command == 'block'": "for `block`",
-    "inputs.target == 'staging'": "of staging",
-    "github.ref_name == 'main'": "where prod is delivered from `main`",
-    "vars.STATUS_PAGES == 'on'": "where `STATUS_PAGES` is `on`",
+    "inputs.target == 'staging'": "if the target is staging",
+    "github.ref_name == 'main'": "if prod is deployed from `main`",
+    "vars.STATUS_PAGES == 'on'": "if `STATUS_PAGES` is `on`",
     "(needs.plan.outputs.approval != 'dispatch' || inputs.digest != '')": (
-        "with `approval: dispatch` given the digest"
+        "with `approval: dispatch` only if the digest is given"
     ),
 }
 _STARTS = {
     "merge_group": "merge queue",
     "pull_request": "request",
-    "workflow_dispatch": "by hand",
+    "workflow_dispatch": "on demand",
 }
-_STATUS = {"!cancelled()", "always()"}  # without one of them a job wants success of all before it
+_STATUS = {"!cancelled()", "always()"}  # without one of them, all jobs before it must succeed
 _RIGHTS = {
-    "actions: read": "see runs and who approved them",
-    "actions: write": "end runs that wait",
+    "actions: read": "read runs and approvals",
+    "actions: write": "cancel waiting runs",
     "issues: write": "write issues",
     "pages: write": "publish the status page",
     "pull-requests: write": "comment on the request",
@@ -157,12 +157,12 @@ def _github_row(known: Mapping[str, Yaml], file: str, name: str) -> Row:
 
 
 def _actions(job: Yaml) -> list[str]:
-    """What a job without commands uses in the end."""
+    """The action in the last step of a job without commands."""
     return [str(job["steps"][-1]["uses"]).partition("@")[0]]
 
 
 def _github_place(job: Yaml) -> str:
-    """The environment, with `TARGET` or `each` for one that is chosen or repeated."""
+    """The environment, with `TARGET` for a chosen target and `each` for every target."""
     given = job.get("environment", "")
     name = str(given["name"] if isinstance(given, dict) else given)
     name = re.sub(r"\$\{\{ inputs\.\w+ \}\}", "TARGET", name)
@@ -177,7 +177,7 @@ def _shown(place: str) -> str:
 
 
 def _github_starts(known: Mapping[str, Yaml], file: str, name: str) -> str:
-    """What starts the job, and what must be so."""
+    """The events that start the job, and its conditions."""
     events, told = list(_events(known, file)), []
     for condition in _conditions(known[file]["jobs"], name):
         event = re.fullmatch(r"github\.event_name == '(\w+)'", condition)
@@ -203,7 +203,7 @@ def _needs(job: Yaml) -> list[str]:
 
 
 def _conditions(jobs: Mapping[str, Yaml], name: str) -> Iterator[str]:
-    """What must be true before a job starts, and before what it needs does."""
+    """The conditions of a job and of the jobs that it needs."""
     own = _conjuncts(str(jobs[name].get("if", "")))
     yield from own
     if not _STATUS & {*own}:
@@ -212,7 +212,7 @@ def _conditions(jobs: Mapping[str, Yaml], name: str) -> Iterator[str]:
 
 
 def _events(known: Mapping[str, Yaml], file: str) -> Iterator[tuple[str, str]]:
-    """What starts a workflow, each kind with its words."""
+    """The events that start a workflow, each with its description."""
     for kind, given in _triggers(known[file]).items():
         if kind == "push":
             yield kind, f"push to `{'`, `'.join((given or {}).get('branches', ['*']))}`"
@@ -229,7 +229,7 @@ def _events(known: Mapping[str, Yaml], file: str) -> Iterator[tuple[str, str]]:
 
 
 def _triggers(workflow: Yaml) -> Yaml:
-    """What stands under `on`, in each form that GitHub knows; YAML 1.1 reads that key as true."""
+    """The value of `on`, in each form that GitHub accepts; YAML 1.1 reads that key as true."""
     given = workflow.get(True, workflow.get("on"))
     names = [given] if isinstance(given, str) else given
     return names if isinstance(names, dict) else dict.fromkeys(names or ())
@@ -244,7 +244,7 @@ def _callers(known: Mapping[str, Yaml], file: str) -> list[str]:
 
 
 def _conjuncts(condition: str) -> list[str]:
-    """The parts of a condition that must all hold."""
+    """The parts of a condition that must all be true."""
     text = " ".join(condition.split()).removeprefix("${{ ").removesuffix(" }}")
     parts, depth, start = [], 0, 0
     if re.search(r"\|\|", re.sub(r"\([^()]*\)", "", text)) and "&&" not in text:
@@ -262,7 +262,7 @@ def _conjuncts(condition: str) -> list[str]:
 _GLOBAL = {"default", "include", "stages", "variables", "workflow"}
 _TOKEN = re.compile(r'\s*(&&|\|\||==|!=|=~|!~|\(|\)|\$\w+|"[^"]*"|/(?:[^/\\]|\\.)*/)')
 _BRANCHES = ("main", "staging", "prod")
-# What an admin has set, and what git and GitLab say of an ordinary pipeline.
+# Variables that an admin has set, and those that GitLab sets in an ordinary pipeline.
 _SET = {
     "DELIVERY": "on",
     "STATUS_PAGES": "on",
@@ -273,20 +273,20 @@ _SET = {
     "CI_MERGE_REQUEST_SOURCE_PROJECT_ID": "7",
     "CI_MERGE_REQUEST_TARGET_BRANCH_PROTECTED": "true",
 }
-# What a job needs beside its event: without it the job does not start.
+# Conditions besides the event: without them the job does not start.
 _NEEDS = {
-    "STATUS_PAGES": "where `STATUS_PAGES` is `on`",
-    "DELIVERY_TELLS": "where `DELIVERY_TELLS` is `on`",
-    "DELIVERY_DOCTOR": "where `DELIVERY_DOCTOR` is `on`",
-    "CI_MERGE_REQUEST_SOURCE_PROJECT_ID": "of this project",
+    "STATUS_PAGES": "if `STATUS_PAGES` is `on`",
+    "DELIVERY_TELLS": "if `DELIVERY_TELLS` is `on`",
+    "DELIVERY_DOCTOR": "if `DELIVERY_DOCTOR` is `on`",
+    "CI_MERGE_REQUEST_SOURCE_PROJECT_ID": "from this project",
     "CI_MERGE_REQUEST_TARGET_BRANCH_PROTECTED": "into a protected branch",
 }
-# What environments are for that have a token of the forge, and no identity.
+# The purpose of environments that have a token of the forge and no identity.
 _TOKENS = {
     "forge": "write with `DELIVERY_FORGE_TOKEN`",
     "doctor": "read settings with `DELIVERY_FORGE_TOKEN`",
 }
-_WAYS = {"manual": "by its button", "always": "also after a failure"}
+_WAYS = {"manual": "manual job", "always": "also after a failure"}
 
 
 def gitlab(root: Path) -> list[Row]:
@@ -295,7 +295,7 @@ def gitlab(root: Path) -> list[Row]:
     merged: Yaml = {}
     for entry in document.pop("include"):
         if "rules" in entry:
-            continue  # what an admin may add says where jobs run, not what they do
+            continue  # files that an admin may add choose runners; they do not change jobs
         _merge(merged, yaml.safe_load((root / entry["local"]).read_text("utf-8")))
     _merge(merged, document)
     names = [n for n in merged if n not in _GLOBAL and not n.startswith(".")]
@@ -325,7 +325,7 @@ def _gitlab_row(merged: Yaml, name: str, job: Yaml) -> Row:
 
 
 def _gitlab_starts(merged: Yaml, job: Yaml) -> str:
-    """What starts the job: every event and branch is tried, with all that an admin can set."""
+    """The events that start the job: each event and branch is tried, with all variables set."""
     started: dict[str, list[str]] = {}
     for event, branch, variables in _situations(merged):
         if _when(merged, job, variables):
@@ -339,23 +339,23 @@ def _gitlab_starts(merged: Yaml, job: Yaml) -> str:
 
 
 def _events_of(started: Mapping[str, list[str]]) -> Iterator[str]:
-    """Events in words, those by hand as one."""
+    """Events in words; those on demand are combined."""
     hands = []
     for words, branches in started.items():
         known = [*dict.fromkeys(filter(None, branches))]
-        if words.startswith("by hand"):
-            hands.append(words.removeprefix("by hand "))
+        if words.startswith("on demand"):
+            hands.append(words.removeprefix("on demand "))
         elif words.startswith("request"):
             yield words
         else:
             joint = "to" if words == "push" else "of"
             yield f"{words} {joint} `{'`, `'.join(known)}`"
     if hands:
-        yield f"by hand: {', '.join(dict.fromkeys(hands))}"
+        yield f"on demand: {', '.join(dict.fromkeys(hands))}"
 
 
 def _situations(merged: Yaml) -> Iterator[tuple[str, str, dict[str, str]]]:
-    """Every event: its words, its branch, and its variables."""
+    """Every event: its description, branch and variables."""
     forms = merged["variables"]["PIPELINE"]["options"]
     yield "request", "", {**_SET, "CI_PIPELINE_SOURCE": "merge_request_event"}
     for source, branch in itertools.product(("push", "schedule"), _BRANCHES):
@@ -364,11 +364,11 @@ def _situations(merged: Yaml) -> Iterator[tuple[str, str, dict[str, str]]]:
     for form, branch, target in itertools.product(forms, _BRANCHES, _TARGETS):
         told = {"CI_PIPELINE_SOURCE": "web", "CI_COMMIT_BRANCH": branch}
         told |= {"PIPELINE": form, "TARGET": target}
-        yield f"by hand `{form}`", branch, {**_SET, **told}
+        yield f"on demand `{form}`", branch, {**_SET, **told}
 
 
 def _when(merged: Yaml, job: Yaml, given: Mapping[str, str]) -> str:
-    """How a job starts in a situation; empty when it does not."""
+    """How a job starts with these variables; empty if it does not."""
     defaults = {
         name: str(value["value"] if isinstance(value, dict) else value)
         for name, value in merged["variables"].items()
@@ -383,7 +383,7 @@ def _when(merged: Yaml, job: Yaml, given: Mapping[str, str]) -> str:
 
 
 def _starts_without(merged: Yaml, job: Yaml, name: str) -> bool:
-    """Whether anything starts the job when a variable is not as it should be."""
+    """Whether the job starts with this variable unset."""
     tried = ({**given, name: ""} for *_, given in _situations(merged))
     return any(_when(merged, job, given) for given in tried)
 
@@ -399,7 +399,7 @@ def _extended(name: str, jobs: Yaml) -> Yaml:
 
 
 def _merge(into: Yaml, other: Yaml) -> None:
-    """As GitLab does it: mappings are merged, all else is replaced."""
+    """Merge like GitLab: mappings are merged, other values are replaced."""
     for key, value in other.items():
         if isinstance(value, dict) and isinstance(into.get(key), dict):
             _merge(into[key], value)

@@ -1,4 +1,4 @@
-"""The guide is true: links lead somewhere, commands exist, tables say what the pipelines are."""
+"""Tests the guide: links resolve, commands exist, tables match the pipelines."""
 
 import re
 import shlex
@@ -31,14 +31,14 @@ def name(page: Path) -> str:
 
 
 def links(page: Path) -> Iterator[str]:
-    """Where a page leads to within the project."""
+    """The links of a page to files of the project."""
     for target in re.findall(r"\]\(([^)\s]+)\)", CODE.sub("", text(page))):
         if not re.match(r"[a-z]+:", target):
             yield target
 
 
 def anchors(page: Path) -> set[str]:
-    """The names of a page's headings, as forges make them."""
+    """The anchors of a page's headings, in the form of GitHub and GitLab."""
     found: set[str] = set()
     for heading in re.findall(r"^#+ (.+)$", FENCE.sub("", text(page)), re.MULTILINE):
         words = re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
@@ -48,7 +48,7 @@ def anchors(page: Path) -> set[str]:
 
 
 def dead(page: Path) -> Iterator[str]:
-    """The links of a page that lead nowhere."""
+    """The broken links of a page."""
     for link in links(page):
         path, _, anchor = link.partition("#")
         target = page.parent / path if path else page
@@ -72,7 +72,7 @@ def test_the_index_names_every_page() -> None:
 
 
 def commands(page: Path) -> Iterator[list[str]]:
-    """Every `make …` and `delivery …` of a page, in words."""
+    """Every `make …` and `delivery …` of a page, split into words."""
     lines = [line for block in FENCE.findall(text(page)) for line in joined(block).splitlines()]
     for line in [*lines, *inline(page)]:
         found = re.match(r"(?:\$ )?(?:\.venv/bin/)?((?:make|delivery)(?: .*)?)$", line.strip())
@@ -81,7 +81,7 @@ def commands(page: Path) -> Iterator[list[str]]:
 
 
 def inline(page: Path) -> list[str]:
-    """What stands between backticks."""
+    """The texts between backticks."""
     return [" ".join(code.split()) for code in re.findall(r"`([^`]+)`", FENCE.sub("", text(page)))]
 
 
@@ -93,17 +93,17 @@ def words(command: str) -> list[str]:
     try:
         return shlex.split(command, comments=True)
     except ValueError:
-        return command.split()  # it is no command, but looks like one
+        return command.split()  # it only looks like a command
 
 
 def made() -> set[str]:
-    """What `make` knows."""
+    """The targets of `make`."""
     makefile = text(ROOT / "Makefile")
     return {*re.findall(r"^([a-z]+):", makefile, re.MULTILINE), ""}
 
 
 def unknown(command: list[str]) -> Iterator[str]:
-    """The words of a command that nobody understands."""
+    """The words of a command that do not exist."""
     program, rest = command[0], command[1:]
     if program == "make":
         yield from {word for word in rest[:1] if "=" not in word and word != "…"} - made()

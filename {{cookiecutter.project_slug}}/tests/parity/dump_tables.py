@@ -1,4 +1,4 @@
-"""Run the sample job twice, the late file in between, and write every table to a JSON file.
+"""Run the sample job twice, add the late file in between, and write every table to a JSON file.
 
     python tests/parity/dump_tables.py FILE
 
@@ -40,7 +40,7 @@ def run_job() -> None:
 
 
 def dump(root: Path) -> dict[str, Any]:
-    """Names, types and rows of every table; the time of loading differs, and is left out."""
+    """Names, types and rows of every table, without the time of loading, which differs."""
     catalog = next((root / ".lakehouse").iterdir())
     tables = Tables(catalog.name, SCHEMAS)
     found = {}

@@ -1,6 +1,6 @@
 """The same job on the embedded engine and on a JVM: every table must be equal.
 
-`make parity` brings what the JVM side needs.
+`make parity` installs Spark for the JVM.
 """
 
 import json
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.parity
 
 
 def tables_of(engine: str, python: Path, folder: Path) -> dict[str, Any]:
-    """All tables that `engine` makes, run in a process of its own."""
+    """All tables that `engine` produces in a separate process."""
     file = folder / f"{engine}.json"
     root = folder / engine
     root.mkdir()

@@ -1,4 +1,4 @@
-"""The sample domain from landing to gold, as its job runs it."""
+"""The sample domain from landing to gold, run as a job."""
 
 import csv
 import os
@@ -33,7 +33,7 @@ def versions(root: Path) -> set[str]:
 
 
 def all_rows(root: Path) -> dict[str, list[tuple[Any, ...]]]:
-    """Every row of every table, the time of loading apart."""
+    """Every row of every table, without the time of loading."""
     catalog = next((root / ".lakehouse").iterdir())
     tables = Tables(catalog.name, SCHEMAS, Engine.EMBEDDED)
     found = {}
@@ -46,7 +46,7 @@ def all_rows(root: Path) -> dict[str, list[tuple[Any, ...]]]:
 
 @pytest.fixture
 def week(root: Path) -> Path:
-    """A project root with the week that the project ships, and nothing late."""
+    """A project root with the sample's week, without the late file."""
     shutil.copytree(PROJECT / "data", root / "data")
     (root / "data/flights/landing/flights/2013-01-08.csv").unlink(missing_ok=True)
     return root
@@ -111,7 +111,7 @@ def test_a_mended_rule_releases_its_rows(week: Path) -> None:
 
 @dataclass(frozen=True)
 class Landed:
-    """One generated row, and what a plain reading of the rules makes of it."""
+    """One generated row, and its place according to the rules."""
 
     carrier: str
     flight: str
@@ -193,7 +193,7 @@ def test_whatever_lands_is_accounted_for(
         tables = Tables("acme_dev", SCHEMAS, Engine.EMBEDDED)
         _land_dimensions(root)
         order = random.Random(len(batches)).sample(range(len(batches)), len(batches))
-        for seen, number in enumerate(order, 1):  # batches come late, and out of order
+        for seen, number in enumerate(order, 1):  # batches arrive late and out of order
             write_batch(root / f"data/flights/landing/flights/{number}.csv", batches[number])
             tasks.bronze(tables, LANDING)
             report = tasks.silver(tables)
@@ -207,7 +207,7 @@ def _delays(tables: Tables) -> dict[tuple[str, str, str], int | None]:
 
 
 def _newest(batches: list[list[Landed]]) -> dict[tuple[str, str, str], Any]:
-    """For each key, what the newest file says; several answers in one file leave it open."""
+    """For each key, the values in the newest file; several rows in one file: any of them."""
     newest: dict[tuple[str, str, str], set[int | None]] = {}
     for batch in batches:
         said: dict[tuple[str, str, str], set[int | None]] = {}

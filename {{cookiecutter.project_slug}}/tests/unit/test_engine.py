@@ -1,4 +1,4 @@
-"""Which engine is used, where its files lie, and that nothing else knows of it."""
+"""The choice of the engine, the location of its files, and that no other code depends on it."""
 
 import ast
 import importlib
@@ -102,7 +102,7 @@ def test_a_link_that_points_elsewhere_is_renewed(tmp_path: Path) -> None:
 
 
 class Recorder:
-    """Stands for Spark: notes every call and answers with itself."""
+    """A fake Spark session: records every call and returns itself."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, tuple[Any, ...]]] = []
@@ -205,7 +205,7 @@ def test_a_jvm_knows_delta(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def attributes_outside_engine() -> list[str]:
-    """Where code outside the engine asks Spark for what only the engine may."""
+    """Calls outside the engine package that only the engine may make."""
     found = []
     for file in SOURCE.rglob("*.py"):
         if SOURCE / "engine" in file.parents:

@@ -1,4 +1,4 @@
-"""The entry point: what a job's task calls."""
+"""The entry point that a job's tasks call."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""The declared rules of the sample: a good row passes, and each fault is called by its name."""
+"""The declared rules of the sample: a valid row passes, and each fault is reported by name."""
 
 from typing import Any
 
@@ -43,7 +43,7 @@ GOOD: dict[str, dict[str, str | None]] = {
 
 
 def judged(spark: SparkSession, table: str, **changes: str | None) -> tuple[str, str]:
-    """What is said of a good row with these changes: the rules failed, the rules warned of."""
+    """The rules that a valid row with these changes fails, and those that only warn."""
     row = GOOD[table] | changes
     schema = ", ".join(f"{name} string" for name in [*row, "_file"])
     raw = spark.createDataFrame([(*row.values(), "a.csv")], schema)

@@ -1,4 +1,4 @@
-"""Rules: what is quarantined, what is only marked, which row of a key counts."""
+"""Rules: which rows are quarantined or only marked, and which row of a key is kept."""
 
 import datetime
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""From bronze to silver: no row is lost on the way."""
+"""From bronze to silver: no row is lost."""
 
 import pytest
 from pyspark.sql import DataFrame, SparkSession

@@ -1,4 +1,4 @@
-"""What silver and gold are made of, on a handful of rows each labelled with its reason."""
+"""The transformations of silver and gold, on a few rows, each labelled with its reason."""
 
 import datetime
 from typing import Any
@@ -18,8 +18,8 @@ NIGHT = datetime.datetime(2013, 1, 1, 23)
 
 def flights(spark: SparkSession) -> DataFrame:
     rows = [
-        (DAY, "AA", "JFK", "LAX", "Los Angeles", HOUR, False, 14, 100),  # in time, just
-        (DAY, "AA", "JFK", "LAX", "Los Angeles", HOUR, False, 15, 100),  # late, just
+        (DAY, "AA", "JFK", "LAX", "Los Angeles", HOUR, False, 14, 100),  # just on time
+        (DAY, "AA", "JFK", "LAX", "Los Angeles", HOUR, False, 15, 100),  # just late
         (DAY, "AA", "JFK", "LAX", "Los Angeles", NIGHT, False, -9, 100),  # early
         (DAY, "AA", "JFK", "BOS", "Boston", HOUR, True, None, 10),  # cancelled
         (DAY, "ZZ", "JFK", "BOS", "Boston", HOUR, False, None, 10),  # diverted

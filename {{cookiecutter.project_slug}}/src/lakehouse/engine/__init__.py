@@ -1,6 +1,6 @@
 """One Spark session and one table API, on a laptop, through databricks-connect and on a cluster.
 
-Nothing outside this package knows where the code runs.
+Only this package depends on where the code runs.
 """
 
 from lakehouse.engine.report import Change, Report

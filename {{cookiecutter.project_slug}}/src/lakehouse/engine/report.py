@@ -1,17 +1,17 @@
-"""What a task tells about its work: the tables it touched, and a few lines for people."""
+"""A task's report: the changed tables, and a short text."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Change:
-    """What one write did to one table.
+    """The effect of one write on one table.
 
     Attributes:
         table: `layer.table`.
         rows: rows in the table afterwards.
-        inserted, updated, deleted: rows that the write touched; all zero means that nothing
-            was written and the table has no new version.
+        inserted, updated, deleted: the number of rows that the write changed; if all are zero,
+            nothing was written and the table has no new version.
     """
 
     table: str
@@ -22,7 +22,7 @@ class Change:
 
     @property
     def changed(self) -> bool:
-        """Whether the write made a new version of the table."""
+        """Whether the write created a new version of the table."""
         return bool(self.inserted or self.updated or self.deleted)
 
     def __str__(self) -> str:
@@ -35,7 +35,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Report:
-    """What a task did: its changes, and text to show."""
+    """The result of a task: its changes, and text to show."""
 
     changes: tuple[Change, ...]
     text: str = ""

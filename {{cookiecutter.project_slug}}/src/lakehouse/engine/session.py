@@ -1,4 +1,4 @@
-"""The Spark session of wherever this runs."""
+"""The Spark session, wherever the code runs."""
 
 import functools
 import importlib.util
@@ -9,19 +9,19 @@ from pyspark.sql import SparkSession
 
 
 class Engine(StrEnum):
-    """Where Spark is."""
+    """Where Spark runs."""
 
-    EMBEDDED = "embedded"  # Sail, in this process: nothing to install beside Python packages
-    JVM = "jvm"  # Spark with Delta on a local JVM: what the parity tests compare with
+    EMBEDDED = "embedded"  # Sail, in this process: needs only Python packages
+    JVM = "jvm"  # Spark with Delta on a local JVM, for the parity tests
     CONNECT = "connect"  # a Databricks workspace, through databricks-connect
-    CLUSTER = "cluster"  # this process already runs on Databricks
+    CLUSTER = "cluster"  # this process runs on Databricks
 
 
 def current_engine() -> Engine:
-    """Where Spark is: `LAKEHOUSE_ENGINE`, else what this process finds around it.
+    """Where Spark runs: `LAKEHOUSE_ENGINE`, otherwise detected from the environment.
 
     Raises:
-        ValueError: `LAKEHOUSE_ENGINE` names no engine.
+        ValueError: `LAKEHOUSE_ENGINE` is not the name of an engine.
     """
     named = os.environ.get("LAKEHOUSE_ENGINE")
     if named:
@@ -56,9 +56,9 @@ def _has_databricks_connect() -> bool:
         return False
 
 
-_DELTA = "io.delta:delta-spark_2.13:4.0.0"  # made for the Spark of tests/parity/requirements.txt
+_DELTA = "io.delta:delta-spark_2.13:4.0.0"  # matches Spark in tests/parity/requirements.txt
 
-# A server that is only a local variable gets collected, and its client then hangs without a word.
+# A server that is only a local variable is garbage-collected, and its client then hangs silently.
 _SERVERS: list[object] = []
 
 
@@ -78,7 +78,7 @@ def _jvm() -> SparkSession:
         "spark.jars.packages": os.environ.get("LAKEHOUSE_JVM_PACKAGES", _DELTA),
         "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
         "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
-        "spark.sql.shuffle.partitions": "4",  # the data is small; 200 would be all overhead
+        "spark.sql.shuffle.partitions": "4",  # the data is small; 200 would only add overhead
         "spark.databricks.delta.snapshotPartitions": "2",
         "spark.driver.memory": "4g",
         "spark.ui.enabled": "false",

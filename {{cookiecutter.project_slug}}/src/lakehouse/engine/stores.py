@@ -1,4 +1,4 @@
-"""Where tables are kept, and how new files arrive: all that differs between engines."""
+"""Where tables are stored, and how new files are ingested: everything that differs by engine."""
 
 import functools
 import hashlib
@@ -12,7 +12,7 @@ from pyspark.sql import Column, DataFrame, DataFrameWriter, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.streaming.readwriter import DataStreamReader
 
-# Sail encodes other characters of a path twice, and then looks for a file that is not there.
+# Sail encodes other characters of a path twice, and then looks for a file that does not exist.
 _PLAIN_PATH = re.compile(r"[\w./:\\-]+", re.ASCII)
 _VOLUME = re.compile(r"/Volumes/[^/]+/(?P<domain>[^/]+)_[^/_]+/(?P<folder>.+)")
 
@@ -21,7 +21,7 @@ class Store(Protocol):
     """Tables of one catalog, by schema and name."""
 
     def address(self, schema: str, table: str) -> str:
-        """The table as SQL knows it."""
+        """The name of the table in SQL."""
 
     def exists(self, schema: str, table: str) -> bool:
         """Whether the table has been written before."""
@@ -30,7 +30,7 @@ class Store(Protocol):
         """Append to the table, or overwrite it with its schema."""
 
     def ingest(self, folder: str, schema: str, table: str) -> None:
-        """Append the rows of the CSV files of `folder` that were never ingested before.
+        """Append the rows of those CSV files in `folder` that have not been ingested.
 
         Every column is a string; `_file` is the name of the file and `_loaded_at` the time.
         """
@@ -64,7 +64,7 @@ class Folders:
             raise self._blamed(files) or error from None
 
     def _blamed(self, files: list[Path]) -> ValueError | None:
-        """The engine does not say which file it could not read: find it."""
+        """Find the file that cannot be read, because the engine does not name it."""
         for file in files:
             try:
                 self._rows(file).collect()
@@ -90,7 +90,7 @@ class Folders:
 
 
 class JvmFolders(Folders):
-    """The same folders on a JVM, with files arriving as they do on Databricks: by a stream."""
+    """The same folders on a JVM; a stream ingests the files, as on Databricks."""
 
     def ingest(self, folder: str, schema: str, table: str) -> None:
         landing = str(local_folder(folder))
@@ -104,7 +104,7 @@ class JvmFolders(Folders):
 
 
 class UnityCatalog:
-    """Tables governed by Unity Catalog; files arrive through Auto Loader."""
+    """Tables governed by Unity Catalog; Auto Loader ingests the files."""
 
     def __init__(self, spark: SparkSession, catalog: str) -> None:
         self._spark = spark
@@ -133,10 +133,11 @@ class UnityCatalog:
 
 
 def project_root() -> Path:
-    """The folder of `.lakehouse/` and `data/`: `LAKEHOUSE_ROOT`, else the project around us.
+    """The folder of `.lakehouse/` and `data/`: `LAKEHOUSE_ROOT`, otherwise the
+    project that contains the working directory.
 
     Raises:
-        FileNotFoundError: no folder above the working directory holds a `databricks.yml`.
+        FileNotFoundError: no folder above the working directory has a `databricks.yml`.
     """
     if named := os.environ.get("LAKEHOUSE_ROOT"):
         return Path(named).resolve()
@@ -150,9 +151,9 @@ def project_root() -> Path:
 
 
 def local_folder(folder: str) -> Path:
-    """Where the files of a volume lie on a laptop: `data/<domain>/<volume>`.
+    """The folder of a volume's files on a laptop: `data/<domain>/<volume>`.
 
-    Any other path is taken as it is.
+    Any other path is returned unchanged.
     """
     volume = _VOLUME.fullmatch(folder)
     if not volume:
@@ -174,7 +175,7 @@ def landed_files(folder: str) -> list[Path]:
 
 @functools.cache
 def plain(folder: Path) -> Path:
-    """`folder` itself, or a link to it in the temporary folder when its name is not plain ASCII."""
+    """`folder`, or a link to it in the temporary folder if its name is not plain ASCII."""
     if _PLAIN_PATH.fullmatch(str(folder)):
         return folder
     digest = hashlib.sha256(str(folder).encode()).hexdigest()[:16]
@@ -186,7 +187,7 @@ def plain(folder: Path) -> Path:
 
 
 def _writer(rows: DataFrame, mode: str) -> DataFrameWriter:
-    """A table that is overwritten takes the columns of its new rows."""
+    """Overwriting a table also replaces its columns."""
     return rows.write.format("delta").mode(mode).option("overwriteSchema", mode == "overwrite")
 
 
@@ -199,7 +200,7 @@ def _with_origin(rows: DataFrame, file: Column) -> DataFrame:
 
 
 def _union(frames: list[DataFrame]) -> DataFrame:
-    """All frames in one, halving: hundreds of unions in a chain overflow the engine's stack."""
+    """The union of all frames, as a balanced tree: a long chain overflows the engine's stack."""
     if len(frames) == 1:
         return frames[0]
     middle = len(frames) // 2

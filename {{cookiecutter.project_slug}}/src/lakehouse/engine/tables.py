@@ -29,11 +29,11 @@ class Tables:
 
     @property
     def spark(self) -> SparkSession:
-        """The session that the tables are read with."""
+        """The session that reads the tables."""
         return self._spark
 
     def address(self, name: str) -> str:
-        """The table as SQL knows it, to be used in statements."""
+        """The name of the table in SQL, for use in statements."""
         return self._store.address(*self._parts(name))
 
     def exists(self, name: str) -> bool:
@@ -45,10 +45,10 @@ class Tables:
         return self._spark.read.table(self.address(name))
 
     def ingest(self, name: str, folder: str) -> Change:
-        """Append the rows of the CSV files of `folder` that were never ingested before.
+        """Append the rows of those CSV files in `folder` that have not been ingested.
 
-        A file is known by its name: a corrected file needs a new one. Every column is a string;
-        `_file` and `_loaded_at` say where a row came from, and when.
+        A file is identified by its name: a corrected file needs a new one. Every column is a
+        string; `_file` and `_loaded_at` record the file and the time of each row.
         """
         before = self._count(name)
         self._store.ingest(folder, *self._parts(name))
@@ -56,9 +56,9 @@ class Tables:
         return Change(name, after, inserted=after - before)
 
     def upsert(self, name: str, rows: DataFrame, key: Sequence[str]) -> Change:
-        """Make the table hold `rows`, one for each `key`, writing only rows that differ.
+        """Make the table equal to `rows`, one for each `key`, writing only rows that differ.
 
-        Keys that are no longer among `rows` leave the table.
+        Rows whose keys are not in `rows` are deleted.
         """
         if not self._has_columns(name, rows):
             return self._overwrite(name, rows)
@@ -70,7 +70,7 @@ class Tables:
         return Change(name, self._count(name), inserted, updated, deleted)
 
     def replace(self, name: str, rows: DataFrame) -> Change:
-        """Make the table hold exactly `rows`; nothing is written when it does already."""
+        """Make the table equal to `rows`; nothing is written if it already is."""
         if not self._has_columns(name, rows):
             return self._overwrite(name, rows)
         inserted, deleted = _difference(self.read(name), rows)
@@ -115,7 +115,7 @@ class Tables:
 
 
 def _operations(old: DataFrame, new: DataFrame, key: list[str]) -> DataFrame:
-    """The rows to insert, update and delete, each with its `_operation`: what differs, no more."""
+    """The rows to insert, update and delete, each with its `_operation`; not the equal rows."""
     columns = F.struct(*new.columns)
     both = new.select(*key, columns.alias("new")).join(
         old.select(*key, columns.alias("old")), key, "full_outer"

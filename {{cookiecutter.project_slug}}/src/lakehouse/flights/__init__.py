@@ -1,1 +1,1 @@
-"""Flights from New York: punctuality of airlines, routes, and what the weather does to them."""
+"""Flights from New York: punctuality of airlines, routes, and the effect of the weather."""

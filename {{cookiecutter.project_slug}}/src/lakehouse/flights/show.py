@@ -1,4 +1,4 @@
-"""Gold as text, with the ratios that the tables leave out."""
+"""Shows the gold tables as text, with ratios, which the tables do not contain."""
 
 import pandas
 from pyspark.sql import Column, DataFrame
@@ -8,7 +8,7 @@ from lakehouse.engine import Tables
 
 
 def gold(tables: Tables) -> str:
-    """The three gold tables in short: airlines by punctuality, longest routes, weather."""
+    """A summary of the three gold tables: airlines by punctuality, busiest routes, weather."""
     sections = {
         "Airlines by punctuality": airlines(tables.read("gold.punctuality")),
         "Busiest routes": busiest(tables.read("gold.routes")),
@@ -26,7 +26,7 @@ def airlines(punctuality: DataFrame) -> DataFrame:
 
 
 def busiest(routes: DataFrame) -> DataFrame:
-    """The ten routes with most flights."""
+    """The ten routes with the most flights."""
     route = F.concat_ws(" → ", "origin", "dest_name").alias("route")
     return _ratios(routes, route).orderBy(F.col("flights").desc(), "route").limit(10)
 
@@ -37,7 +37,7 @@ def weather(delays: DataFrame) -> DataFrame:
 
 
 def _ratios(rows: DataFrame, label: str | Column) -> DataFrame:
-    arrived = F.nullif("arrived", F.lit(0))  # a route may have nothing but cancellations
+    arrived = F.nullif("arrived", F.lit(0))  # all flights of a route may be cancelled
     punctual = F.round(100 * (F.col("arrived") - F.col("late")) / arrived, 1)
     delay = F.round(F.col("delay_minutes") / arrived, 1)
     return rows.select(

@@ -14,14 +14,14 @@ SOURCES = {
 
 
 def bronze(tables: Tables, landing: str) -> Report:
-    """Take in the files of `landing`, each once, every column as text."""
+    """Ingest the files of `landing`, each once, every column as text."""
     return Report(
         tuple(tables.ingest(f"bronze.{source}", f"{landing}/{source}") for source in SOURCES)
     )
 
 
 def silver(tables: Tables) -> Report:
-    """Keep the newest valid row of each key; put the others where they can be found."""
+    """Keep the newest valid row of each key; write invalid rows to the quarantine table."""
     changes = []
     for table, types in SOURCES.items():
         rows = quality.read_as(tables.read(f"bronze.{table}"), types)
@@ -34,7 +34,7 @@ def silver(tables: Tables) -> Report:
 
 
 def gold(tables: Tables) -> Report:
-    """Count what people ask for: airlines, routes, weather."""
+    """Compute the gold tables: airlines, routes, weather."""
     flights = tables.read("silver.flights")
     facts = {
         "punctuality": transform.punctuality(flights, tables.read("silver.airlines")),

@@ -1,7 +1,7 @@
-"""What silver and gold are made of: pure functions over rows, wherever they run.
+"""The transformations of silver and gold: pure functions over rows, on every engine.
 
-Gold holds whole numbers only, sums and counts. Ratios are made where they are shown, so that
-every engine comes to exactly the same table.
+Gold contains only whole numbers: sums and counts. Ratios are computed when they are shown, so
+every engine produces exactly the same table.
 """
 
 from pyspark.sql import Column, DataFrame
@@ -37,17 +37,17 @@ FLIGHTS = {
     "distance": "int",
 }
 
-_LATE_MINUTES = 15  # a flight counts as late from a quarter of an hour, as airlines report it
+_LATE_MINUTES = 15  # airlines report a flight as late from 15 minutes
 
 
 def with_destination(flights: DataFrame, airports: DataFrame) -> DataFrame:
-    """Add `dest_name`, NULL where the destination is no known airport."""
+    """Add `dest_name`; NULL if the destination is not a known airport."""
     names = airports.select(F.col("faa").alias("dest"), F.col("name").alias("dest_name"))
     return flights.join(names, "dest", "left")
 
 
 def with_date(flights: DataFrame) -> DataFrame:
-    """Replace year, month and day by `date`, and say whether the flight was `cancelled`."""
+    """Replace year, month and day by `date`, and add whether the flight was `cancelled`."""
     date = F.expr(
         "try_cast(concat(year, '-', lpad(month, 2, '0'), '-', lpad(day, 2, '0')) AS date)"
     )
@@ -71,7 +71,7 @@ def routes(flights: DataFrame) -> DataFrame:
 
 
 def weather_delay(flights: DataFrame, weather: DataFrame) -> DataFrame:
-    """Delays by what the weather was at the airport and hour of departure."""
+    """Delays by weather at the airport and hour of departure."""
     hours = weather.select("origin", "time_hour", _condition().alias("condition"))
     known = flights.join(hours, ["origin", "time_hour"], "left")
     condition = F.coalesce("condition", F.lit("unknown")).alias("condition")
@@ -79,7 +79,7 @@ def weather_delay(flights: DataFrame, weather: DataFrame) -> DataFrame:
 
 
 def _condition() -> Column:
-    """The worst of an hour's weather; NULL where nothing of it was measured."""
+    """The worst weather of an hour; NULL if nothing was measured."""
     return (
         F.when(F.col("visib") < 3, "fog")
         .when(F.col("precip") > 0, "rain or snow")
