@@ -33,7 +33,7 @@ def test_what_staging_s_owner_put_into_its_store_does_not_reach_prod(
     built = digest_of(source.first)
     forge_store(delivered, swapped(source.first, tmp_path / "evil"))
     said = delivered.refused("fetch", "staging", "--digest", built, "--into", tmp_path)
-    assert f"expected {built} as it was built" in said
+    assert f"expected {built}, that of the built release" in said
     archive, receipt = fetched(delivered, tmp_path / "forged")
     told = ("--archive", archive, "--receipt", receipt, "--first", "--digest", built)
     assert f"expected {built}" in delivered.refused("plan", "prod", *told)
@@ -42,7 +42,7 @@ def test_what_staging_s_owner_put_into_its_store_does_not_reach_prod(
     approved = ("--plan", plan, "--approved-by", "ana")
     assert f"expected {built}" in delivered.refused("deploy", "prod", *told, *approved)
     said = delivered.refused("rebuild", receipt, "--into", tmp_path / "rebuilt")
-    assert f"expected {built} of its commit" in said
+    assert f"its commit gives {built}" in said
     assert delivered.ledger("prod") == []
 
 
@@ -52,7 +52,7 @@ def test_an_artifact_that_was_swapped_within_a_run_is_refused(
     before = delivered.workspace.snapshot()
     other = swapped(source.more, tmp_path / "evil")
     told = ("deploy", "staging", "--archive", other, "--digest", digest_of(source.more))
-    assert "Somebody changed the archive" in delivered.refused(*told)
+    assert "The archive was edited" in delivered.refused(*told)
     assert delivered.workspace.snapshot() == before
     delivered.done("deploy", "staging", "--archive", source.more, *told[-2:])
 
@@ -86,7 +86,7 @@ def test_a_rebuild_gives_what_staging_verified(
     assert f"DIGEST={digest_of(source.first)}\n" in outputs.read_text(encoding="utf-8")
     assert git(tree, "status", "--porcelain") == ""
     said = delivered.refused("rebuild", receipt, "--tree", "HEAD")
-    assert "its files are not those of HEAD" in said
+    assert "its files differ from those of HEAD" in said
 
 
 def test_a_commit_that_nobody_reviewed_is_not_rebuilt(delivered: Lake, tmp_path: Path) -> None:
@@ -103,7 +103,8 @@ def test_a_commit_that_nobody_reviewed_is_not_rebuilt(delivered: Lake, tmp_path:
         file.write_text(json.dumps(told), encoding="utf-8")
         assert "is not on the branch main" in delivered.refused("rebuild", file)
     file.write_text(json.dumps({**event, "release": manifest["release"]}), encoding="utf-8")
-    assert f"its commit is the release {event['release']}" in delivered.refused("rebuild", file)
+    said = delivered.refused("rebuild", file)
+    assert f"its commit belongs to the release {event['release']}" in said
     file.write_text(json.dumps({**event, "target": "dev"}), encoding="utf-8")
     assert "expected one of staging, prod" in delivered.refused("rebuild", file)
 
@@ -220,7 +221,7 @@ def test_what_going_back_leaves_can_be_blocked_where_it_is_on_its_way(
     said = delivered.done(*block, "--plan-digest", told["PLAN_DIGEST"], "--output", "json").json
     assert {event["release"] for event in said} == {*left}
     assert f"{left[-1]} is blocked: totals are wrong" in delivered.refused(*waiting)
-    assert delivered.done(*block).out == "nothing to do: all of them are blocked\n"
+    assert delivered.done(*block).out == "nothing to do: these releases are blocked already\n"
 
 
 def waiting_for_prod(lake: Lake, folder: Path, *options: object) -> tuple[object, ...]:

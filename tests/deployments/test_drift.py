@@ -63,7 +63,7 @@ def test_an_owner_that_hands_put_there_is_not_proposed(delivered: Lake) -> None:
         "[user_name='mallory@example.com'",
     }
     assert {one["patch"] for one in found} == {""}
-    assert all("the deployer owns what it deploys" in one["hint"] for one in found)
+    assert all("the owner is always the deployer" in one["hint"] for one in found)
 
 
 def test_whom_hands_let_a_job_run_as_is_not_proposed(delivered: Lake) -> None:
@@ -71,7 +71,7 @@ def test_whom_hands_let_a_job_run_as_is_not_proposed(delivered: Lake) -> None:
     found = delivered.run("drift", "staging", "--output", "json", who="planner").json
     assert found
     assert all(one["path"].startswith("run_as") for one in found)
-    assert all("everything runs as the runner" in one["hint"] for one in found), found
+    assert all("every resource must run as the runner" in one["hint"] for one in found), found
 
 
 def test_a_job_deleted_by_hand_is_drift(delivered: Lake) -> None:
@@ -144,7 +144,7 @@ def test_a_secret_is_neither_shown_nor_proposed(delivered: Lake) -> None:
     said = delivered.run("drift", "staging", "--output", "json")
     (one,) = said.json
     assert (one["actual"], one["patch"]) == ("(hidden)", "")
-    assert "it contains a secret" in one["hint"]
+    assert "the value contains a secret" in one["hint"]
     assert "hunter2" not in said.out + said.err
 
 

@@ -264,7 +264,7 @@ def test_a_rollback_does_what_the_page_says(story: Story, kind: str) -> None:
         assert story.stored["back"][kind][identity] == before
         assert f"resources.{key}" in story.states["back"]
     elif kind != "jobs":
-        assert ("warn", "holds no data: this rollback deletes it") in _verdicts(story.back, key)
+        assert ("warn", "holds no data, so this rollback deletes it") in _verdicts(story.back, key)
 
 
 def test_after_the_rollback_all_is_as_it_was_delivered(story: Story) -> None:

@@ -161,7 +161,7 @@ def test_a_target_whose_first_delivery_was_cut_off_is_not_hidden(lake: Lake) -> 
     marker = json.dumps({"schema": 1, "project": project[1].strip("\"'")}).encode()
     lake.workspace.files[f"{lake.root('staging')}/TARGET.json"] = marker
     lake.workspace.grant_folder(f"{lake.root('staging')}/ledger", "planner", "CAN_READ")
-    assert "nothing delivered" in lake.done("status", "staging").out
+    assert "no release deployed" in lake.done("status", "staging").out
     assert lake.done("history", "staging").out == "no events\n"
 
 

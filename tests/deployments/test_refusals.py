@@ -205,9 +205,9 @@ def _fetched(lake: Lake, folder: Path) -> tuple[Path, dict[str, Any]]:
 
 FORGED_RECEIPTS = [
     ({"digest": 64 * "0"}, "has another release or digest"),
-    ({"kind": "deployed"}, "expected verified on staging"),
-    ({"target": "dev"}, "expected verified on staging"),
-    ({"project": "another"}, "expected verified on staging"),
+    ({"kind": "deployed"}, 'expected "verified" on staging'),
+    ({"target": "dev"}, 'expected "verified" on staging'),
+    ({"project": "another"}, 'expected "verified" on staging'),
 ]
 
 
@@ -239,7 +239,7 @@ def test_a_named_key_to_which_nothing_happens_is_told(delivered: Lake, source: S
     named = ("--allow-destroy", "volumes.flihgts_landing", "--reason", "moved")
     told = ("plan", "staging", "--archive", source.more, *named, "--output", "json")
     (verdict,) = [v for v in delivered.done(*told).json["decisions"] if "flihgts" in v["key"]]
-    assert verdict["reason"] == "allowed, but this plan does not change it"
+    assert verdict["reason"] == "may be destroyed, but this plan does not change it"
 
 
 def test_a_token_of_nobody_is_a_bad_set_up(untouched: Lake, source: Source) -> None:
@@ -324,7 +324,7 @@ def test_of_two_at_once_one_wins_and_the_other_is_told_who(
         one = other
     (first, _), (second, told) = _both(delivered, one, other)
     assert (first, second) == (0, 3), told
-    assert any(reason in told for reason in ("holds it", "is blocked", "is older than"))
+    assert any(reason in told for reason in ("held by", "is blocked", "is older than"))
     assert delivered.leftovers("staging") == []
     delivered.done("history", "staging")
 
@@ -390,7 +390,7 @@ def test_the_cli_s_lock_of_somebody_else_is_not_taken(delivered: Lake) -> None:
 
     delivered.workspace.fault("POST", r"deploy\.lock", strike)
     said = delivered.refused("deploy", "staging", "--archive", delivered.code("second"))
-    assert "bo since 2099-01-01T00:00:00Z deploys outside this tool" in said
+    assert "held by bo since 2099-01-01T00:00:00Z, who deploys outside delivery" in said
     assert json.loads(delivered.workspace.files[name])["User"] == "bo"
     assert "blocked" not in delivered.ledger("staging")
 
@@ -439,7 +439,7 @@ def commit_at(lake: Lake, time: str) -> None:
 
 def test_a_commit_of_the_future_becomes_no_release(delivered: Lake) -> None:
     commit_at(delivered, "2099-01-01T00:00Z")
-    assert "expected one that is not in the future" in delivered.refused("release")
+    assert "the commit is dated 2099.01.01, in the future" in delivered.refused("release")
 
 
 def test_order_is_told_by_git_and_not_by_clocks(delivered: Lake) -> None:

@@ -87,7 +87,7 @@ def test_going_back_does_not_lead_forward(delivered: Lake, source: Source, secon
     delivered.done("rollback", "staging", "--reason", "totals are wrong")
     delivered.done("unblock", "staging", name_of(second), "--reason", "it was the source")
     said = delivered.refused("rollback", "staging", "--reason", "once more", code=4)
-    assert "none was verified before" in said
+    assert "stores no earlier release that was verified and is not blocked" in said
     assert running(delivered) == name_of(source.first)
 
 
@@ -143,7 +143,7 @@ def test_what_was_left_behind_does_not_come_back(
     (status,) = delivered.done("status", "staging", "--output", "json").json
     assert {*status["blocked"]} == {name_of(second), name_of(third)}
     said = delivered.refused("rollback", "staging", name_of(second), "--reason", "x", code=4)
-    assert f"given {name_of(second)}; verified here before the running release: " in said
+    assert f"given {name_of(second)}, expected an earlier release that staging verified: " in said
     outcomes = ["fail", "succeed"]
     delivered.workspace.on_run("flights_daily", lambda _: outcomes.pop(0))
     said = delivered.run("deploy", "staging", "--archive", delivered.code("fourth")).err
@@ -184,12 +184,13 @@ def test_the_way_back_is_not_approved_by_who_approved_the_failure(
     outcomes = ["fail", "succeed"]
     delivered.workspace.on_run("flights_daily", lambda _: outcomes.pop(0))
     told = ("--approved-by", "ana", "--reason", "ticket 7")
-    delivered.run("deploy", "staging", "--archive", delivered.code("second"), *told)
+    second = delivered.code("second")
+    delivered.run("deploy", "staging", "--archive", second, *told)
     events = delivered.done("history", "staging", "--output", "json").json
     of_first = [e for e in events if e["release"] == name_of(source.first)][:3]
     assert [e["kind"] for e in of_first] == ["verified", "rolled_back", "started"]
     assert {(e["approved_by"], e["reason"]) for e in of_first} == {
-        ("", "the release after it failed")
+        ("", f"automatic rollback: {name_of(second)} failed")
     }
 
 
@@ -230,7 +231,7 @@ def test_what_hands_made_and_a_release_adopted_is_let_go_and_not_deleted(
     told = ("--archive", source.more, "--reason", "made by hand")
     delivered.done("adopt", "staging", "jobs.extra_job", "--id", mine, *told)
     refused = delivered.refused("deploy", "staging", "--archive", source.after)
-    assert "jobs.extra_job was adopted, expected a release that declares it" in refused
+    assert "jobs.extra_job was adopted, so the release must declare it" in refused
     delivered.workspace.on_run("extra_job", "fail")
     said = delivered.run("deploy", "staging", "--archive", source.more).err
     assert f"{name_of(source.first)} is running again, and verified" in said
@@ -300,7 +301,7 @@ def test_what_comes_back_is_what_was_meant_when_somebody_delivered_meanwhile(
     said = delivered.run("rollback", "staging", "--wait", "2m", "--reason", "second is wrong")
     assert deploy.wait(timeout=120) == 0
     deploy.communicate()
-    assert (said.code, "somebody deployed meanwhile" in said.err) == (3, True), said.err
+    assert (said.code, "another deploy ended in the meantime" in said.err) == (3, True), said.err
     assert running(delivered) == name_of(third)
 
 
@@ -391,7 +392,7 @@ def test_an_exception_is_used_up_for_good(delivered: Lake) -> None:
     delivered.done("deploy", "staging", "--archive", delivered.release("again"))
     (delivered.path / "resources/extra/all.yml").unlink()
     said = delivered.refused("deploy", "staging", "--archive", delivered.release("lost"))
-    assert "volumes.extra_files: delete loses its data" in said
+    assert "volumes.extra_files: would lose its data (delete)" in said
 
 
 DATA = """

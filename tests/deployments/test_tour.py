@@ -21,7 +21,7 @@ def test_the_tour_is_taken_from_the_first_to_the_last_stop() -> None:
         "is running again, and verified",
         "volumes.extra_files is retained",
         "timeout_seconds: 900",
-        "staging: as it was delivered",
+        "staging: no drift",
     ):
         assert promise in said.stdout
     (page,) = re.findall(r"The status page is (\S+)", said.stdout)

@@ -221,7 +221,7 @@ def test_an_automatic_rollback_pauses_nothing_where_it_cannot_be_verified_yet(
     workspace.on_run(JOB, outcome)
     said = hurried.run("deploy", "staging", "--archive", archive)
     assert said.code == 1
-    assert "is running again, not verified yet" in said.err, said.err
+    assert "is running again, but is not verified yet" in said.err, said.err
     assert "verify it: delivery rollback staging" in said.err
     assert "paused" not in said.err
 

@@ -316,7 +316,7 @@ DELIVERY_FAULTS = [
     _delivery("back to what is pruned", "target/history.py", " and r in kept)", ")"),
     _delivery("rollback leads forward", "deploy/rollback.py", "    if chosen not in behind:", "    if chosen not in history.verified_releases:",
               f"{WAY_BACK}test_what_was_left_behind_does_not_come_back"),
-    _delivery("the way back has another's approval", "deploy/rollback.py", "request = PlanRequest(is_rollback=True, reason=\"the release after it failed\")", "request = replace(failed.request, is_rollback=True)",
+    _delivery("the way back has another's approval", "deploy/rollback.py", 'request = PlanRequest(is_rollback=True, reason=f"automatic rollback: {abandoned} failed")', "request = replace(failed.request, is_rollback=True)",
               f"{WAY_BACK}test_the_way_back_is_not_approved_by_who_approved_the_failure"),
     _delivery("an old run verifies", "deploy/apply.py", "not plan.changes and not history.has_failed", "not plan.changes",
               f"{WAY_BACK}test_what_failed_is_verified_anew_and_not_by_an_old_run"),

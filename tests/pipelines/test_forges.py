@@ -72,11 +72,11 @@ def test_an_environment_that_asks_nobody_approves_nothing(
 ) -> None:
     enter(kind)
     with pytest.raises(
-        DeliveryError, match="prod of the forge has no required reviewers"
+        DeliveryError, match="the environment prod has no required reviewers"
     ) as refused:
         check_approval(POLICY, "prod", plan(), "", "somebody")
     assert refused.value.code is Exit.REFUSED
-    with pytest.raises(DeliveryError, match="prod of the forge has no required reviewers"):
+    with pytest.raises(DeliveryError, match="the environment prod has no required reviewers"):
         approvers(POLICY, "prod")  # what going back and exceptions ask
     fake.reviewers["prod"] = ["ana"]
     check_approval(POLICY, "prod", plan(), "", "ana")
@@ -88,7 +88,7 @@ def test_an_environment_that_asks_nobody_approves_nothing(
 def test_a_rule_that_was_bypassed_is_no_approval(kind: str, fake: Forge, enter: Enter) -> None:
     enter(kind)
     fake.reviewers["prod"] = ["ana"]
-    with pytest.raises(DeliveryError, match="given no approver") as refused:
+    with pytest.raises(DeliveryError, match="nobody has approved this job") as refused:
         approvers(POLICY, "prod")
     assert refused.value.code is Exit.REFUSED
 
@@ -140,7 +140,7 @@ def test_an_approval_of_an_earlier_plan_of_the_run_does_not_count(
     monkeypatch.setenv("GITHUB_RUN_ATTEMPT", "2")
     assert earlier_approvers(POLICY, "prod") == ["ana"]  # as the plan of the second attempt says
     monkeypatch.setenv("DELIVERY_APPROVED_BEFORE", "ana")
-    with pytest.raises(DeliveryError, match="given no approver"):
+    with pytest.raises(DeliveryError, match="nobody has approved this job"):
         approvers(POLICY, "prod")
     for again in ("bo", "ana"):
         fake.approvals["prod"] = ["ana", again]
@@ -177,7 +177,7 @@ def test_the_ledger_names_who_began_a_run_and_who_started_it_again(
     monkeypatch.setenv("GITHUB_TRIGGERING_ACTOR", "ana")
     assert actor(Workspace("https://example.com", "")) == "ana"
     monkeypatch.setenv("GITHUB_TRIGGERING_ACTOR", "bo")
-    assert actor(Workspace("https://example.com", "")) == "ana, started again by bo"
+    assert actor(Workspace("https://example.com", "")) == "ana, restarted by bo"
 
 
 def test_a_summary_is_shortened_before_github_drops_it(
@@ -205,7 +205,7 @@ def test_the_forge_is_not_asked_where_nobody_has_to_approve(fake: Forge, enter: 
 def test_an_approval_of_another_environment_does_not_count(fake: Forge, enter: Enter) -> None:
     enter("github")
     fake.reviewers["prod"], fake.approvals["staging"] = ["ana"], ["ana"]
-    with pytest.raises(DeliveryError, match="given no approver"):
+    with pytest.raises(DeliveryError, match="nobody has approved this job"):
         approvers(POLICY, "prod")
 
 
@@ -437,7 +437,7 @@ def test_doctor_sees_audiences_and_tokens_that_are_shared(fake: Forge, enter: En
     assert symptoms()["shared variables"].message == f"no {audience} for preview/*"
     fake.variables += [(audience, "preview/*", "lake-prod"), (token, "prod", ""), (token, "*", "")]
     told = symptoms()["shared variables"].message
-    assert f"preview/*, prod have one {audience}" in told
+    assert f"preview/*, prod share one {audience}" in told
     assert f"{token} is in *, where no job needs it" in told
     fake.variables = [(audience, s, f"lake-{s}") for s in scopes]
     fake.variables += [(token, scope, "") for scope in ("prod", "forge", "doctor")]
@@ -475,7 +475,8 @@ def test_doctor_sees_who_may_give_variables_to_jobs_that_deliver(
     enter("gitlab")
     fake.locked.add("main")
     fake.role = role
-    assert f"given {role}, expected maintainer or owner" in symptoms()["prod branches"].message
+    told = symptoms()["prod branches"].message
+    assert f"allowed for {role}, expected maintainer or owner" in told
     fake.role = "owner"
     assert symptoms()["prod branches"].ok
 

@@ -143,7 +143,7 @@ def test_exceptions_are_carried_out_and_written_down(started: GitHub) -> None:
     assert "blocked" not in lake.ledger("prod")  # nothing was ever delivered there
     failed = started.dispatch("operate.yml", command="block", **{**given, "subject": "--help"})
     ended(failed, operate="failure")
-    assert "given '--help', expected such as 2026.11.23" in failed.log
+    assert "given '--help', expected a release such as 2026.11.23" in failed.log
 
 
 def test_drift_is_one_issue_that_comes_and_goes(started: GitHub) -> None:
@@ -193,11 +193,11 @@ def test_prod_without_reviewers_is_refused(started: GitHub) -> None:
     started.first = True
     said = started.push("main")
     ended(said, staging="success", prod="failure")
-    assert "the environment prod of the forge has no required reviewers" in said.log
+    assert "the environment prod has no required reviewers" in said.log
     given = {"target": "prod", "subject": "2026.11.23-g01234567", "id": "", "reason": "x"}
     block = started.dispatch("operate.yml", command="block", **given)
     ended(block, operate="failure")
-    assert "the environment prod of the forge has no required reviewers" in block.log
+    assert "the environment prod has no required reviewers" in block.log
     assert started.lake.ledger("prod") == []
 
 

@@ -33,7 +33,7 @@ def test_a_size_that_lies_is_refused() -> None:
         update={"files": {n: FileEntry(sha256=sha256(c), size=9) for n, c in FILES.items()}}
     )
     content = packed((entry("manifest.json"), lying.content()), *WHOLE)
-    with pytest.raises(DeliveryError, match=r"databricks\.yml is not the file that the manifest"):
+    with pytest.raises(DeliveryError, match=r"databricks\.yml differs from the file that"):
         read_archive(content, "x.tar.gz")
 
 

@@ -88,13 +88,13 @@ def test_what_only_the_cli_reads_is_refused(
     [
         ({"workspace": {"host": "https://x"}}, "workspace.host: given 'https://prod.example.com'"),
         ({"workspace": {"state_path": "/x"}}, "workspace.state_path: given nothing"),
-        ({"run_as": {"service_principal_name": "x"}}, "run_as: given nothing, the CLI"),
+        ({"run_as": {"service_principal_name": "x"}}, "run_as: given nothing, but the CLI"),
         ({"permissions": [{"level": "CAN_MANAGE"}]}, "permissions: given nothing"),
         ({"variables": {"catalog": {"default": "demo"}}}, "variables.catalog.default: given 'de"),
         ({"variables": {"more": {"default": "x"}}}, "variables.more: given nothing"),
-        ({"include": ["x.yml"]}, "include[0]: given 'targets/dev.yml', the CLI reads 'x.yml'"),
+        ({"include": ["x.yml"]}, "include[0]: given 'targets/dev.yml', but the CLI reads 'x.yml'"),
         ({"bundle": {"uuid": "x"}}, "bundle.uuid: given '7d2c1a52"),
-        ({"bundle": {"target": "dev"}}, "bundle.target: given 'prod', the CLI reads 'dev'"),
+        ({"bundle": {"target": "dev"}}, "bundle.target: given 'prod', but the CLI reads 'dev'"),
         ({"sync": {"exclude": ["src"]}}, "sync: given nothing"),
         ({"resources": {"jobs": {"x": {"name": "x"}}}}, "resources.jobs.x: given nothing"),
         ({"resources": {"apps": {"x": {"name": "x"}}}}, "resources.apps: given nothing"),
@@ -104,7 +104,7 @@ def test_what_only_the_cli_reads_is_refused(
         ),
         (
             {"resources": {"jobs": {"shop_daily": {"tags": {"api_token": "abc"}}}}},
-            "resources.jobs.shop_daily.tags.api_token: given nothing, the CLI reads (hidden)",
+            "resources.jobs.shop_daily.tags.api_token: given nothing, but the CLI reads (hidden)",
         ),
     ],
 )
@@ -143,7 +143,7 @@ def test_the_cli_is_not_asked_once_something_is_found(
         refuse_untrusted(project, "prod")
     assert str(caught.value) == (
         "refused for prod:\n"
-        f"{PROD}:13: sync.paths is refused for prod: it would run with its identity\n"
+        f"{PROD}:13: sync.paths is refused for prod: it would run with the deployer's identity\n"
         "    Move it to a target that takes no releases, such as dev, in targets/."
     )
 

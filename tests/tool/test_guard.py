@@ -61,7 +61,8 @@ def test_what_holds_data_is_not_destroyed(kind: str, action: Any) -> None:
 def test_what_holds_none_may_go(kind: str) -> None:
     gone = ResourceChange(key=f"{kind}.x", action="delete")
     assert verdicts(gone) == []
-    assert verdicts(gone, is_rollback=True) == [("warn", "holds no data: this rollback deletes it")]
+    reason = "holds no data, so this rollback deletes it"
+    assert verdicts(gone, is_rollback=True) == [("warn", reason)]
 
 
 def test_a_kind_that_no_rollback_retains_is_marked_when_it_is_first_added() -> None:
@@ -91,7 +92,7 @@ def test_a_pipeline_stays_with_its_tables(path: str) -> None:
     change = ResourceChange(key="pipelines.x", action="update", fields=field(path, "a", "b", "a"))
     ((verdict, reason),) = verdicts(change)
     assert verdict == "refuse"
-    assert reason.startswith(f"another {path} leaves the pipeline's tables behind")
+    assert reason.startswith(f"a new {path} would abandon the pipeline's existing tables")
     drift = ResourceChange(key="pipelines.x", action="update", fields=field(path, "a", "a", "b"))
     assert verdicts(drift) == []
 
@@ -121,7 +122,7 @@ def test_a_named_key_may_go_unless_it_is_protected() -> None:
     ((verdict, reason),) = verdicts(
         gone, given=policy(protected=["volumes.x"]), allow_destroy={"volumes.x": "moved"}
     )
-    assert (verdict, reason.endswith("guard.protected forbids it")) == ("refuse", True)
+    assert (verdict, reason.endswith("guard.protected lists it")) == ("refuse", True)
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,8 @@ def test_going_back_destroys_no_data_either() -> None:
     )
     assert verdict == "refuse"
     assert reason == (
-        "delete loses its data; a rollback destroys no data: deploy a fixed release instead"
+        "would lose its data (delete); a rollback never destroys data; "
+        "deploy a fixed release instead"
     )
 
 
@@ -87,7 +88,8 @@ def test_of_two_exceptions_for_a_key_the_one_that_is_left_counts() -> None:
     left = Allow(key="volumes.x", reason="second", until=UNTIL)
     now = situation(policy(spent, left), consumed=frozenset({spent.id}))
     found = evaluate([ResourceChange(key="volumes.x", action="delete")], now)
-    assert [v.reason for v in found] == ["delete loses its data; allowed until 2026-12-01: second"]
+    reason = "would lose its data (delete); allowed until 2026-12-01: second"
+    assert [v.reason for v in found] == [reason]
     assert consumed_exceptions(found, now) == [left.id]
 
 

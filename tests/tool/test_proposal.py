@@ -131,12 +131,12 @@ def test_of_what_was_removed_the_line_to_delete_is_told(
 def test_of_what_no_line_declares_that_is_told(project: Path) -> None:
     told = _drift(project, "tags['environment']", {"old": "a", "new": "a"}).hint
     assert told == (
-        "no line of jobs.shop_daily declares tags['environment'], see presets and variables; "
-        "revert it: delivery rollback staging r1 --reason …"
+        "no line of jobs.shop_daily declares tags['environment']; see presets and variables; "
+        "to revert it: delivery rollback staging r1 --reason …"
     )
     gone = _drift(project, "[principal='x']", {"old": 1, "new": 1}, {}, "schemas.shop_gold.grants")
     assert gone.patch == ""
-    assert gone.hint.startswith("no line of schemas.shop_gold declares grants, see")
+    assert gone.hint.startswith("no line of schemas.shop_gold declares grants; see")
 
 
 OWNER = {"level": "IS_OWNER", "user_name": "mallory@example.com"}
@@ -159,7 +159,7 @@ def test_who_owns_what_was_delivered_is_never_adopted(
     found = _drift(project, path, {"remote": OWNER}, rights, f"{JOB}.permissions")
     assert found.patch == ""
     assert found.hint == (
-        "the deployer owns what it deploys; revert it: delivery rollback staging r1 --reason …"
+        "the owner is always the deployer; to revert it: delivery rollback staging r1 --reason …"
     )
 
 
@@ -168,7 +168,7 @@ def test_whom_hands_let_a_job_run_as_is_never_adopted(project: Path, path: str) 
     found = _drift(project, path, {"old": "runner-of-staging", "new": "runner-of-staging",
                                    "remote": "mallory"})  # fmt: skip
     assert found.patch == ""
-    assert found.hint.startswith("everything runs as the runner; revert it: ")
+    assert found.hint.startswith("every resource must run as the runner; to revert it: ")
 
 
 @pytest.mark.parametrize("key", ["volumes.kept", "volumes.kept.grants"])
@@ -178,7 +178,7 @@ def test_what_no_yaml_declares_has_nothing_to_adopt(project: Path, key: str) -> 
     (found,) = resource_drift(prepared, [])
     assert found.patch == ""
     assert found.hint.startswith(
-        "it is retained, and this release does not declare it; revert it: "
+        "the resource is retained, and this release does not declare it; to revert it: "
     )
 
 
@@ -188,7 +188,7 @@ def test_what_no_yaml_declares_has_nothing_to_adopt(project: Path, key: str) -> 
 ])  # fmt: skip
 def test_a_secret_is_never_proposed(project: Path, path: str, found: Any) -> None:
     one = _drift(project, path, {"remote": found})
-    assert (one.patch, "it contains a secret" in one.hint) == ("", True)
+    assert (one.patch, "the value contains a secret" in one.hint) == ("", True)
     assert "hunter2" not in str(one)
     assert "abc" not in str(one)
 

@@ -112,7 +112,7 @@ def test_no_file_is_overwritten_and_none_is_laid_where_nothing_includes_it(tmp_p
     for patterns in ([], ["release.yml"], ["re*/release.yml"], ["re?*.yml"], ["*.txt"]):
         assert included_name(tmp_path, patterns) is None
     (tmp_path / "databricks.yml").write_text("include: [release.yml]\n", encoding="utf-8")
-    with pytest.raises(DeliveryError, match=r"expected a pattern that matches one more file"):
+    with pytest.raises(DeliveryError, match="a pattern that can match an additional file"):
         write_overlay(tmp_path, STATE, ["schemas.raw"])
 
 

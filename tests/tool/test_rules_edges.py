@@ -88,13 +88,13 @@ def test_no_job_says_itself_whether_it_is_paused(project: Path, edit: Edit, way:
     edit(JOB, "      tags:", f"      {way}: {{pause_status: PAUSED}}\n      tags:")
     assert found(project, "released") == [
         (f"{JOB}:27",
-         f"jobs.shop_daily: {way}.pause_status: expected none: the target sets it")
+         f"jobs.shop_daily: {way}.pause_status: expected none, because the target sets it")
     ]  # fmt: skip
 
 
 def test_a_release_has_no_default_that_a_bare_deploy_could_use(project: Path, edit: Edit) -> None:
     edit("databricks.yml", "    description: The release.", "    default: x")
-    message = "variables.release: expected none: the release sets it"
+    message = "variables.release: expected no value, because each release sets it"
     assert found(project, "released") == [
         (f"{PROD}:3", f"prod: {message}"), (f"{STAGING}:3", f"staging: {message}"),
     ]  # fmt: skip
@@ -241,7 +241,7 @@ def test_readers_that_are_everyone_are_told_until_a_group_is_named(
     edit("databricks.yml", "  release:\n", f"{everyone}  release:\n")
     edit(PROD, "      catalog: demo_prod\n", "      catalog: demo_prod\n      readers: analysts\n")
     ((_, message),) = found(project, "placeholder")
-    assert message == "staging: readers: given account users, which is everyone"
+    assert message == "staging: readers: given account users, a group that includes everyone"
 
 
 def test_owners_that_no_forge_asks_are_told(project: Path) -> None:
@@ -249,7 +249,8 @@ def test_owners_that_no_forge_asks_are_told(project: Path) -> None:
     file.write_text("# a@b\n* @example/data\n/src/ @acme/data team@example.com\n", encoding="utf-8")
     assert [message for _, message in found(project, "placeholder")] == [
         "code owner: @example/data is not set yet, so no review is requested",
-        "code owner: given team@example.com, expected a team: mailing lists get no requests",
+        "code owner: given team@example.com, expected a team, because a mailing list gets no "
+        "review requests",
     ]
     file.write_text("* @acme/data @ana\n", encoding="utf-8")
     assert found(project, "placeholder") == []

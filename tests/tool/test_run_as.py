@@ -68,7 +68,7 @@ def test_targets_name_nobody(project: Path, edit: Edit, file: str) -> None:
     edit(file, place, f"{'    ' if file == STAGING else ''}{run_as}\n{place}")
     first = told(project)[0]
     assert first.startswith(f"{file}:")
-    assert "run_as: expected none: with it the CLI refuses apps" in first
+    assert "run_as: expected none, because with it the CLI refuses apps" in first
     assert "Remove it" in check(CheckContext(project), ["run_as"])[0].hint
 
 
@@ -161,7 +161,7 @@ def test_identities_are_what_variables_come_out_as(
 def test_three_identities_are_three_however_they_are_written(project: Path, edit: Edit) -> None:
     edit(STAGING, "runner: runner-of-staging", "runner: ${var.deployer}")
     (found,) = check(CheckContext(project), ["released"])
-    assert "deployer, runner and planner: expected three identities" in found.message
+    assert "deployer, runner and planner: expected three different identities" in found.message
 
 
 @pytest.mark.parametrize(

@@ -109,7 +109,7 @@ def test_a_status_says_everything_that_is_not_as_it_should_be() -> None:
                  "lead time 3 h (median of 4)"):  # fmt: skip
         assert told in text
     empty = status(release="", commit="", since=None, jobs=[], blocked={}, dora=Dora())
-    assert "nothing delivered" in shown(status_as_text(empty))
+    assert "no release deployed" in shown(status_as_text(empty))
 
 
 def test_a_plan_shows_code_as_one_line_and_drift_as_such() -> None:
@@ -165,4 +165,4 @@ def test_drift_comes_with_the_yaml_that_adopts_it() -> None:
     assert "expected 1, found 2" in text
     assert "        x: [1]" in text
     assert "file: x.py was deleted" in text
-    assert drift_as_text("prod", []) == "prod: as it was delivered"
+    assert drift_as_text("prod", []) == "prod: no drift"

@@ -53,7 +53,7 @@ def test_neither_project_nor_block_nor_job_becomes_a_tag() -> None:
     job = status().jobs[0].model_copy(update={"key": BAD})
     text = status_page(BAD, [status(jobs=[job], blocked={BAD: BAD})], NOW)
     assert BAD not in text
-    assert f"<title>{SAFE}: what runs where</title>" in text
+    assert f"<title>{SAFE}: running releases</title>" in text
     assert f"<li>{SAFE}: {SAFE}</li>" in text
     assert f">{SAFE}</a></th>" in text
 

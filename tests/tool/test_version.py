@@ -41,7 +41,7 @@ def test_where_there_is_none_is_told(tmp_path: Path, text: str | None, reason: s
     if text is not None:
         (tmp_path / "pyproject.toml").write_text(text, encoding="utf-8")
     with pytest.raises(
-        DeliveryError, match=f"version in pyproject.toml: .*{reason}.*, expected it in the file"
+        DeliveryError, match=f"version in pyproject.toml: .*{reason}.*, expected a literal version"
     ) as caught:
         _version(tmp_path)
     assert caught.value.code is Exit.REFUSED

@@ -1,14 +1,14 @@
 """Exit codes, findings, and the errors of the tool.
 
 DeliveryError                 4  bad input or set-up
-├── InvalidFileError          4  a file of the project has not the form that it should have
-├── NotVisibleError           4  this identity may not see it
-├── FailedError               1  it was tried, and failed
+├── InvalidFileError          4  a file of the project is malformed
+├── NotVisibleError           4  something is not visible to this identity
+├── FailedError               1  the operation failed
 │   ├── CliError              1  the Databricks CLI ended with an error
 │   └── UnreachableError      1  a service does not answer
-└── RefusedError              3  policy, guard or digest forbid it
-    ├── LockedError           3  somebody else works on the target
-    └── TamperedError         3  somebody edited what the tool wrote
+└── RefusedError              3  a policy, a guard or a digest forbids it
+    ├── LockedError           3  another run works on the target
+    └── TamperedError         3  a file of the tool was edited
 """
 
 from dataclasses import asdict, dataclass
@@ -31,7 +31,7 @@ class Finding:
     """A problem in the project's files.
 
     Attributes:
-        file, line: where it stands; line 0 means the file as a whole.
+        file, line: the place; line 0 means the file as a whole.
         rule: the name of the rule that found it.
         message: what was given and what is expected.
         hint: what to do about it.
@@ -56,13 +56,13 @@ class Finding:
 
 
 class DeliveryError(Exception):
-    """A command cannot go on. The message says what was given, what is expected, what to do."""
+    """The command cannot continue. The message has the given and the expected value, and a hint."""
 
     code = Exit.BAD_INPUT
 
 
 class InvalidFileError(DeliveryError):
-    """Files of the project do not have the form that they should have."""
+    """Files of the project are malformed."""
 
     def __init__(self, *findings: Finding) -> None:
         super().__init__("\n".join(map(str, findings)))
@@ -70,11 +70,11 @@ class InvalidFileError(DeliveryError):
 
 
 class NotVisibleError(DeliveryError):
-    """Something cannot be seen with this identity, so nobody knows whether it exists."""
+    """Something is not visible to this identity, so whether it exists is unknown."""
 
 
 class FailedError(DeliveryError):
-    """Something was tried, and failed."""
+    """The operation failed."""
 
     code = Exit.FAILED
 
@@ -84,23 +84,23 @@ class UnreachableError(FailedError):
 
 
 class RefusedError(DeliveryError):
-    """A policy, a guard or a digest forbids it; nothing was changed."""
+    """A policy, a guard or a digest forbids the operation; nothing was changed."""
 
     code = Exit.REFUSED
 
 
 class LockedError(RefusedError):
-    """Somebody else works on the target."""
+    """Another run works on the target."""
 
 
 class TamperedError(RefusedError):
-    """Somebody edited what the tool wrote, so that it cannot be trusted."""
+    """A file that the tool wrote was edited, so it cannot be trusted."""
 
 
 def newer_schema_error(what: str, given: int, known: int) -> DeliveryError:
-    """What to say of a file that a later version of this tool wrote."""
+    """The error for a file that a later version of this tool wrote."""
     return DeliveryError(
         f"{what} has schema {given}, expected at most {known}: update the delivery tool\n"
-        "    A newer version wrote it: use the checkout that delivered last, or update the project "
+        "    A newer version wrote it. Use the checkout of the last deploy, or update the project "
         "from its template: cruft update"
     )

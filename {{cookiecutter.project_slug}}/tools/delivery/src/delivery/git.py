@@ -21,7 +21,7 @@ def output_bytes(root: Path, *arguments: str) -> bytes:
     try:
         done = subprocess.run(command, cwd=root, capture_output=True, check=False)
     except OSError as error:
-        raise DeliveryError(f"git: {error.strerror}, expected it on the PATH") from None
+        raise DeliveryError(f"git: {error.strerror}, expected git on the PATH") from None
     if done.returncode:
         reason = done.stderr.decode(errors="replace").strip()
         raise DeliveryError(f"git {arguments[0]}: {reason or f'exit {done.returncode}'}")

@@ -138,5 +138,5 @@ def kind_of(key: str) -> str:
 
 
 def properties_of(key: str) -> Kind:
-    """The properties of a key's kind; the most careful ones if the kind is not listed."""
+    """The properties of a key's kind; conservative ones if the kind is not listed."""
     return KINDS.get(kind_of(key), Kind())

@@ -21,7 +21,7 @@ def check_include(context: CheckContext) -> Iterator[Finding]:
                 yield Finding(name, 0, RULE, "no include of databricks.yml matches this file", hint)
     patterns = bundle.tree.items_of("include")
     if patterns and included_name(context.root, list(map(str, patterns))) is None:
-        message = "include: expected a pattern that matches one more file"
-        hint = "Add release*.yml: a rollback declares retained resources there."
+        message = "include: no pattern can match an additional file"
+        hint = "Add the pattern release*.yml, for the resources that a rollback retains."
         yield Finding(*bundle.tree.marks["include"], RULE, message, hint)
     yield from refused_includes(bundle.root, bundle.files[1:], bundle.tree)

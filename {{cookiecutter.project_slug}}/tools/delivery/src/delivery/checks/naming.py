@@ -26,5 +26,5 @@ def check_naming(context: CheckContext, target: str) -> Iterator[Finding]:
             yield Finding(file, line, "naming", message, hint)
         name = resource.get("name")
         if kind == "jobs" and name is not None and name != key:
-            message = f"jobs.{key}: given the name {name}, expected {key}, its key"
+            message = f"jobs.{key}: given the name {name}, expected the key, {key}"
             yield Finding(*resource.marks["name"], "naming", message, f"Write name: {key}")

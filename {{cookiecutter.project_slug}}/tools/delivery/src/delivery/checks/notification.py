@@ -14,6 +14,6 @@ def check_notification(context: CheckContext, target: str) -> Iterator[Finding]:
     for kind, key, resource, (file, line) in resources_of(tree):
         ways = [resource.section(f"{way}_notifications") for way in ("email", "webhook")]
         if kind == "jobs" and not any(way.get("on_failure") for way in ways):
-            message = f"jobs.{key}: given no recipient of failures, expected at least one"
+            message = f"jobs.{key}: expected at least one recipient of failure notifications"
             hint = 'email_notifications:\n      on_failure: ["${var.owner}"]'
             yield Finding(file, line, "notification", message, hint)

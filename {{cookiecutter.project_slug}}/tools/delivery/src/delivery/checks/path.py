@@ -13,7 +13,7 @@ from delivery.errors import Finding
 
 RULE = "path"
 
-# Keys whose values are local paths if they start with a dot; and keys whose relative values are.
+# Keys whose values are local paths if they start with a dot; then, if they are relative.
 _KEYS = ("path", "whl", "jar", "file", "job_file", "requirements", "include", "root_path")
 _ALWAYS = (
     "code_source_path",

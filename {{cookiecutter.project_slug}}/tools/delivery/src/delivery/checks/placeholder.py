@@ -51,7 +51,7 @@ def _readers(context: CheckContext, name: str) -> Iterator[Finding]:
     section, key = (own, "readers") if "readers" in own else (common.section("readers"), "default")
     if section.get(key) in EVERYONE:
         mark = section.marks[key]
-        message = f"{name}: readers: given {section[key]}, which is everyone"
+        message = f"{name}: readers: given {section[key]}, a group that includes everyone"
         hint = "Name a group, here or in the variables of the target."
         yield Finding(mark.file, mark.line, RULE, message, hint, "warning")
 
@@ -77,6 +77,7 @@ def _owners(context: CheckContext) -> Iterator[Finding]:
                 yield Finding(_OWNERS, number, RULE, message, hint, "warning")
             elif "@" in owner[1:]:
                 message = (
-                    f"code owner: given {owner}, expected a team: mailing lists get no requests"
+                    f"code owner: given {owner}, expected a team, because a mailing list gets no "
+                    "review requests"
                 )
                 yield Finding(_OWNERS, number, RULE, message, hint, "warning")

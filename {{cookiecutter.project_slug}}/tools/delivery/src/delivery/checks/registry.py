@@ -77,7 +77,7 @@ class Rule:
     needs: Needs
 
     def findings(self, context: CheckContext) -> list[Finding]:
-        """What the rule finds; a file that it cannot read is a finding, too."""
+        """The findings of the rule; an unreadable file is a finding, too."""
         try:
             return list(self._run(context)) if self._can_judge(context) else []
         except InvalidFileError as error:

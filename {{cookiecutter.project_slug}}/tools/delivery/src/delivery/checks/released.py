@@ -40,16 +40,19 @@ def _unmet(
     resolved = {identity.strip().casefold() for identity in identities_of(bundle, name)}
     if not len(declared) == len(resolved) == 3:
         hint = "Set three application ids in variables of the target."
-        yield "deployer, runner and planner: expected three identities", hint
+        yield "deployer, runner and planner: expected three different identities", hint
     if "${var.release}" not in str(target.section("workspace").get("file_path", "")):
         hint = "file_path: ${workspace.root_path}/releases/${var.release}/files"
         yield "workspace.file_path: expected a folder for each release", hint
     if "release" in variables or "default" in defaults.section("release"):
         hint = "Remove its value and its default."
-        yield "variables.release: expected none: the release sets it", hint
+        yield "variables.release: expected no value, because each release sets it", hint
     if tree.get("permissions"):
         hint = "Give permissions to single jobs and pipelines."
-        yield "permissions: expected none: the CLI would replace those of the folder", hint
+        message = (
+            "permissions: expected none, because the CLI would replace the folder's permissions"
+        )
+        yield message, hint
     pause = tree.section("presets").get("trigger_pause_status")
     expected = "UNPAUSED" if scheduled else "PAUSED"
     if pause != expected:
@@ -81,7 +84,9 @@ def _starts(tree: YamlMapping) -> Iterator[Finding]:
         for start in starts:
             if "pause_status" in resource.section(start):
                 mark = resource.section(start).marks["pause_status"]
-                message = f"jobs.{key}: {start}.pause_status: expected none: the target sets it"
+                message = (
+                    f"jobs.{key}: {start}.pause_status: expected none, because the target sets it"
+                )
                 hint = "Remove it. Set presets.trigger_pause_status in targets/ instead."
                 yield Finding(*mark, RULE, message, hint)
 
@@ -96,4 +101,4 @@ def _rights(tree: YamlMapping) -> Iterator[Finding]:
         for entry, _ in resource.items_of("grants").sections():
             if {"ALL_PRIVILEGES", "ALL PRIVILEGES"} & {*map(str, entry.items_of("privileges"))}:
                 message = f"{kind}.{key}: {entry.get('principal')} gets all privileges"
-                yield Finding(file, line, RULE, message, "Name those it needs: [SELECT, MODIFY]")
+                yield Finding(file, line, RULE, message, "Name privileges: [SELECT, MODIFY]")

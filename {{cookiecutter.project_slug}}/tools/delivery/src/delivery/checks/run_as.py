@@ -19,8 +19,8 @@ def check_run_as(context: CheckContext, target: str) -> Iterator[Finding]:
         if RUN_AS in section:
             file, line = section.marks[RUN_AS]
             message = (
-                f"{target}: run_as: expected none: with it the CLI refuses apps, model serving "
-                "endpoints, quality monitors and dashboards with embedded credentials"
+                f"{target}: run_as: expected none, because with it the CLI refuses apps, model "
+                "serving endpoints, quality monitors and dashboards with embedded credentials"
             )
             hint = f"Remove it. Each job, pipeline and alert names the runner:\n      {_EXAMPLE}"
             yield Finding(file, line, RULE, message, hint)

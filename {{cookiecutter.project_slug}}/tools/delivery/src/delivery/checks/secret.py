@@ -14,7 +14,7 @@ _HINT = "Use a secret scope, as in {{secrets/scope/key}}, and rotate this secret
 
 @rule("secret")
 def check_secret(context: CheckContext) -> Iterator[Finding]:
-    """Values that look like secrets, or whose key does."""
+    """Values that look like secrets, or whose keys suggest a secret."""
     for key, value, mark in _leaves(context.bundle.tree):
         if is_secret(key, value):
             message = f"{key}: given a literal secret, expected a reference"

@@ -1,4 +1,4 @@
-"""`tool`: the delivery tool has the version that the policy wants, and nobody edited it."""
+"""`tool`: the delivery tool has the version that the policy requires, and is unedited."""
 
 from collections.abc import Iterator
 from hashlib import sha256
@@ -27,10 +27,10 @@ def check_tool(context: CheckContext) -> Iterator[Finding]:
     if policy.owned or not recorded.is_file():
         return  # the team maintains it, or installs it from an index
     if recorded.read_text(encoding="utf-8").strip() != digest_of(home):
-        message = f"{TOOL_FOLDER.as_posix()}: edited, expected the files of the template"
+        message = f"{TOOL_FOLDER.as_posix()}: its files differ from the template's"
         hint = (
-            f"Restore it: git checkout COMMIT -- {TOOL_FOLDER.as_posix()}. If your team maintains "
-            f"it from now on, say so in {POLICY_FILE}: tool: {{owned: true}}"
+            f"Restore them: git checkout COMMIT -- {TOOL_FOLDER.as_posix()}. If your team "
+            f"maintains the tool from now on, say so in {POLICY_FILE}: tool: {{owned: true}}"
         )
         yield Finding((TOOL_FOLDER / DIGEST_FILE).as_posix(), 0, RULE, message, hint, "warning")
 

@@ -66,7 +66,7 @@ def untrusted_content(bundle: Bundle, target: str) -> Iterator[Finding]:
     """The refused content of a target, without running the CLI."""
     yield from refused_includes(bundle.root, bundle.files[1:], bundle.tree)
     if os.path.lexists(bundle.root / "setup.py"):
-        message = "setup.py is refused: the CLI runs it, with the identity of the deploy"
+        message = "setup.py is refused: the CLI would run it as the deployer"
         hint = "Use pyproject.toml instead, or move the file below src/."
         yield Finding("setup.py", 0, RULE, message, hint)
     tree = bundle.with_target(target)
@@ -75,7 +75,7 @@ def untrusted_content(bundle: Bundle, target: str) -> Iterator[Finding]:
         for parent in parents:
             section = section.section(parent)
         path = ".".join([*parents, key])
-        message = f"{path} is refused for {target}: it would run with its identity"
+        message = f"{path} is refused for {target}: it would run with the deployer's identity"
         hint = "Move it to a target that takes no releases, such as dev, in targets/."
         yield Finding(*section.marks.get(key, Mark(ROOT_FILE, 0)), RULE, message, hint)
     for mark, subject, hint in _foreign(tree, resolve(bundle, target).tree):
@@ -126,7 +126,11 @@ def _foreign(tree: YamlMapping, resolved: YamlMapping) -> Iterator[tuple[Mark, s
     for key in jobs:
         if jobs.section(key).get("git_source"):
             mark = jobs.section(key).marks["git_source"]
-            yield mark, f"jobs.{key}.git_source", "Move the code below src/: releases contain it."
+            yield (
+                mark,
+                f"jobs.{key}.git_source",
+                "Move the code below src/, into the release.",
+            )
     yield from _foreign_runs(tree.section("resources"))
     raw = {id(mark): text for _, text, mark in _texts(tree.get("resources"))}
     for key, text, mark in _texts(resolved.get("resources")):

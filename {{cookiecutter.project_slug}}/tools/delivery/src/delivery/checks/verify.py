@@ -23,7 +23,7 @@ def check_verify(context: CheckContext, target: str) -> Iterator[Finding]:
             yield context.policy_finding(f"verify.jobs.{domain}", "verify", message, hint)
     for domain in sorted({domain_of(mark.file) for mark in jobs.values()}):
         if domain and domain not in policy.verify.jobs:
-            message = f"verify.jobs: given nothing for {domain}, expected one of its jobs"
+            message = f"verify.jobs: no job for the domain {domain}, expected one of its jobs"
             hint = f"verify:\n      jobs:\n        {domain}: {domain}_daily"
             yield context.policy_finding("verify.jobs", "verify", message, hint)
 
@@ -38,7 +38,7 @@ def _durations(tree: YamlMapping, policy: Policy) -> Iterator[Finding]:
             file, line = job.marks.get("timeout_seconds", mark)
             message = (
                 f"jobs.{key}: timeout_seconds: given {seconds or 'none'}, expected at most "
-                f"{minutes * 60}: verify.minutes of {POLICY_FILE} is {minutes}"
+                f"{minutes * 60}, because verify.minutes of {POLICY_FILE} is {minutes}"
             )
             hint = (
                 f"timeout_seconds: {minutes * 60}. For longer runs: raise verify.minutes, or name "

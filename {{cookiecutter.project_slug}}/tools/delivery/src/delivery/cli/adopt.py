@@ -31,7 +31,7 @@ def adopt_command(
     ] = "",
     reason: ReasonOption = "",
     resource_id: Annotated[str, typer.Option("--id", help="The id of the resource.")] = "",
-    earlier: Annotated[str, typer.Option("--from", help="The key that it had.")] = "",
+    earlier: Annotated[str, typer.Option("--from", help="The key that the resource has now.")] = "",
     everything: Annotated[
         bool,
         typer.Option("--all", help="Everything that interrupted deploys of this target created."),
@@ -45,7 +45,7 @@ def adopt_command(
     break_lock: BreakOption = False,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Adopt an existing resource: of an interrupted deploy, created manually, or of another key.
+    """Adopt a resource of an interrupted deploy, of another key, or created manually.
 
     Example: `delivery adopt prod jobs.flights_daily --id 123 --reason "created manually"`, or
     `delivery adopt prod --all --reason "the runner died"`
@@ -71,8 +71,8 @@ def _adopt_all(operation: Operation, archive: Archive, dry_run: bool, output: Ou
     verb, target = "would be adopted" if dry_run else "adopted", operation.target
     lines = [f"{r.key} ({r.id}) {verb}" for r in ours] or ["nothing to adopt"]
     lines += [
-        f"{r.key} ({r.id}) not adopted: nothing shows that a deploy to {target} created it; if it "
-        f"is yours: delivery adopt {target} {r.key} --id {r.id} --reason …"
+        f"{r.key} ({r.id}) not adopted: no evidence that a deploy to {target} created it; to adopt "
+        f"it anyway: delivery adopt {target} {r.key} --id {r.id} --reason …"
         for r in others
     ]
     document = {"adopted": {r.key: r.id for r in ours}, "stay": {r.key: r.id for r in others}}

@@ -1,4 +1,4 @@
-"""The command line: which commands there are, and how errors end them."""
+"""The command line: its commands, and their exit codes on errors."""
 
 import importlib
 import os
@@ -13,7 +13,7 @@ from delivery import __version__
 from delivery.errors import DeliveryError, Exit
 from delivery.forge.environment import escape_workflow_commands
 
-# Where each command is. A command is imported when it is called, all of them for --help.
+# The module and function of each command. Only the called command is imported; --help needs all.
 COMMANDS = {
     "check": "check:check_command",
     "run": "run:run_command",
@@ -70,7 +70,7 @@ def main() -> None:
         sys.exit(code)
     except DeliveryError as error:
         _exit(str(error), error.code)
-    except BrokenPipeError:  # whoever read the output has seen enough, such as `head`
+    except BrokenPipeError:  # the reader closed the pipe, such as `head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(Exit.FAILED)
     except TyperException as error:

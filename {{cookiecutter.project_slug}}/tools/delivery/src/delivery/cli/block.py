@@ -66,7 +66,7 @@ def block_command(
     write_result(
         output,
         [e.model_dump(mode="json") for e in events],
-        text or "nothing to do: all of them are blocked",
+        text or "nothing to do: these releases are blocked already",
     )
 
 
@@ -78,11 +78,11 @@ def unblock_command(
     break_lock: BreakOption = False,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Let a blocked release be delivered again.
+    """Allow a blocked release to be deployed again.
 
     Example: `delivery unblock prod 2026.11.23-g3f2a9c10 --reason "it was the source"`
 
-    Exit codes: 0 done, 3 the target is locked, 4 it is not blocked.
+    Exit codes: 0 done, 3 the target is locked, 4 the release is not blocked.
     """
     operation = start_operation(target, reason, wait, break_lock)
     show_event(unblock(operation, release), output)

@@ -12,7 +12,7 @@ from delivery.target.events import NO_RELEASE
 def break_lock_command(
     target: TargetArgument, reason: ReasonOption, output: OutputOption = Output.TABLE
 ) -> None:
-    """Take the lock from a run that is gone for good; its deploy counts as failed.
+    """Break the lock of a run that died. Its deploy counts as failed.
 
     Example: `delivery break-lock prod --reason "the runner died"`
 

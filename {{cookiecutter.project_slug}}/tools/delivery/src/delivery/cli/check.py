@@ -24,7 +24,7 @@ def check_command(
         bool, typer.Option("--cli", help="Also run the Databricks CLI, if it is installed.")
     ] = False,
     output: Annotated[
-        Format, typer.Option(help="For people, for machines, or as annotations of a forge.")
+        Format, typer.Option(help="Text, JSON, or annotations for GitHub or GitLab.")
     ] = Format.TABLE,
 ) -> None:
     """Check the project against its rules, offline.

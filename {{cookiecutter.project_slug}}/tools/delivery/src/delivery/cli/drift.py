@@ -14,16 +14,16 @@ from delivery.status.drift import find_drift
 def drift_command(
     target: TargetArgument, report: ReportOption = None, output: OutputOption = Output.TABLE
 ) -> None:
-    """Show every change outside delivery, and the YAML that adopts it in the project.
+    """Show every change outside delivery, and the YAML that keeps it in the project.
 
-    Merge the YAML into the project's: tasks, environments, clusters and parameters by key. Any
-    other list replaces the project's own.
+    Merge this YAML into the project's own: tasks, environments, clusters and parameters by key.
+    Other lists replace those of the project.
 
     Example: `delivery drift prod`
 
     Exit codes: 0 no drift, 2 drift, 4 the target cannot be seen.
     """
-    progress(f"comparing {target} with what was delivered")
+    progress(f"comparing {target} with its running release")
     found = find_drift(target_context(target))
     text = drift_as_text(target, found)
     if report:

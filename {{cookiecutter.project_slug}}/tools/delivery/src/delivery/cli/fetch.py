@@ -20,7 +20,7 @@ def fetch_command(
     tree: Annotated[
         str,
         typer.Option(
-            help="Fetch the release that was built from this git tree, or from this commit's."
+            help="Fetch the release that was built from this git tree, or the tree of this commit."
         ),
     ] = "",
     digest: DigestOption = None,

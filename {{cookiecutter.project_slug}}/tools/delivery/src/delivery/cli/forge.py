@@ -16,7 +16,7 @@ from delivery.forge.github import GitHub
 
 forges = typer.Typer(help="Comments and issues on GitHub and GitLab.", no_args_is_help=True)
 AboutArgument = Annotated[str, typer.Argument(help="The subject, such as plan of staging.")]
-FileArgument = Annotated[Path, typer.Argument(help="The text, as Markdown.")]
+FileArgument = Annotated[Path, typer.Argument(help="A file with the text, as Markdown.")]
 
 
 @forges.command("comment")

@@ -13,7 +13,7 @@ from delivery.status.status import read_history
 
 def history_command(
     target: TargetArgument,
-    limit: Annotated[int, typer.Option(min=1, help="How many events.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, help="Number of events to show.")] = 20,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Show the events of a target, the newest first.

@@ -27,7 +27,7 @@ def parse_duration(text: str) -> float:
     """
     found = re.fullmatch(r"(\d+)([smh]?)", text)
     if not found:
-        raise DeliveryError(f"duration: given {text!r}, expected such as 90s, 30m or 2h")
+        raise DeliveryError(f"duration: given {text!r}, expected a duration such as 90s, 30m or 2h")
     return int(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[found[2]]
 
 
@@ -53,7 +53,7 @@ def _one_line(text: str) -> str:
 
 
 def _digest(text: str | None) -> str | None:
-    """A digest. An empty one is an error of a pipeline: it must not mean any release."""
+    """A digest. An empty digest is a pipeline error; it must not match every release."""
     if text is not None and not re.fullmatch(r"[0-9a-f]{64}", text):
         raise DeliveryError(
             f"--digest: given {text[:80]!r}, expected the 64 hex digits that `delivery release` or "
@@ -63,8 +63,8 @@ def _digest(text: str | None) -> str | None:
 
 
 TargetArgument = Annotated[str, typer.Argument(help="A target that takes releases, such as prod.")]
-ReleaseArgument = Annotated[str, typer.Argument(help="Such as 2026.11.23-g3f2a9c10.")]
-OutputOption = Annotated[Output, typer.Option(help="For people, or one JSON document.")]
+ReleaseArgument = Annotated[str, typer.Argument(help="The release, such as 2026.11.23-g3f2a9c10.")]
+OutputOption = Annotated[Output, typer.Option(help="A table for people, or one JSON document.")]
 ReasonOption = Annotated[
     str, typer.Option(help="The reason, stored in the ledger.", callback=_one_line)
 ]
@@ -75,11 +75,11 @@ ArchiveOption = Annotated[
 DigestOption = Annotated[
     str | None,
     typer.Option(
-        help="The digest of the release that was built; any other is refused.", callback=_digest
+        help="The digest of the built release; any other release is refused.", callback=_digest
     ),
 ]
 PlanOption = Annotated[
-    Path | None, typer.Option(help="The saved plan that was approved; only it is applied.")
+    Path | None, typer.Option(help="The file of the approved plan; nothing else is applied.")
 ]
 PlanDigestOption = Annotated[
     str, typer.Option(help="The digest of the approved plan; any other plan is refused.")
@@ -89,21 +89,28 @@ ReceiptOption = Annotated[
     typer.Option(help="Receipt of the previous target, proving that it verified this release."),
 ]
 DestroyOption = Annotated[
-    list[str] | None, typer.Option(help="A key that may be destroyed. Can be repeated.")
+    list[str] | None,
+    typer.Option(
+        help="Key of a resource that may be destroyed, such as volumes.flights_landing. "
+        "Can be repeated."
+    ),
 ]
-DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Everything except the changes.")]
+DryRunOption = Annotated[
+    bool, typer.Option("--dry-run", help="Plan and run all checks, but change nothing.")
+]
 FirstOption = Annotated[
     bool,
     typer.Option(
-        "--first", envvar="DELIVERY_FIRST", help="Nothing has been delivered to this target yet."
+        "--first", envvar="DELIVERY_FIRST", help="Nothing has been deployed to this target yet."
     ),
 ]
 WaitOption = Annotated[str, typer.Option(help="How long to wait for the lock, such as 30m.")]
 BreakOption = Annotated[
-    bool, typer.Option("--break-lock", help="Take the lock from a run that is gone for good.")
+    bool, typer.Option("--break-lock", help="Break the lock of a run that died.")
 ]
 ReportOption = Annotated[
-    Path | None, typer.Option(help="Also write it as Markdown, for a pull request or an issue.")
+    Path | None,
+    typer.Option(help="Also write the result as Markdown, for a pull request or an issue."),
 ]
 IntoOption = Annotated[Path | None, typer.Option(help="Folder for the archive.")]
 OutputsOption = Annotated[

@@ -30,7 +30,7 @@ def write_result(output: Output, document: Any, text: str) -> None:
     if output is Output.JSON:
         print(json.dumps(document, indent=2, default=str))
     else:
-        plain = text.replace("\x1b", "")  # data must not steer the terminal
+        plain = text.replace("\x1b", "")  # data must not contain escape sequences
         Console(highlight=False, soft_wrap=True).print(from_markup(escape_workflow_commands(plain)))
     try:
         write_step_summary(as_code_block(shorten_summary(text)) if text else "")

@@ -40,7 +40,7 @@ def plan_command(
         typer.Option(
             "--for-pull-request",
             "--request",
-            help="Plan of a pull or merge request: promotion rules only warn.",
+            help="Plan for a pull or merge request: promotion rules only warn.",
         ),
     ] = False,
     output: OutputOption = Output.TABLE,

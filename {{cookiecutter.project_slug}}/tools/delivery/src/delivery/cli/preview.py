@@ -56,7 +56,8 @@ def preview_sweep(
     days: Annotated[
         int | None,
         typer.Option(
-            min=0, help="Delete previews older than this. Default: preview_days of delivery.yml."
+            min=0,
+            help="Delete previews of this age in days. Default: preview_days of delivery.yml.",
         ),
     ] = None,
     output: OutputOption = Output.TABLE,

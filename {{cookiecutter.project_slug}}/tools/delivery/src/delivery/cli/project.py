@@ -31,7 +31,7 @@ def find_archive(given: Path | None, digest: str | None = None) -> Archive:
     """The given archive, or that of the checked-out commit.
 
     Raises:
-        DeliveryError: it does not exist, is damaged, or has another digest.
+        DeliveryError: the archive does not exist, is damaged, or has another digest.
     """
     file = (
         given
@@ -102,7 +102,7 @@ def start_operation(
     """
     if not reason.strip():
         raise DeliveryError(
-            "--reason: given nothing, expected one for the ledger, such as 'totals are wrong'"
+            "--reason: given nothing, expected a reason for the ledger, such as 'totals are wrong'"
         )
     context = target_context(target, release)
     approved_by = approvers(context.policy, target)

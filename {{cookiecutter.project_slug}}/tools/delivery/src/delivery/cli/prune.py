@@ -30,7 +30,7 @@ def prune_command(
     reason: ReasonOption = "not needed for a rollback",
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Remove old releases, but not the running one and the newest verified ones.
+    """Remove old releases; keep the running one and the newest verified ones.
 
     Example: `delivery prune staging --keep 5 --dry-run`
 

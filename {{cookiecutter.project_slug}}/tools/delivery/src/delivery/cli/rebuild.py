@@ -13,7 +13,9 @@ from delivery.operations.rebuild import rebuild
 
 
 def rebuild_command(
-    receipt: Annotated[Path, typer.Argument(help="The receipt of the target that verified it.")],
+    receipt: Annotated[
+        Path, typer.Argument(help="The receipt of a target that verified the release.")
+    ],
     tree: Annotated[
         str, typer.Option(help="Require the git tree of this commit, such as HEAD.")
     ] = "",
@@ -21,14 +23,14 @@ def rebuild_command(
     outputs: OutputsOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Rebuild a release that another target verified from git, and compare the digests.
+    """Rebuild, from git, a release that another target verified, and compare the digests.
 
     Needs no workspace: git is the reference for what a target stores.
 
     Example: `delivery rebuild receipt.json --into rebuilt`
 
     Exit codes: 0 done, 1 the build failed, 3 the commit is not on that target's branch, has
-    another tree, or gives other bytes.
+    another tree, or gives another digest.
     """
     event = read_receipt(receipt)
     progress(f"rebuilding {event.release} from its commit")

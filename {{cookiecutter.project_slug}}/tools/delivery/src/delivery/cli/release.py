@@ -17,7 +17,7 @@ def release_command(
 
     Example: `delivery release`
 
-    Exit codes: 0 done, 1 the build failed, 3 refused (changes, no lock, too large).
+    Exit codes: 0 done, 1 the build failed, 3 refused (uncommitted changes, no uv.lock, too large).
     """
     progress("building the wheel and its requirements")
     show_built(build(project_root()), into, outputs, output)

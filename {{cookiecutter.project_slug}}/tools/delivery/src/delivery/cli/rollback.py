@@ -34,7 +34,7 @@ from delivery.plan.request import PlanRequest, keys_to_destroy
 _ReleaseArgument = Annotated[
     str,
     typer.Argument(
-        help="The release to return to. Default: the last one that was verified before."
+        help="The release to roll back to. Default: the newest earlier one that was verified."
     ),
 ]
 _SaveOption = Annotated[
@@ -56,7 +56,7 @@ def rollback_command(
     break_lock: BreakOption = False,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Return to an earlier release. Newer resources that hold data are retained.
+    """Roll back to an earlier release. Newer resources that hold data are retained.
 
     Example: `delivery rollback prod --reason "totals are wrong"`
 

@@ -26,12 +26,14 @@ _QUICK = 50  # resources that the CLI compares within seconds
 
 
 def status_command(
-    targets: Annotated[list[str] | None, typer.Argument(help="Default: all targets.")] = None,
+    targets: Annotated[list[str] | None, typer.Argument(help="The targets. Default: all.")] = None,
     merge: Annotated[
         list[Path] | None,
         typer.Option("--from", help="Status of other targets: JSON files, or folders of them."),
     ] = None,
-    html: Annotated[Path | None, typer.Option(help="Also write it as an HTML page.")] = None,
+    html: Annotated[
+        Path | None, typer.Option(help="Also write the status as an HTML page.")
+    ] = None,
     drift: Annotated[
         bool | None,
         typer.Option(
@@ -82,7 +84,7 @@ def _all_statuses(drift: bool | None) -> list[Status]:
 
 def _status(target: str, drift: bool | None) -> Status:
     context = target_context(target)
-    progress(f"looking at {target}")
+    progress(f"reading the status of {target}")
     status, entries = read_status(context)
     detect = entries <= _QUICK if drift is None else drift
     if not detect or not status.release:

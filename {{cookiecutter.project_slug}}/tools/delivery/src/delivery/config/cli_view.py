@@ -27,7 +27,7 @@ class Difference(NamedTuple):
     def __str__(self) -> str:
         """The difference in one line, with secrets hidden."""
         ours, cli = self._shown(self.ours), self._shown(self.cli)
-        return f"{self.path}: given {ours}, the CLI reads {cli}; write it unambiguously"
+        return f"{self.path}: given {ours}, but the CLI reads {cli}; write it unambiguously"
 
     def _shown(self, value: Any) -> str:
         key = self.path.rpartition(".")[2]

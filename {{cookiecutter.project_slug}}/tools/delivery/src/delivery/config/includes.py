@@ -73,7 +73,7 @@ def refused_includes(root: Path, files: Iterable[str], tree: YamlMapping) -> Ite
             message = "included, expected a file that ends with .yml, .yaml or .json"
             yield Finding(str(path), 0, RULE, message, "Rename it, or narrow the pattern.")
         if any(part.startswith(".") for part in path.parts):
-            message = "included, expected a file that is not hidden: reviewers overlook it"
+            message = "included, expected a visible file: reviewers overlook hidden ones"
             yield Finding(str(path), 0, RULE, message, "Rename it without the dot.")
 
 
@@ -90,8 +90,8 @@ def add_include(folder: Path, document: Mapping[str, Any]) -> Path:
     if name is None:
         raise RefusedError(
             f"include of databricks.yml: given {', '.join(patterns) or 'nothing'}, expected a "
-            "pattern that matches one more file, such as release*.yml\n    Without it a rollback "
-            "cannot retain resources. Deploy a newer release that has it.",
+            "pattern that can match an additional file, such as release*.yml\n    Without such a "
+            "pattern a rollback cannot retain resources. Deploy a newer release that has one.",
         )
     file = folder / name
     file.parent.mkdir(parents=True, exist_ok=True)

@@ -71,7 +71,7 @@ class ProjectInfo(_Strict):
     url: str = ""
     """The address of the repository, for links; without a user or a token."""
     forge: Literal["both", "github", "gitlab"] = "both"
-    """The forge of the repository; `both` if it is undecided or another one."""
+    """The forge of the repository; `both` if it is undecided or neither of these."""
 
 
 class Branches(_Strict):
@@ -114,18 +114,19 @@ class Verify(_Strict):
     jobs: dict[str, str] = {}
     """The job of each domain to run after every deploy, such as `flights: flights_daily`."""
     minutes: Annotated[int, Field(ge=1)] = 20
-    """The longest that one of these runs may take."""
+    """The time limit of each of these runs, in minutes."""
 
 
 class Guard(_Strict):
     """Limits on what a deploy may destroy or change."""
 
     protected: list[str] = []
-    """Resources that no deploy destroys, even if named, such as `volumes.flights_landing`."""
+    """Resources that no deploy destroys, such as `volumes.flights_landing`; no option overrides
+    this."""
     jobs_deleted: Annotated[int, Field(ge=0)] = 3
-    """How many jobs, at most a fifth of all, one deploy may delete without naming them."""
+    """How many jobs a deploy may delete without an exception for each; at most a fifth of all."""
     rights: dict[str, RightsAction] = {}
-    """Whether a plan that widens or removes rights on a target is warned about or refused."""
+    """For each target: `warn` about wider or removed rights, or `refuse` them."""
 
 
 class Freeze(_Strict):
@@ -185,7 +186,7 @@ class Tool(_Strict):
     """The delivery tool in `tools/delivery`."""
 
     required_version: Annotated[str, AfterValidator(_specifier)] = ""
-    """The versions that may deliver this project, such as `>=0.2,<0.3`; empty allows every one."""
+    """The versions that may deliver this project, such as `>=0.2,<0.3`; empty allows all."""
     owned: bool = False
     """Whether this team maintains the tool; otherwise `delivery check` warns of edits."""
 
@@ -223,7 +224,7 @@ class Terms(_Strict):
         """Read the terms of a release from an event; earlier events store the whole policy.
 
         Raises:
-            DeliveryError: a newer version of the tool wrote the event, or somebody edited it.
+            DeliveryError: a newer version of the tool wrote the event, or the event was edited.
         """
         schema = stored.get("schema", cls.SCHEMA)
         if isinstance(schema, int) and schema > cls.SCHEMA:
@@ -389,10 +390,10 @@ def load_policy(root: Path) -> Policy:
 
 
 def require_tool_version(policy: Policy) -> None:
-    """Refuse to deliver with another version of this tool than the checkout's policy wants.
+    """Refuse to deliver with another version of this tool than the checkout's policy requires.
 
     Raises:
-        DeliveryError: the policy wants another one.
+        DeliveryError: the policy requires another version.
     """
     problem = version_problem(policy.tool)
     if problem:
@@ -430,7 +431,7 @@ def removed_fields(root: Path) -> Iterator[Finding]:
     document = read_yaml(root, POLICY_FILE)
     for name in document.keys() & REMOVED_FIELDS.keys():
         message, line = (
-            f"{name}: no longer has an effect: {REMOVED_FIELDS[name]}",
+            f"{name}: no longer has an effect; {REMOVED_FIELDS[name]}",
             document.marks[name].line,
         )
         yield Finding(POLICY_FILE, line, RULE, message, f"Remove {name}.", "warning")

@@ -1,4 +1,4 @@
-"""Apply a plan: hand it to the CLI, recover what a failed try left, record what came of it."""
+"""Apply a plan: pass it to the CLI, recover from a failed try, record the outcome."""
 
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -28,11 +28,11 @@ class Attempt:
 
     Attributes:
         plan_digest: the digest of the plan that was approved, or of this plan.
-        break_lock: take the CLI's own lock from whoever has it.
-        asked_at: when the deploy was asked for, by this machine's clock, as Unix time.
+        break_lock: break the CLI's own lock.
+        asked_at: when the deploy was requested, by this machine's clock, as Unix time.
         say: reports progress to people.
         serial: the highest serial of the CLI's state that our own calls can have written: each call
-            writes it once. A higher one means that somebody else deployed.
+            writes it once. A higher serial means that another deploy ran.
     """
 
     context: TargetContext
@@ -65,7 +65,7 @@ class Attempt:
         return self.context.ledger.append(self.lock, kind, plan.release, **{**common, **fields})
 
     def block_abandoned(self) -> None:
-        """Block the releases that this rollback abandons: they must not return by themselves."""
+        """Block the releases that this rollback abandons, so that pipelines do not deploy them."""
         history = self.context.ledger.history()
         for release in history.abandoned_by_rollback_to(self.planned.plan.release):
             if release not in history.blocked:
@@ -74,11 +74,11 @@ class Attempt:
                 )
 
     def apply(self) -> Event:
-        """Deploy, once more after a failure; returns the event that says so.
+        """Deploy, with one retry; returns the event of the deploy.
 
         Raises:
             CliError: the CLI failed twice.
-            LockedError: somebody else deploys with the CLI.
+            LockedError: another run deploys with the CLI.
         """
         plan, store, delivered = (
             self.planned.plan,
@@ -107,7 +107,7 @@ class Attempt:
         return event
 
     def verify(self, deployed: Event) -> Verification:
-        """Run the jobs that verify the deploy; one that cannot be started has failed."""
+        """Run the jobs that verify the deploy; a job that cannot be started counts as failed."""
         workspace = self.context.workspace
         try:
             state = self.context.store.state()
@@ -116,9 +116,9 @@ class Attempt:
             return Verification(failed=(f"verification: {error}",))
 
     def delete_jobs(self, jobs: Iterable[Job]) -> None:
-        """Delete jobs that no state knows."""
+        """Delete orphans: jobs that no state contains."""
         for job in jobs:
-            self.say(f"deleting job {job.id}, which no state knows: {job.name}")
+            self.say(f"deleting orphaned job {job.id} ({job.name})")
             self.context.workspace.delete_job(job.id)
 
     def _only_verification_is_missing(self) -> bool:
@@ -127,7 +127,7 @@ class Attempt:
         return plan.running == plan.release and not plan.changes and not history.has_failed
 
     def _run_cli(self, force_lock: bool) -> None:
-        """Deploy with one retry, on a plan of its own: the first try may have done a part."""
+        """Deploy with one retry, which plans again: the first try may have made some changes."""
         self.serial = self.planned.state.serial + 1
         try:
             self.planned.cli.deploy(self.planned.raw, force_lock=force_lock)
@@ -139,35 +139,37 @@ class Attempt:
             self.planned.cli.deploy(remaining_plan(self.planned, error), force_lock=ours)
 
     def _keeps_lock_of_cli(self) -> bool:
-        """Whether our own try left the CLI's lock.
+        """Whether our own try left the CLI's lock held.
 
         Raises:
-            LockedError: somebody else holds it; their work is left alone.
+            LockedError: another run holds the lock; it is left alone.
         """
         store = self.context.store
         held = store.cli_lock_holder()
         if not held or store.owns_cli_lock(self.context.workspace.me, self.asked_at):
             return bool(held)
-        reason = f"lock of the CLI on {self.context.target.name}: {held} deploys outside this tool"
+        reason = (
+            f"CLI lock of {self.context.target.name}: held by {held}, who deploys outside delivery"
+        )
         self.record("failed", reason=reason)
-        raise LockedError(f"{reason}\n    Wait for it, and start again.")
+        raise LockedError(f"{reason}\n    Wait until that deploy ends, then run the command again.")
 
     def _bind_unacknowledged(self) -> None:
-        """Bind what the failed try created without an answer: nothing of it existed before."""
+        """Bind new resources that the failed try created, but whose responses were lost."""
         known = self.context.store.state().entries
         plan, target = self.planned.plan, self.planned.target
         found = find_existing(self.context.workspace, target, plan.changes)
         for key, identity in found.items():
             if key not in known:
-                self.say(f"keeping {key}, which was created without an answer")
+                self.say(f"binding {key}: it was created, but the response was lost")
                 self.serial += 1
                 self.planned.cli.bind(key.partition(".")[2], identity)
 
     def _clean_up_orphans(self, deployed: bool) -> None:
-        """Delete jobs of ours that no state knows, because an answer was lost.
+        """Delete jobs of this target that no state contains, because a response was lost.
 
-        Nobody has seen a duplicate, nor what a failed deploy made: they are deleted. Other orphans
-        are paused.
+        Duplicates, and jobs of a failed deploy, are not in use yet, so they are deleted. Other
+        orphans are paused.
         """
         store, workspace = self.context.store, self.context.workspace
         try:
@@ -185,10 +187,10 @@ class Attempt:
         except DeliveryError as error:
             if deployed:
                 raise
-            self.say(f"what the deploy left could not be deleted: {error}")
+            self.say(f"the leftovers of the deploy could not be deleted: {error}")
 
     def _detail(self) -> dict[str, Any]:
-        """What later deploys need to know of this one."""
+        """The facts about this deploy that later deploys need."""
         planned = self.planned
         return {
             "retained": planned.plan.retained,
@@ -201,10 +203,10 @@ class Attempt:
 
 
 def remaining_plan(planned: PlannedDeploy, failure: CliError) -> Mapping[str, Any]:
-    """What a failed try left to do, as the CLI plans it.
+    """The CLI's plan for the rest of a failed try.
 
     Raises:
-        CliError: it would destroy what the guard has not seen.
+        CliError: the plan would destroy a resource that the guard has not checked.
     """
     raw = planned.cli.plan()
     seen = {change.key for change in planned.plan.changes if change.action in DESTRUCTIVE_ACTIONS}

@@ -36,15 +36,15 @@ class Result:
 
 @dataclass(frozen=True)
 class Deployment:
-    """One release on its way to one target; a rollback is one, too.
+    """The deploy of one release to one target. A rollback is also a deploy.
 
     Attributes:
         approved: the plan that was approved; None if none is required.
-        approved_digest: its digest, if a person named it.
+        approved_digest: the digest of the approved plan; empty if it was not given.
         wait: how long to wait for the target's lock, in seconds.
-        break_lock: take the lock from whoever has it.
+        break_lock: break the lock of another run.
         say: reports progress to people.
-        asked_at: when it was asked for, by this machine's clock, as Unix time.
+        asked_at: when the deploy was requested, by this machine's clock, as Unix time.
     """
 
     context: TargetContext
@@ -58,7 +58,7 @@ class Deployment:
     asked_at: float = field(default_factory=time.time)
 
     def dry_run(self) -> Plan:
-        """Everything that comes before the first change.
+        """Plan the deploy and run all checks, but change nothing.
 
         Raises:
             DeliveryError: the deploy would be refused.
@@ -71,7 +71,7 @@ class Deployment:
 
         Raises:
             RefusedError: nothing was changed.
-            FailedError: it failed; the message says what runs now.
+            FailedError: the deploy failed; the message names the running release.
         """
         context, request, release = self.context, self.request, self.archive.manifest.release
         if request.first:
@@ -93,7 +93,9 @@ class Deployment:
             if _is_done(planned):
                 if request.is_rollback:
                     attempt.block_abandoned()
-                return Result(release, None, "nothing to do: it is running, and verified")
+                return Result(
+                    release, None, "nothing to do: this release is already running and verified"
+                )
             result = self._deploy_and_verify(attempt)
         if request.is_rollback:
             message = f"rolled back to {release}: {request.reason}"
@@ -104,7 +106,7 @@ class Deployment:
         """The plan as it is now.
 
         Raises:
-            RefusedError: it is denied, or is not the one that was approved.
+            RefusedError: the plan is refused, or is not the approved one.
         """
         planned = make_plan(self.context, self.archive, self.request)
         approved_by = self.request.approved_by
@@ -139,7 +141,7 @@ class Deployment:
         return Result(event.release, event, "deployed and verified")
 
     def _leave_unverified(self, seen: Verification) -> None:
-        """A release whose verification did not take place is neither good nor bad.
+        """A release whose verification did not take place is neither verified nor failed.
 
         Raises:
             FailedError: always; the message says how to verify it later.
@@ -154,7 +156,7 @@ class Deployment:
         raise FailedError(message)
 
     def _refuse_short_token(self, policy: Policy) -> None:
-        """A deploy that loses its identity half way cannot roll back; waiting uses it up.
+        """A deploy whose token expires half-way cannot roll back; waiting takes time, too.
 
         Raises:
             RefusedError: the token expires too early, and cannot be renewed.
@@ -165,8 +167,8 @@ class Deployment:
         left = self._minutes_left(need)
         if left < need:
             raise RefusedError(
-                f"token: expires in {left:.0f} minutes, expected at least {need}: deploy, "
-                "verification and rollback may take so long\n    Start the job again, or lower "
+                f"token: expires in {left:.0f} minutes, expected at least {need}, because deploy, "
+                "verification and rollback may take that long\n    Start the job again, or lower "
                 "verify.minutes in delivery.yml."
             )
 

@@ -10,7 +10,7 @@ from delivery.config.policy import Policy
 
 
 def notify(policy: Policy, target: str, text: str) -> None:
-    """Send a message, if the policy names a webhook. A failure to send it is only reported."""
+    """Send a message, if the policy names a webhook. A failure to send is only reported."""
     if policy.notify is None:
         return
     address = os.environ.get(policy.notify.webhook_env, "")

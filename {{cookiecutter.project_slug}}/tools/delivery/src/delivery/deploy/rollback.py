@@ -1,4 +1,4 @@
-"""Everything about rolling back: what to return to, what forbids it, and how it is done."""
+"""Rollback: choose the release, check that a rollback to it is allowed, and deploy it."""
 
 import time
 from dataclasses import replace
@@ -19,10 +19,10 @@ def resolve_rollback_target(context: TargetContext, release: str) -> str:
     """The release to roll back to, if nothing that came after it changed data irreversibly.
 
     Args:
-        release: empty for the newest one that was verified before.
+        release: empty for the newest earlier one that was verified.
 
     Raises:
-        DeliveryError: there is none, or rolling back to it is refused.
+        DeliveryError: there is no such release, or a rollback to it is refused.
     """
     names = context.ledger.list_events()
     history = context.ledger.history(names)
@@ -32,11 +32,12 @@ def resolve_rollback_target(context: TargetContext, release: str) -> str:
         *({history.running} & {*history.verified_releases}),
     ]
     if chosen not in behind:
-        known = ", ".join(behind) or "none"
-        given = f"given {chosen}" if chosen else "given none, and none was verified before"
+        target, known = context.target.name, ", ".join(behind) or "none"
+        problem = f"{target} stores no earlier release that was verified and is not blocked"
+        if chosen:
+            problem = f"given {chosen}, expected an earlier release that {target} verified: {known}"
         raise DeliveryError(
-            f"release: {given}; verified here before the running release: {known}\n"
-            f"    Deploy a later one again: delivery deploy {context.target.name} --archive FILE"
+            f"release: {problem}\n    For a later release: delivery deploy {target} --archive FILE"
         )
     for name in reversed([n for n in names if n.kind in ("deployed", "rolled_back")]):
         if name.release == chosen:
@@ -50,7 +51,7 @@ def refuse_irreversible(context: TargetContext, reason: str, release: str) -> No
     """Refuse to roll back past a release that changed data irreversibly.
 
     Raises:
-        RefusedError: this is such a release.
+        RefusedError: the release gives such a reason.
     """
     if reason:
         raise RefusedError(
@@ -66,12 +67,12 @@ def refuse_moved_target(context: TargetContext, release: str, named: str) -> Non
         release: what was chosen before; `named` is what the person asked for.
 
     Raises:
-        RefusedError: it is another one now.
+        RefusedError: the rollback target has changed.
     """
     if resolve_rollback_target(context, named) != release:
         raise RefusedError(
-            f"roll back to {release}: somebody deployed meanwhile\n    Look at it: delivery "
-            f"status {context.target.name}, and run the command again."
+            f"rollback to {release}: another deploy ended in the meantime\n    Check the target, "
+            f"then run the command again: delivery status {context.target.name}"
         )
 
 
@@ -81,12 +82,12 @@ def unbind_adopted(
     """Unbind resources that a later release adopted, so that the rollback does not delete them.
 
     Returns:
-        The plan as it is then.
+        A new plan, made after the unbinding.
     """
     if not planned.adopted:
         return planned
     for key, earlier in planned.adopted.items():
-        say(f"unbinding {key}, which existed before")
+        say(f"unbinding {key}, which was adopted after this release")
         unbind(planned.cli, key, earlier, str(planned.state.entries[key]["__id__"]))
     replanned = make_plan(context, planned.archive, request)
     require_allowed(replanned.plan)
@@ -100,7 +101,7 @@ def roll_back_after_failure(failed: Attempt, reason: str, serial: int) -> NoRetu
         serial: the serial of the CLI's state that this deploy can have written at most.
 
     Raises:
-        FailedError: always; the message says what runs now.
+        FailedError: always; the message names the running release.
     """
     context, plan = failed.context, failed.planned.plan
     release, target = plan.release, context.target.name
@@ -118,7 +119,7 @@ def roll_back_after_failure(failed: Attempt, reason: str, serial: int) -> NoRetu
         previous = _previous_release(failed, others_deployed=state.serial > serial)
         outcome = _roll_back_to(failed, previous)
     except DeliveryError as error:
-        outcome = f"rollback was not possible, {_pause_jobs(context)}: {error}"
+        outcome = f"Automatic rollback failed: {error}\n    {_pause_jobs(context)}"
         other = jobs_on_other_releases(context.store.state(), context.ledger.history())
         outcome += f"\n    Jobs on other releases: {other}." if other else ""
     message = f"{release} failed on {target}: {reason}\n    {outcome}\n    {release} is blocked."
@@ -128,18 +129,20 @@ def roll_back_after_failure(failed: Attempt, reason: str, serial: int) -> NoRetu
 
 def _previous_release(failed: Attempt, others_deployed: bool) -> str:
     if others_deployed:
-        raise DeliveryError("somebody deployed outside this tool meanwhile: see delivery status")
+        target = failed.context.target.name
+        raise DeliveryError(f"{target} was changed outside delivery; see delivery status {target}")
     irreversible = failed.planned.release_policy.data.irreversible
     refuse_irreversible(failed.context, irreversible, failed.planned.plan.release)
     return resolve_rollback_target(failed.context, "")
 
 
 def _roll_back_to(failed: Attempt, release: str) -> str:
-    """Deploy and verify an earlier release; returns what came of it."""
+    """Deploy and verify an earlier release; returns the outcome."""
     context = failed.context
     failed.say(f"rolling back to {release}")
     archive, _ = context.verified_release(release)
-    request = PlanRequest(is_rollback=True, reason="the release after it failed")
+    abandoned = failed.planned.plan.release
+    request = PlanRequest(is_rollback=True, reason=f"automatic rollback: {abandoned} failed")
     planned = make_plan(context, archive, request)
     require_allowed(planned.plan)
     planned = unbind_adopted(context, planned, request, failed.say)
@@ -156,22 +159,25 @@ def _roll_back_to(failed: Attempt, release: str) -> str:
     seen = attempt.verify(deployed)
     if seen.failed:
         failures = "; ".join(seen.failed)
-        raise DeliveryError(f"{release} is running again, but fails now too: {failures}")
-    if seen.unverified:
-        again = f"verify it: delivery rollback {context.target.name} --reason …"
-        return (
-            f"{release} is running again, not verified yet: {'; '.join(seen.unverified)}; {again}"
+        raise DeliveryError(
+            f"{release} is running again, but its verification failed, too: {failures}"
         )
+    if seen.unverified:
+        again = f"to verify it: delivery rollback {context.target.name} --reason …"
+        reasons = "; ".join(seen.unverified)
+        return f"{release} is running again, but is not verified yet: {reasons}; {again}"
     attempt.record("verified")
     return f"{release} is running again, and verified."
 
 
 def _pause_jobs(context: TargetContext) -> str:
-    """Let no job start by itself; says which could not be paused."""
+    """Pause all jobs, and return the outcome."""
     unpaused = []
     for job in context.store.jobs():
         try:
             context.workspace.pause(job.id)
         except DeliveryError as error:
             unpaused.append(f"{job.name} ({error})")
-    return f"not all jobs could be paused: {', '.join(unpaused)}" if unpaused else "jobs are paused"
+    if unpaused:
+        return f"Not all jobs could be paused: {', '.join(unpaused)}"
+    return "All jobs are paused."

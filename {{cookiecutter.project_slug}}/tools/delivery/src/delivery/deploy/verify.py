@@ -1,6 +1,6 @@
 """Verify a deploy: run the verification job of each domain once, and watch it.
 
-A run that did not take place, or that somebody canceled, proves nothing: the release is then
+A run that did not take place, or that was canceled, proves nothing: the release is then
 neither verified nor failed, and the same command continues the verification later.
 """
 
@@ -70,7 +70,7 @@ class _VerificationRun:
     Attributes:
         tries: runs of this verification that did not take place; each has its own token.
         run: the watched run; None until it was started.
-        busy: somebody else's run of the job, now or when we came.
+        busy: another run of the job, active now or when the verification began.
         later: when the next try may start, by the monotonic clock.
         failed, unverified: the result, as in `Verification`.
     """
@@ -112,7 +112,7 @@ class _VerificationRun:
             self._judge(self.run)
 
     def _is_busy(self) -> bool:
-        """Whether others run the job. Before the first try, runs of ours may be of this deploy."""
+        """Whether others run the job. On the first try, our runs may belong to this deploy."""
         active = self.workspace.runs(self.job, active=True, limit=20)
         ours = "" if self.tries else self.workspace.me
         others = [r for r in active if not (self.run and r.id == self.run.id)]
@@ -132,7 +132,7 @@ class _VerificationRun:
             self.failed = f"{self.domain}: {run.message or 'failed'}, {run.url}"
 
     def end(self, minutes: int) -> None:
-        """Time is up: only a run that had all of the time has failed."""
+        """At the time limit, only a run that had all of the time counts as failed."""
         if self.is_over:
             return
         self.is_over = True
@@ -140,7 +140,7 @@ class _VerificationRun:
             self.workspace.cancel(self.run.id)
             self.failed = f"{self.domain}: timed out after {minutes} minutes, {self.run.url}"
         else:
-            cause = self.busy.url if self.busy else "other work of the workspace"
+            busy = f"the job was busy: {self.busy.url}" if self.busy else "the workspace was busy"
             self.unverified = (
-                f"{self.domain}: its run got less than {minutes} minutes: busy with {cause}"
+                f"{self.domain}: the run had less than {minutes} minutes, because {busy}"
             )

@@ -59,7 +59,7 @@ class Forge(Protocol):
         """Settings that let an unreviewed change reach a branch."""
 
     def approval_gaps(self, environment: str) -> Iterator[str]:
-        """Settings that let somebody start a job of the environment without another's approval."""
+        """Settings that let one person start and approve a job of the environment alone."""
 
     def variable_leaks(self, environments: Sequence[str], asking: Sequence[str]) -> Iterator[str]:
         """Variables that let a job of one environment act as another.
@@ -177,5 +177,5 @@ def _mark(about: str) -> str:
 def no_request_error() -> DeliveryError:
     """The error of a comment outside of a pull or merge request."""
     return DeliveryError(
-        "forge comment: expected a job of a pull or merge request; only these have comments"
+        "forge comment: expected a job of a pull or merge request; no other job has comments"
     )

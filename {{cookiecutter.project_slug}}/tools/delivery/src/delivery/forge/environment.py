@@ -39,7 +39,7 @@ def actor(workspace: Workspace) -> str:
     """
     first = env_text("GITHUB_ACTOR") or env_text("GITLAB_USER_LOGIN") or workspace.me
     again = env_text("GITHUB_TRIGGERING_ACTOR") or first
-    return first if again == first else f"{first}, started again by {again}"
+    return first if again == first else f"{first}, restarted by {again}"
 
 
 def run_url() -> str:

@@ -64,8 +64,8 @@ class GitHub:
         before, attempt = os.environ.get(APPROVED_BEFORE), os.environ.get("GITHUB_RUN_ATTEMPT", "1")
         if before is None and attempt != "1":
             raise RefusedError(
-                f"approval of {environment}: given attempt {attempt} of a run, expected its first: "
-                "the approval of an earlier attempt does not count\n"
+                f"approval of {environment}: given attempt {attempt} of a run, expected its first, "
+                "because the approval of an earlier attempt does not count\n"
                 "    Start a new run of the workflow.",
             )
         new = Counter(self.reviews(environment))

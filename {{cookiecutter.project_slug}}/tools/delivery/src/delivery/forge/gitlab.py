@@ -43,11 +43,11 @@ class GitLab:
         """Whether the environment is protected and requires an approval.
 
         Raises:
-            RefusedError: there is no token to read that with.
+            RefusedError: there is no token to read the settings with.
         """
         if not self.has_token:
             raise RefusedError(
-                f"approval of {environment}: its required approvals are not visible without "
+                f"approval of {environment}: the required approvals are not visible without "
                 f"{FORGE_TOKEN}\n    Set it to a project access token that can read the API, "
                 "masked and protected; or set approval: dispatch in delivery.yml.",
             )
@@ -112,8 +112,8 @@ class GitLab:
             )
         if project.get(_ROLE, _DEFAULT_ROLE) not in _ROLES:
             raise DeliveryError(
-                f"pipeline variables: given {project[_ROLE]}, expected {' or '.join(_ROLES)}: they "
-                "can change jobs that deliver, and the form for a new pipeline needs them\n"
+                f"pipeline variables: allowed for {project[_ROLE]}, expected {' or '.join(_ROLES)}"
+                ". They can change the jobs that deliver, and the New pipeline form needs them\n"
                 "    Set it: Settings, CI/CD, Variables, Minimum role to use pipeline variables"
             )
         return all(self._protection(branch) for branch in branches)
@@ -161,7 +161,7 @@ class GitLab:
         for shared, uses in Counter(value for _, value in values).items():
             if uses > 1:
                 names = ", ".join(scope for scope, value in values if value == shared)
-                yield f"{names} have one {_AUDIENCE}: a token for one is valid for all"
+                yield f"{names} share one {_AUDIENCE}: a token for one is accepted by all"
         for variable in variables:
             scope = variable["environment_scope"]
             if variable["key"] == FORGE_TOKEN and scope not in (*asking, *_READERS):

@@ -68,7 +68,7 @@ class Task:
 
 @dataclass(frozen=True)
 class FinishedTask:
-    """A task that has run."""
+    """A task that has ended."""
 
     name: str
     seconds: float

@@ -61,7 +61,7 @@ def adopt_all(
     """Adopt everything that interrupted deploys of this target created and that no state has.
 
     Returns:
-        The adopted resources, and those that are left alone because another owner is possible.
+        The adopted resources, and those that are left alone because they may have another owner.
     """
     context = operation.context
     if dry_run:
@@ -93,7 +93,7 @@ def _refuse_key(context: TargetContext, key: str, declared: set[str], earlier: s
         known = ", ".join(sorted(declared))
         raise DeliveryError(f"key: given {key!r}, expected one of {known}")
     if earlier and earlier.partition(".")[0] != key.partition(".")[0]:
-        raise DeliveryError(f"--from: given {earlier!r}, expected a key of the kind of {key}")
+        raise DeliveryError(f"--from: given {earlier!r}, expected a key of the same kind as {key}")
     if key in context.state(context.ledger.history()).entries:
         raise DeliveryError(f"key: {key} owns a resource on {context.target.name} already")
 
@@ -109,13 +109,13 @@ def _refuse_foreign(context: TargetContext, key: str, resource_id: str) -> None:
 
 
 def _refuse_known(context: TargetContext, key: str, resource_id: str, earlier: str) -> None:
-    """Refuse a resource that another key owns: both would overwrite it, or delete it."""
+    """Refuse a resource that another key owns: both keys would overwrite or delete it."""
     kind, entries = key.partition(".")[0], context.store.state().entries
     for known, entry in entries.items():
         same = known.count(".") == 1 and known.startswith(f"{kind}.")
         if same and str(entry["__id__"]) == resource_id and known not in (key, earlier):
             raise RefusedError(
-                f"--id: {resource_id} is owned by {known} already\n    To let {key} own it: "
+                f"--id: {resource_id} is owned by {known} already\n    To move it to {key}: "
                 f"--from {known} instead of --id"
             )
 
@@ -124,5 +124,5 @@ def _id_from_state(context: TargetContext, key: str) -> str:
     entries = context.store.state().entries
     if key not in entries:
         known = ", ".join(k for k in entries if k.count(".") == 1)
-        raise DeliveryError(f"--from: given {key!r}, expected a key of the state: {known}")
+        raise DeliveryError(f"--from: given {key!r}, expected a key in the state: {known}")
     return str(entries[key]["__id__"])

@@ -9,13 +9,15 @@ from delivery.target.events import Event
 
 
 def block(operation: Operation, release: str) -> Event:
-    """Refuse a release from now on.
+    """Refuse to deploy a release from now on.
 
     Raises:
         DeliveryError: the text is not the name of a release.
     """
     if not RELEASE_NAME.fullmatch(release):
-        raise DeliveryError(f"release: given {release!r}, expected such as 2026.11.23-g3f2a9c10")
+        raise DeliveryError(
+            f"release: given {release!r}, expected a release such as 2026.11.23-g3f2a9c10"
+        )
     with operation.locked(f"block {release}") as lock:
         event = operation.record(lock, "blocked", release)
     _notify(operation, release)
@@ -23,13 +25,13 @@ def block(operation: Operation, release: str) -> Event:
 
 
 def block_abandoned(operation: Operation, plan: Plan) -> list[Event]:
-    """Block every release that a rollback on another target abandons: it may arrive here next.
+    """Block every release that a rollback on another target abandons, before it arrives here.
 
     Args:
         plan: the plan of that rollback.
 
     Raises:
-        DeliveryError: it is not the plan of a rollback of this project.
+        DeliveryError: the plan is not that of a rollback of this project.
     """
     context = operation.context
     if not plan.is_rollback or plan.project != context.target.project:
@@ -47,16 +49,16 @@ def block_abandoned(operation: Operation, plan: Plan) -> list[Event]:
 
 
 def unblock(operation: Operation, release: str) -> Event:
-    """Let a blocked release be delivered again.
+    """Allow a blocked release to be deployed again.
 
     Raises:
-        DeliveryError: it is not blocked.
+        DeliveryError: the release is not blocked.
     """
     with operation.locked(f"unblock {release}") as lock:
         blocked = operation.context.ledger.history().blocked
         if release not in blocked:
             known = ", ".join(blocked) or "none"
-            raise DeliveryError(f"release: given {release!r}, expected a blocked one: {known}")
+            raise DeliveryError(f"release: given {release!r}, expected a blocked release: {known}")
         return operation.record(lock, "unblocked", release)
 
 

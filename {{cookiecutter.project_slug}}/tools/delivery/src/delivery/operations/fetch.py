@@ -35,7 +35,7 @@ def fetch(context: TargetContext, release: str = "", tree: str = "") -> tuple[Ar
 def _built_from(context: TargetContext, verified: Sequence[str], tree: str) -> str:
     """The release of this very commit, or the newest verified one with the same git tree.
 
-    Git knows the tree of a release's commit; what an archive says of itself is not evidence.
+    The tree comes from git, because the claim in an archive's manifest is not evidence.
     """
     wanted, kept = tree_of(context.root, tree), context.store.stored_releases()
     own = _release_of_commit(context, tree)
@@ -60,7 +60,7 @@ def _release_of_commit(context: TargetContext, text: str) -> str:
 
 
 def _tree_of(context: TargetContext, release: str) -> str:
-    """The git tree of a release's commit; empty if git does not know the commit."""
+    """The git tree of a release's commit; empty if git does not have the commit."""
     try:
         return tree_of(context.root, release.rpartition("-g")[2])
     except DeliveryError:

@@ -1,4 +1,4 @@
-"""Break the lock of a run that is gone for good."""
+"""Break the lock of a run that died."""
 
 from datetime import UTC, datetime
 
@@ -8,7 +8,7 @@ from delivery.target.events import NO_RELEASE, Event
 
 
 def break_lock(operation: Operation) -> Event:
-    """Take both locks, ours and the CLI's; the deploy that held them counts as failed.
+    """Break both locks, ours and the CLI's; the deploy that held them counts as failed.
 
     Raises:
         DeliveryError: nobody holds a lock.

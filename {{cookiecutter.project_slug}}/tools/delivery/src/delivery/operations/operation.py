@@ -15,9 +15,9 @@ class Operation:
     """An operation on one target, with its reason.
 
     Attributes:
-        approved_by: who approved it, according to the forge.
+        approved_by: who approved the operation, according to the forge.
         wait: how long to wait for the lock, in seconds.
-        break_lock: take the lock from its holder.
+        break_lock: break the lock of another run.
         say: reports progress to people.
     """
 

@@ -1,4 +1,4 @@
-"""Previews: an environment of its own for each pull or merge request."""
+"""Previews: a separate environment for each pull or merge request."""
 
 import contextlib
 import math
@@ -73,7 +73,7 @@ def open_preview(
 
     Raises:
         DeliveryError: the name is not valid, or the build fails.
-        RefusedError: it would run code with this identity, or touch a released target.
+        RefusedError: the preview would run code with this identity, or touch a released target.
     """
     if not _REQUEST.fullmatch(request):
         raise DeliveryError(
@@ -95,14 +95,14 @@ def open_preview(
 
 
 def _copy(root: Path, folder: Path) -> None:
-    """Copy the files that git knows, and the built ones; no local state of git or the CLI."""
+    """Copy the files that git lists, and the built ones; no local state of git or the CLI."""
     listed = git.output(root, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
     patterns = load_bundle(root).tree.section("sync").items_of("include")
     built = [file for pattern in patterns for file in matching_paths(root, str(pattern))]
     for file in dict.fromkeys([*filter(None, listed.split("\0")), *built]):
         source, copy = root / file, folder / file
         if source.is_symlink() or not source.resolve().is_relative_to(root.resolve()):
-            raise _refused(f"given the link {file}, expected a file: links are not copied")
+            raise _refused(f"given the link {file}, expected a file, because links are not copied")
         if source.is_file() and not is_local_state(PurePosixPath(file)):
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(source, copy)
@@ -111,10 +111,10 @@ def _copy(root: Path, folder: Path) -> None:
 def sweep(root: Path, days: int) -> tuple[list[str], list[str]]:
     """Delete the previews that are older than some days.
 
-    Their locks are broken, because nobody works on so old a preview.
+    Their locks are broken, because nobody works on such an old preview.
 
     Returns:
-        The names of the deleted ones, and for each of the others why it could not be deleted.
+        The names of the deleted previews, and a reason for each that could not be deleted.
     """
     with open_preview(root, "x") as probe:
         folder = probe.target.root.rpartition("/")[0]
@@ -133,7 +133,7 @@ def sweep(root: Path, days: int) -> tuple[list[str], list[str]]:
 
 
 def _last_change(workspace: Workspace, preview: Entry) -> float:
-    """When a preview was deployed last, as Unix time; 0 if the workspace does not say."""
+    """When a preview was deployed last, as Unix time; 0 if that is unknown."""
     entries = [preview, *workspace.list_dir(f"{preview.path}/state")]
     return max(max(entry.created, entry.modified) for entry in entries)
 
@@ -141,21 +141,21 @@ def _last_change(workspace: Workspace, preview: Entry) -> float:
 def _refuse_released(root: Path, policy: Policy, preview: Target, request: str) -> None:
     """Make sure that a preview has its own folder, catalog and names."""
     if not preview.root.endswith(f"/{request}"):
-        raise _refused("its root_path must end with ${var.request}")
+        raise _refused("root_path must end with ${var.request}")
     for name, path in preview.tree.section("workspace").items():
         if name.endswith("_path") and not f"{path}/".startswith(f"{preview.root}/"):
-            raise _refused(f"its {name} must be below its root_path")
+            raise _refused(f"{name} must be below root_path")
     presets = preview.tree.section("presets")
     if request not in str(presets.get("name_prefix", "")):
-        raise _refused("presets.name_prefix must have ${var.request} in it")
+        raise _refused("presets.name_prefix must contain ${var.request}")
     if presets.get("trigger_pause_status") != "PAUSED":
         raise _refused("presets.trigger_pause_status must be PAUSED")
     for name in policy.released:
         other = read_target(root, name, UNKNOWN_RELEASE)
         if _catalogs(other) & _catalogs(preview):
-            raise _refused(f"it has the catalog of {name}")
+            raise _refused(f"its catalog is that of {name}")
         if preview.root.startswith(f"{other.root}/") or preview.root == other.root:
-            raise _refused(f"it is in the folder of {name}")
+            raise _refused(f"root_path is in the folder of {name}")
 
 
 def _refuse_identity(root: Path, policy: Policy, me: str) -> None:
@@ -163,7 +163,7 @@ def _refuse_identity(root: Path, policy: Policy, me: str) -> None:
     for name in policy.released:
         target = read_target(root, name, UNKNOWN_RELEASE)
         if me in (target.deployer, target.runner, target.planner):
-            raise _refused(f"given an identity of {name}, expected one of previews")
+            raise _refused(f"given an identity of {name}, expected an identity for previews")
 
 
 def _build(root: Path) -> None:
@@ -173,7 +173,7 @@ def _build(root: Path) -> None:
             _BUILD, cwd=root, env=build_environment(), capture_output=True, text=True, check=False
         )
     except OSError as error:
-        raise DeliveryError(f"{_BUILD[0]}: {error.strerror}, expected it on the PATH") from None
+        raise DeliveryError(f"{_BUILD[0]}: {error.strerror}, expected make on the PATH") from None
     if built.returncode:
         raise FailedError(f"{' '.join(_BUILD)}: {built.stderr.strip()}")
 
@@ -186,4 +186,4 @@ def _catalogs(target: Target) -> set[str]:
 
 
 def _refused(reason: str) -> DeliveryError:
-    return RefusedError(f"preview: {reason}, see targets/{PREVIEW_TARGET}.yml")
+    return RefusedError(f"preview: {reason}; see targets/{PREVIEW_TARGET}.yml")

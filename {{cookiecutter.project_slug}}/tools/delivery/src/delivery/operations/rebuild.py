@@ -13,14 +13,14 @@ from delivery.target.events import Event
 def rebuild(root: Path, receipt: Event, tree: str = "") -> Archive:
     """Build the release of a receipt from its commit.
 
-    Whoever can write to the target's store can name any commit in a receipt. Only commits of the
+    Anyone who can write to the target's store can put any commit in a receipt. Only commits on the
     target's own branch were reviewed.
 
     Args:
-        tree: a commit whose git tree it must have; empty if any reviewed commit will do.
+        tree: a commit whose git tree the release must have; empty for any reviewed commit.
 
     Raises:
-        RefusedError: the commit is not on that branch, has another tree, or gives other bytes.
+        RefusedError: the commit is not on that branch, has another tree, or gives another digest.
     """
     policy, target = load_policy(root), receipt.target
     branch = policy.branches.targets.get(target)
@@ -30,22 +30,22 @@ def rebuild(root: Path, receipt: Event, tree: str = "") -> Archive:
     if not _is_on(root, receipt.commit, branch):
         raise _refused(
             receipt,
-            f"its commit {receipt.commit or 'without a name'} is not on the branch {branch}, from "
-            f"which {target} is delivered\n    Fetch the branch: git fetch origin {branch}",
+            f"its commit {receipt.commit or '(none)'} is not on the branch {branch}, which "
+            f"{target} deploys from\n    Fetch the branch: git fetch origin {branch}",
         )
     commit = commit_of(root, receipt.commit)
     if commit.release != receipt.release:
-        raise _refused(receipt, f"its commit is the release {commit.release}")
+        raise _refused(receipt, f"its commit belongs to the release {commit.release}")
     if tree and commit.tree != tree_of(root, tree):
-        raise _refused(receipt, f"its files are not those of {tree}")
+        raise _refused(receipt, f"its files differ from those of {tree}")
     archive = build_commit(root, commit, branch)
     if archive.manifest.digest != receipt.digest:
+        verified = f"the digest {receipt.digest}" if receipt.digest else "no digest"
         raise _refused(
             receipt,
-            f"{target} verified the digest {receipt.digest or 'of nothing'}, expected "
-            f"{archive.manifest.digest} of its commit\n    Either the store of {target} was "
-            "edited, or the release was built with another uv than this checkout has: deliver the "
-            "commit again.",
+            f"{target} verified {verified}, but its commit gives {archive.manifest.digest}\n    "
+            f"Either the store of {target} was edited, or the release was built with another "
+            "version of uv: deploy the commit again.",
         )
     return archive
 

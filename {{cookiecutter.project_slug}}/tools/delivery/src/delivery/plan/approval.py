@@ -15,19 +15,19 @@ def check_approval(
     """Require the approval that `approval` of the policy demands for a target.
 
     Raises:
-        RefusedError: it is missing, or the forge requires no reviewers.
+        RefusedError: the approval is missing, or the forge requires no reviewers.
     """
     mode = policy.approval_of(target)
     if mode == "dispatch" and not digest:
-        raise _refused(target, mode, "the digest of the plan: --plan-digest …")
+        raise _refused(target, mode, "--plan-digest with the digest of the plan")
     if mode == "environment":
         if plan is None:
-            raise _refused(target, mode, "the approved plan: --plan plan.json")
+            raise _refused(target, mode, "the approved plan, such as --plan plan.json")
         forge = current_forge()
         if forge:
             _require_reviewers(forge, target)
         if not approved_by:
-            raise _refused(target, mode, "the approver: --approved-by ana")
+            raise _refused(target, mode, "the approver, such as --approved-by ana")
 
 
 def check_plan(
@@ -93,8 +93,9 @@ def approvers(policy: Policy, target: str) -> str:
     found = forge.approvers(target)
     if not found:
         raise RefusedError(
-            f"approval of {target}: given no approver of this job, expected at least one\n"
-            "    Start the job again and let a reviewer approve it; a bypassed rule is no approval."
+            f"approval of {target}: nobody has approved this job, but at least one approval is "
+            "required\n    Start the job again and let a reviewer approve it. A bypassed "
+            "protection rule does not count as an approval."
         )
     return ", ".join(found)
 
@@ -117,9 +118,9 @@ def _require_reviewers(forge: Forge, target: str) -> None:
     """
     if not forge.requires_approval(target):
         raise RefusedError(
-            f"approval of {target}: the environment {target} of the forge has no required "
-            f"reviewers\n    Add them: {forge.approval_hint(target)}; or set approval: dispatch in "
-            "delivery.yml if your plan of the forge has no required reviewers.",
+            f"approval of {target}: the environment {target} has no required reviewers\n"
+            f"    Add them: {forge.approval_hint(target)}; or set approval: dispatch in "
+            "delivery.yml if your GitHub or GitLab subscription has no required reviewers.",
         )
 
 

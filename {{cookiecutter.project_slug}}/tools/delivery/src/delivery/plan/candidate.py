@@ -36,8 +36,8 @@ def open_candidate(context: TargetContext, archive: Archive, wal: Mapping[str, b
         wal: the files of an interrupted CLI; see `recover_wal`.
 
     Raises:
-        RefusedError: it declares another workspace, folder or project than the checkout does, or
-            contains code that would run with the deployer's identity.
+        RefusedError: the release declares another workspace, folder or project than the checkout,
+            or contains code that would run with the deployer's identity.
     """
     release = archive.manifest.release
     folder = context.workdir() / release
@@ -58,7 +58,7 @@ def _refuse_other_target(target: Target, expected: Target, release: str) -> None
         given, declared = getattr(target, name), getattr(expected, name)
         if given != declared:
             raise RefusedError(
-                f"{release}: {name} of {target.name}: given {given}, expected {declared} as in "
+                f"{release}: {name} of {target.name}: given {given}, expected {declared}, as in "
                 "this checkout"
             )
 

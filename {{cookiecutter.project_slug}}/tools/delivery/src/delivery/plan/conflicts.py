@@ -1,4 +1,4 @@
-"""Finds resources that a release would create although they exist, and decides whose they are.
+"""Finds resources that a release would create although they exist, and finds their owners.
 
 An interrupted deploy leaves resources that no state contains. The metadata of the deployment, the
 folder, or the creator and the time of creation distinguish them from resources that people made.
@@ -30,7 +30,7 @@ class ExistingResource:
     """A resource that exists already where a plan would create one.
 
     Attributes:
-        created_by_deploy: a deploy to this target made it.
+        created_by_deploy: a deploy to this target created it.
         adopted: it was adopted before, and unbound since.
     """
 
@@ -46,7 +46,7 @@ class ConflictFinder:
 
     Attributes:
         jobs: all jobs of the workspace.
-        orphans: the jobs that deploys of this target made and that no state contains.
+        orphans: the jobs that deploys to this target created and that no state contains.
         was_deploying: whether a deploy was in progress at a moment, in seconds since the epoch.
         adopted: key and id of each resource that people made and that was adopted, newest last.
     """
@@ -80,7 +80,7 @@ class ConflictFinder:
                 )
 
     def was_created_by_deploy(self, key: str, identity: str) -> bool:
-        """Whether a deploy to this target made a resource; False if in doubt."""
+        """Whether a deploy to this target created a resource; False if in doubt."""
         kind = key.partition(".")[0]
         if any(k.partition(".")[0] == kind and i == identity for k, i in self.adopted):
             return False

@@ -75,7 +75,7 @@ def _block_decisions(inputs: DecisionInput) -> Iterator[Decision]:
     release, target = inputs.candidate.archive.manifest.release, inputs.candidate.target.name
     history = inputs.snapshot.history
     if release in history.blocked:
-        runs = f"it is still running, roll back: delivery rollback {target} --reason …; "
+        runs = f"it is still running; to roll back: delivery rollback {target} --reason …; "
         yield _deny(
             f"{release} is blocked: {inputs.snapshot.block_reason}; "
             f"{runs if release == history.running else ''}"
@@ -88,17 +88,19 @@ def _digest_decisions(inputs: DecisionInput) -> Iterator[Decision]:
     manifest, snapshot = inputs.candidate.archive.manifest, inputs.snapshot
     verified = manifest.release in snapshot.history.verified_releases
     if verified and snapshot.verified_digest != manifest.digest:
-        yield _deny(f"{manifest.release} has other bytes than those that were verified here")
+        yield _deny(
+            f"{manifest.release} differs from the archive that was verified here under this name"
+        )
 
 
 def _adopted_decisions(inputs: DecisionInput) -> Iterator[Decision]:
     """Never delete a resource that a person made only because it was adopted."""
     for key in inputs.adopted:
         if inputs.request.is_rollback:
-            reason = "was adopted after this release: rollback unbinds it and leaves it unchanged"
+            reason = "was adopted after this release; rollback unbinds it and leaves it unchanged"
             yield Decision(key=key, action="warn", reason=reason)
         elif key not in inputs.request.allow_destroy:
-            yield _deny(f"{key} was adopted, expected a release that declares it")
+            yield _deny(f"{key} was adopted, so the release must declare it")
 
 
 def _orphan_decisions(inputs: DecisionInput) -> Iterator[Decision]:
@@ -109,17 +111,19 @@ def _orphan_decisions(inputs: DecisionInput) -> Iterator[Decision]:
     for job in inputs.conflicts.orphans:
         name = f"job {job.id} ({job.name})"
         if job in inputs.to_delete:
-            yield _warn(f"{name} was made by an interrupted or failed deploy: it is deleted")
+            yield _warn(
+                f"{name} is left from an interrupted or failed deploy; this deploy deletes it"
+            )
         elif job in inputs.duplicates:
             yield _deny(
-                f"{name} is a duplicate: same name and deployment as a job of the state, and no "
-                "deploy was running when it was made; keep it under a key of its own: "
-                f"{adopt} jobs.KEY --id {job.id} --archive FILE --reason …, or delete it in the "
-                "workspace if nobody needs it"
+                f"{name} is a duplicate: it has the name and deployment of a job in the state, and "
+                "no deploy was running when it was made; to keep it under its own key: "
+                f"{adopt} jobs.KEY --id {job.id} --archive FILE --reason …; if nobody needs it, "
+                "delete it in the workspace"
             )
         elif inputs.conflicts.key_of(job) not in missing:
             yield _deny(
-                f"{name} was made by an interrupted deploy; keep it, with a release that "
+                f"{name} was made by an interrupted deploy; to keep it, with a release that "
                 f"declares it: {adopt} --all --archive FILE --reason …"
             )
 
@@ -135,7 +139,7 @@ def _promotion_decisions(inputs: DecisionInput) -> Iterator[Decision]:
             f"back: delivery rollback {target} {manifest.release} --reason …"
         )
     if target not in own.released:
-        yield _deny(f"{manifest.release} does not list {target} as a target of releases")
+        yield _deny(f"{target} is not a released target in the delivery.yml of {manifest.release}")
         return
     freeze = policy.active_freeze(target, datetime.now(UTC))
     exception = inputs.guard.exception("freeze")
@@ -165,7 +169,7 @@ def _receipt_decisions(inputs: DecisionInput) -> Iterator[Decision]:
 
 
 def _is_older(inputs: DecisionInput, running: Event) -> bool:
-    """Whether the running release is newer: by git if it knows both, else by the commits' time."""
+    """Whether the running release is newer: by git if it has both, else by the commits' time."""
     root, manifest = inputs.context.root, inputs.candidate.archive.manifest
     if running.commit != manifest.commit:
         if git.is_ancestor(root, running.commit, manifest.commit):
@@ -183,11 +187,11 @@ def existing_resource_decisions(
     ours = [existing.key for existing in found if existing.created_by_deploy]
     if ours:
         yield _deny(
-            f"{', '.join(ours)}: left by an interrupted deploy; keep all of it: "
+            f"{', '.join(ours)}: left by an interrupted deploy; to keep all of it: "
             f"delivery adopt {target} --all {options}"
         )
     for existing in found:
-        keep = f"keep it: delivery adopt {target} {existing.key} --id {existing.id} {options}"
+        keep = f"to keep it: delivery adopt {target} {existing.key} --id {existing.id} {options}"
         if existing.adopted:
             yield _deny(
                 f"{existing.key} was adopted before and unbound since ({existing.id}): a deploy "
@@ -195,15 +199,15 @@ def existing_resource_decisions(
             )
         elif not existing.created_by_deploy:
             yield _deny(
-                f"{existing.key} exists already ({existing.id}), and nothing shows that a "
-                f"deploy to {target} made it; {keep}"
+                f"{existing.key} exists already ({existing.id}), with no evidence that a "
+                f"deploy to {target} created it; {keep}"
             )
 
 
 def identity_decisions(target: Target, raw: Mapping[str, Any]) -> Iterator[Decision]:
     """Refuse a `run_as` that the CLI resolves to another identity than the guard checked."""
     for key, identity in run_as_in_cli_plan(target.tree, raw["plan"]):
-        reason = f"the CLI would let it run as {identity or 'the deployer'}; write run_as literally"
+        reason = f"the CLI would run it as {identity or 'the deployer'}; write a literal run_as"
         yield Decision(key=key, action="refuse", reason=reason)
 
 
@@ -211,8 +215,9 @@ def unused_destroy_decisions(
     request: PlanRequest, changes: Sequence[ResourceChange]
 ) -> Iterator[Decision]:
     """Warn of keys of --allow-destroy that the plan does not change, such as misspelt ones."""
+    reason = "may be destroyed, but this plan does not change it"
     for key in sorted({*request.allow_destroy} - {change.key for change in changes}):
-        yield Decision(key=key, action="warn", reason="allowed, but this plan does not change it")
+        yield Decision(key=key, action="warn", reason=reason)
 
 
 def _deny(reason: str) -> Decision:

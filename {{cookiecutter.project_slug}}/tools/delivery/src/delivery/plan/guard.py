@@ -23,7 +23,7 @@ _PIPELINE_TABLES = ("catalog", "schema", "storage", "target")
 _RIGHTS = ("permissions", "grants")
 _REPORTED = ("jobs", *_RIGHTS)  # a rollback that deletes these needs no extra warning
 _EMBEDDED = "embed_credentials"
-# Fields by which a resource acts on behalf of somebody, or with rights of its own.
+# Fields by which a resource acts on behalf of a user, or with its own rights.
 _LENT = {
     ("apps", "resources"): "the app's own service principal gets other rights",
     ("apps", "user_api_scopes"): "the app acts for its users with other scopes",
@@ -107,7 +107,7 @@ def _data_loss(change: ResourceChange, inputs: GuardInput) -> str:
     """Why a change may lose data; empty if it cannot."""
     protected = change.key in inputs.policy.guard.protected
     if change.action in DESTRUCTIVE_ACTIONS and (holds_data(change.key) or protected):
-        return f"{change.action} loses its data"
+        return f"would lose its data ({change.action})"
     if change.kind == "pipelines":
         return _pipeline_data_loss(change)
     if change.kind == "jobs" and _starts_full_refresh(change, inputs.tree):
@@ -119,10 +119,10 @@ def _pipeline_data_loss(change: ResourceChange) -> str:
     declared = [f for f in change.fields if not f.is_drift]
     moved = next((f.path for f in declared if f.path in _PIPELINE_TABLES), "")
     if moved:
-        return f"another {moved} leaves the pipeline's tables behind"
+        return f"a new {moved} would abandon the pipeline's existing tables"
     libraries = [f for f in declared if f.path.startswith("libraries")]
     old, new = {*_leaves([f.old for f in libraries])}, {*_leaves([f.new for f in libraries])}
-    return "a library is removed or replaced: its tables are dropped" if old - new else ""
+    return "a library is removed or replaced, which drops its tables" if old - new else ""
 
 
 def _leaves(value: Any) -> Iterator[str]:
@@ -161,7 +161,7 @@ def _decide(key: str, danger: str, inputs: GuardInput, hint: str = "") -> Decisi
         hint: how to avoid the change, if declaring the resource again is not the way.
     """
     if key in inputs.policy.guard.protected:
-        return Decision(key=key, action="refuse", reason=f"{danger}; guard.protected forbids it")
+        return Decision(key=key, action="refuse", reason=f"{danger}; guard.protected lists it")
     if key in inputs.allow_destroy:
         reason = f"{danger}; allowed on the command line: {inputs.allow_destroy[key]}"
         return Decision(key=key, action="allow", reason=reason)
@@ -170,7 +170,7 @@ def _decide(key: str, danger: str, inputs: GuardInput, hint: str = "") -> Decisi
         reason = f"{danger}; allowed until {exception.until}: {exception.reason}"
         return Decision(key=key, action="allow", reason=reason)
     if inputs.is_rollback:
-        hint = "a rollback destroys no data: deploy a fixed release instead"
+        hint = "a rollback never destroys data; deploy a fixed release instead"
     else:
         hint = hint or "to keep it, declare it again"
         hint += (
@@ -278,7 +278,7 @@ def _rollback_effects(changes: Sequence[ResourceChange], inputs: GuardInput) -> 
                 "without it is refused; if this deploy fails, its jobs are paused instead"
             )
         elif change.action == "delete" and inputs.is_rollback and change.kind not in _REPORTED:
-            reason = "" if kind.holds_data else "holds no data: this rollback deletes it"
+            reason = "" if kind.holds_data else "holds no data, so this rollback deletes it"
         if reason:
             yield Decision(key=change.key, action="warn", reason=reason)
 

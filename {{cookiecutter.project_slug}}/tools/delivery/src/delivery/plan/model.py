@@ -156,8 +156,8 @@ def read_plan(file: Path, now: datetime) -> Plan:
     """Read a saved plan.
 
     Raises:
-        DeliveryError: it is not a plan of this version of delivery.
-        RefusedError: it was edited or has expired.
+        DeliveryError: the file is not a plan of this version of delivery.
+        RefusedError: the plan was edited or has expired.
     """
     try:
         document = json.loads(file.read_text(encoding="utf-8"))

@@ -49,7 +49,7 @@ class PlannedDeploy:
         verification: the jobs that verify the deploy.
         consumed_exceptions: exceptions of the policy that this deploy uses up.
         adopted: keys to unbind, and the key that the release has for each; see `adopted_keys`.
-        orphans: jobs that an interrupted deploy made, and that this one deletes.
+        orphans: jobs of an interrupted deploy, which this deploy deletes.
         existing: resources that exist already and that the plan would create.
     """
 
@@ -218,12 +218,13 @@ def _refuse_other_state(raw: Mapping[str, Any], target: Target, state: State) ->
     """Refuse a plan of another state, which would create existing resources again.
 
     Raises:
-        RefusedError: the CLI read another state than the target's.
+        RefusedError: the CLI found another state than the target's.
     """
     given, expected = raw.get("lineage", ""), state.lineage
     if expected and given != expected:
+        found = f"the state with lineage {given}" if given else "no state"
         raise RefusedError(
-            f"plan of {target.name}: the CLI read the state {given or 'of nothing'}, expected "
+            f"plan of {target.name}: the CLI found {found}, expected the state with lineage "
             f"{expected}\n    Ask for the right to read {target.root}/state."
         )
 

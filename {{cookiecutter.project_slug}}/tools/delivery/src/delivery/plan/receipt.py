@@ -19,12 +19,13 @@ def receipt_problems(
     expected = ("verified", source, candidate.target.project)
     if receipt is None:
         yield (
-            f"no receipt of {source}; fetch it: delivery fetch {source} --release "
-            f"{manifest.release}, then --receipt FILE"
+            f"no receipt of {source}; fetch one: delivery fetch {source} --release "
+            f"{manifest.release}, then pass it: --receipt FILE"
         )
     elif (receipt.kind, receipt.target, receipt.project) != expected:
         yield (
-            f"the receipt is of {receipt.kind} on {receipt.target}, expected verified on {source}"
+            f'the receipt records "{receipt.kind}" on {receipt.target}, expected "verified" on '
+            f"{source}"
         )
     elif (receipt.release, receipt.digest) != (manifest.release, manifest.digest):
         yield f"the receipt has another release or digest than {manifest.release}"
@@ -53,7 +54,7 @@ def _ledger_problems(
     if receipt not in known:
         yield f"the receipt is not in the ledger of {source}; fetch it again"
     elif receipt.release in ledger.history(names).blocked:
-        yield f"{receipt.release} was blocked on {source} after the receipt"
+        yield f"{receipt.release} was blocked on {source} after the receipt was written"
 
 
 def receipt_age(receipt: Event | None, now: datetime) -> str:

@@ -49,7 +49,7 @@ def _declaration_from_state(
         retainable = ", ".join(name for name, row in KINDS.items() if row.fate == "retained")
         raise RefusedError(
             f"{key}: given a resource of {kind}, expected one that can be retained: {retainable}\n"
-            "    Deploy a fixed release instead: it loses no data.",
+            "    Deploy a fixed release instead, which loses no data.",
         )
     entry, names = state[key].get("state", {}), dict(known.renamed)
     declared = {names.get(k, k): v for k, v in entry.items() if k not in known.state_only}

@@ -21,7 +21,7 @@ def recover_wal(context: TargetContext) -> dict[str, bytes]:
 
 
 def unsaved_state(context: TargetContext) -> bytes:
-    """The content of that log: ids in it are known, although no saved state contains them."""
+    """The content of that log. Its ids may be missing from the saved state."""
     return b"".join(recover_wal(context).values())
 
 

@@ -39,8 +39,8 @@ class Archive:
         if digest is not None and digest != self.manifest.digest:
             raise RefusedError(
                 f"{self.manifest.release}: given an archive with the digest "
-                f"{self.manifest.digest}, expected {digest} as it was built\n    Somebody changed "
-                "the archive, or it is another release: build it again from its commit.",
+                f"{self.manifest.digest}, expected {digest}, that of the built release\n"
+                "    The archive was edited, or is of another release: build it from its commit.",
             )
 
     def write(self, folder: Path) -> Path:
@@ -137,7 +137,9 @@ def _entries(content: bytes, name: str) -> Iterator[tuple[str, bytes]]:
     with tarfile.open(fileobj=io.BytesIO(_unpacked(content, name)), mode="r:") as tar:
         for entry in tar:
             if entry.name in seen or not _is_plain(entry):
-                raise _refused(name, f"given {entry.name!r}, expected plain files, each once")
+                raise _refused(
+                    name, f"given {entry.name!r}, expected regular files only, without duplicates"
+                )
             if is_local_state(PurePosixPath(entry.name)):
                 raise _refused(name, f"given {entry.name!r}, which the CLI or git would read")
             seen.add(entry.name)
@@ -146,7 +148,7 @@ def _entries(content: bytes, name: str) -> Iterator[tuple[str, bytes]]:
 
 
 def _unpacked(content: bytes, name: str) -> bytes:
-    """Unpack all of it before use: its checksum is at its end."""
+    """Unpack the whole archive before use, because its checksum is at the end."""
     with gzip.GzipFile(fileobj=io.BytesIO(content)) as packed:
         unpacked = packed.read(_MAX_UNPACKED_BYTES + 1)
     if len(unpacked) > _MAX_UNPACKED_BYTES:
@@ -169,7 +171,7 @@ def _verify(manifest: Manifest, files: Mapping[str, bytes], name: str) -> None:
         raise _refused(name, f"files and manifest differ: {', '.join(odd[:5])}")
     for path, entry in manifest.files.items():
         if (len(files[path]), sha256(files[path])) != (entry.size, entry.sha256):
-            raise _refused(name, f"{path} is not the file that the manifest lists")
+            raise _refused(name, f"{path} differs from the file that the manifest lists")
 
 
 def _short(error: Exception) -> str:

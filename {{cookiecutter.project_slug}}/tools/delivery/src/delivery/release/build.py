@@ -113,8 +113,8 @@ def _clean_commit(root: Path) -> Commit:
     commit = checked_out_commit(root)
     if commit.time > time.time() + _AHEAD:
         raise RefusedError(
-            f"release: given a commit of {commit.release[:10]}, expected one that is not in "
-            "the future: no later release could follow it\n"
+            f"release: the commit is dated {commit.release[:10]}, in the future; every later "
+            "release would count as older\n"
             "    Correct the clock, and commit again: git commit --amend --no-edit",
         )
     return commit
@@ -129,7 +129,7 @@ def commit_of(root: Path, revision: str) -> Commit:
     """The commit of a revision, such as `HEAD`.
 
     Raises:
-        DeliveryError: git does not know it.
+        DeliveryError: git does not have such a commit.
     """
     line = git.output(root, "log", "-1", "--format=%H %T %ct", "--end-of-options", revision, "--")
     commit, tree, seconds = line.split()
@@ -165,8 +165,8 @@ def _check_out(root: Path, commit: Commit, folder: Path) -> Policy:
     _refuse_links(links, policy)
     if not (folder / _LOCK).is_file():
         raise RefusedError(
-            f"release: {_LOCK} is not committed, expected it to pin the release's libraries\n"
-            f"    Without it each start of a job resolves them again. Commit it: git add {_LOCK}",
+            f"release: {_LOCK} is not committed, so the release's libraries are not pinned\n"
+            f"    Every job start would resolve their versions again. Commit it: git add {_LOCK}",
         )
     return policy
 
@@ -177,7 +177,7 @@ def _refuse_links(links: list[str], policy: Policy) -> None:
     given = [name for name in links if any(PurePath(name).is_relative_to(p) for p in include)]
     if given:
         raise RefusedError(
-            f"release: given {', '.join(given)}, expected files: a release has no links\n"
+            f"release: given {', '.join(given)}, expected files, because a release has no links\n"
             "    Replace each with a copy of the file or folder that it points to.",
         )
 
@@ -236,7 +236,7 @@ def _version(source: Path) -> str:
     """The version in pyproject.toml, without a local part such as `+abc`.
 
     Raises:
-        RefusedError: there is none that the commit could be added to.
+        RefusedError: there is no literal version, which the commit could be appended to.
     """
     try:
         document = tomllib.loads((source / "pyproject.toml").read_text(encoding="utf-8"))
@@ -247,8 +247,8 @@ def _version(source: Path) -> str:
     except (OSError, ValueError, AttributeError, TypeError) as error:
         reason = str(error)
     raise RefusedError(
-        f"release: version in pyproject.toml: {reason}, expected it in the file: the release adds "
-        'its commit to it\n    Set it: [project] version = "0.1.0"',
+        f"release: version in pyproject.toml: {reason}, expected a literal version, because the "
+        'release appends its commit\n    Set it: [project] version = "0.1.0"',
     )
 
 

@@ -43,7 +43,7 @@ def counted(number: int, noun: str) -> str:
 
 
 def single_line(text: str) -> str:
-    """A text without line ends, and without characters that steer a terminal."""
+    """A text without line ends, and without control characters."""
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 

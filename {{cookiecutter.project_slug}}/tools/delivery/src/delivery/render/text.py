@@ -66,7 +66,7 @@ def status_as_text(status: Status) -> str:
 
 
 def _status_lines(status: Status) -> Iterator[str]:
-    release = escape(short_line(status.release)) or "nothing delivered"
+    release = escape(short_line(status.release)) or "no release deployed"
     yield f"[bold]{escape(status.target)}[/]  {release}  {status.health}, {status.sync}"
     facts = {**status_facts(status), **status_lists(status)}
     yield from (f"  {name:24}{escape(single_line(text))}" for name, text in facts.items() if text)
@@ -106,7 +106,7 @@ def _who_and_why(event: Event) -> str:
 def drift_as_text(target: str, found: Sequence[Drift]) -> str:
     """Drift, each change with the YAML that would keep it."""
     if not found:
-        return f"{target}: as it was delivered"
+        return f"{target}: no drift"
     following = [drift.patch for drift in found[1:]]
     return "\n".join(
         line for pair in zip(found, [*following, ""], strict=True) for line in _drift_lines(*pair)

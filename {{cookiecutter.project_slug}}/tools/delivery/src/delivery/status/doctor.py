@@ -1,4 +1,4 @@
-"""`delivery doctor`: checks of the set-up, each with what to do if it fails."""
+"""`delivery doctor`: checks of the set-up, each with a hint if it fails."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -58,7 +58,7 @@ def run_checks(root: Path, target: str | None) -> Iterator[HealthCheck]:
 
 
 def _checked(name: str, check: Callable[[], str]) -> HealthCheck:
-    """Run one check: it returns what it found, or raises what is wrong."""
+    """Run one check, which returns a message, or raises an error if something is wrong."""
     try:
         return HealthCheck(name, True, check())
     except NotVisibleError as error:
@@ -82,15 +82,15 @@ def _images(root: Path) -> str:
     """The images of GitLab's jobs have digests, because the owner of a tag can move it.
 
     Raises:
-        DeliveryError: one has none.
+        DeliveryError: an image has no digest.
     """
     files = [root / ".gitlab-ci.yml", *sorted((root / ".gitlab").rglob("*.yml"))]
     for file in (file for file in files if file.is_file()):
         for name in _IMAGE.findall(file.read_text(encoding="utf-8")):
             if "@sha256:" not in name:
                 raise DeliveryError(
-                    f"{file.relative_to(root)}: {name} is a tag that can be moved, and runs with "
-                    f"tokens: add its digest: {name}@sha256:…"
+                    f"{file.relative_to(root)}: {name} is a movable tag, and jobs with tokens "
+                    f"run in it; pin it: {name}@sha256:…"
                 )
     return "all have digests"
 
@@ -112,7 +112,7 @@ def _forge(policy: Policy) -> Iterator[HealthCheck]:
     """The subjects of the jobs' id tokens, and the settings that protect the targets."""
     forge = current_forge() or forge_of(policy.project)
     if forge is None:
-        message = "not checked: set project.url in delivery.yml, the repository's address"
+        message = "not checked: set project.url in delivery.yml to the repository's address"
         if policy.project.url:
             message = (
                 f"not checked: the forge of {policy.project.url} is unknown; set project.forge in "
@@ -152,9 +152,9 @@ def _protection(policy: Policy, forge: Forge) -> Iterator[HealthCheck]:
 
 def _readable(forge: Forge) -> str:
     if forge.can_read_settings():
-        return "its settings are readable"
+        return "the settings are readable"
     raise DeliveryError(
-        f"its settings are not readable: set {FORGE_TOKEN} to a token that may read them"
+        f"the settings are not readable: set {FORGE_TOKEN} to a token that may read them"
     )
 
 
@@ -165,7 +165,7 @@ def _subjects(forge: Forge, environment: str, branch: str) -> str:
 def _restricted(forge: Forge, environment: str, branches: Sequence[str]) -> str:
     names = ", ".join(branches)
     if forge.restricts_branches(environment, branches):
-        return f"only {names}, which are protected"
+        return f"only protected ones ({names})"
     raise DeliveryError(
         f"other branches can deploy to {environment}: protect {names}; on GitHub restrict the "
         "environment to them, as selected branches"
@@ -209,7 +209,8 @@ def _workspace(root: Path, name: str) -> Iterator[HealthCheck]:
 def _identity(context: TargetContext) -> str:
     me, target = context.workspace.me, context.target
     roles = {target.deployer: "deployer", target.runner: "runner", target.planner: "planner"}
-    return f"{me}, {roles.get(me, 'none of the three of this target')}"
+    role = roles.get(me, "which is none of the target's service principals")
+    return f"{me}, {role}"
 
 
 def _marker(context: TargetContext) -> str:
@@ -220,16 +221,16 @@ def _marker(context: TargetContext) -> str:
 def _ledger(context: TargetContext) -> str:
     names = context.ledger.list_events()
     context.ledger.verify(names)
-    return f"{len(names)} events, each with the digest of the one before"
+    return f"{len(names)} events, hash chain intact"
 
 
 def _lock(context: TargetContext) -> str:
     lock, cli = context.ledger.current_lock(), context.store.cli_lock_holder()
-    hint = f"if that run is gone: delivery break-lock {context.target.name} --reason …"
+    hint = f"if that run died: delivery break-lock {context.target.name} --reason …"
     if lock:
-        raise DeliveryError(f"{lock.describe(datetime.now(UTC))}; {hint}")
+        raise DeliveryError(f"held by {lock.describe(datetime.now(UTC))}; {hint}")
     if cli:
-        raise DeliveryError(f"the CLI's own lock: {cli}; {hint}")
+        raise DeliveryError(f"CLI lock held by {cli}; {hint}")
     return "free"
 
 
@@ -238,7 +239,7 @@ def _orphans(context: TargetContext) -> str:
     if orphans:
         known, target = ", ".join(f"{job.name} ({job.id})" for job in orphans), context.target.name
         raise DeliveryError(
-            f"{known}; keep them: delivery adopt {target} --all --archive FILE --reason …"
+            f"{known}; to keep them: delivery adopt {target} --all --archive FILE --reason …"
         )
     return "none"
 
@@ -246,8 +247,8 @@ def _orphans(context: TargetContext) -> str:
 def _token(context: TargetContext) -> str:
     expires, need = context.workspace.expires, context.policy.delivery_minutes
     if expires is None:
-        return "does not say when it expires"
+        return "expiry unknown"
     left = (expires - datetime.now(UTC).timestamp()) / 60
     if left < need:
-        raise DeliveryError(f"expires in {left:.0f} minutes, a delivery may take {need}")
+        raise DeliveryError(f"expires in {left:.0f} minutes, but a delivery may take {need}")
     return f"expires in {left:.0f} minutes"

@@ -27,7 +27,7 @@ _NOTEBOOKS = {
 
 
 class Drift(BaseModel):
-    """One difference between what was delivered and what is in the workspace.
+    """One difference between the running release and the workspace.
 
     Attributes:
         key: the resource, or `file`.
@@ -47,12 +47,12 @@ def running_plan(context: TargetContext) -> PlannedDeploy:
     """The plan of deploying the running release again: its changes include all drift.
 
     Raises:
-        DeliveryError: nothing was delivered to this target.
+        DeliveryError: no release was deployed to this target.
     """
     context.require_visible()
     running = context.ledger.history().running
     if not running:
-        raise DeliveryError(f"target {context.target.name}: nothing was delivered to it yet")
+        raise DeliveryError(f"target {context.target.name}: no release was deployed yet")
     return _plan_of(context, running)
 
 
@@ -111,7 +111,7 @@ def resource_drift(planned: PlannedDeploy, ignored: Sequence[str]) -> Iterator[D
 def _is_outside_change(field: FieldChange) -> bool:
     """Whether the declaration did not change, but the workspace did.
 
-    A dashboard's etag changes when somebody edits it, and only the state has it. Rights that were
+    A dashboard's etag changes with every edit, and only the state has it. Rights that were
     removed as a whole have an empty path, and their container as the old value.
     """
     old = field.old

@@ -65,16 +65,16 @@ def suggest_patch(planned: PlannedDeploy, key: str, path: str) -> tuple[str, str
     if not value and (rights or value is None):
         return "", deletion_hint(planned, resource, way, last if rights else path)
     if HIDDEN in str(value):
-        return "", "it contains a secret: use a secret scope instead of YAML"
+        return "", "the value contains a secret: use a secret scope instead of YAML"
     return _yaml(resource, way, _with_variables(planned, value)), ""
 
 
 def _refusal(planned: PlannedDeploy, key: str, path: str) -> str:
     """Why a change cannot be kept in YAML, and how to revert it; empty if it can."""
     if key.rpartition(".")[0] in planned.plan.retained or key in planned.plan.retained:
-        return f"it is retained, and this release does not declare it; {_revert(planned)}"
+        return f"the resource is retained, and this release does not declare it; {_revert(planned)}"
     if path.partition(".")[0] == RUN_AS:
-        return f"everything runs as the runner; {_revert(planned)}"
+        return f"every resource must run as the runner; {_revert(planned)}"
     principal = _PRINCIPAL.match(path)
     if not (key.endswith(".permissions") and principal):
         return ""
@@ -82,14 +82,14 @@ def _refusal(planned: PlannedDeploy, key: str, path: str) -> str:
     entries = [e for e in remote.get("__embed__") or () if principal[1] in e.values()]
     owns = any(entry.get("level") == "IS_OWNER" for entry in entries)
     if owns or principal[1] == planned.target.deployer:
-        return f"the deployer owns what it deploys; {_revert(planned)}"
+        return f"the owner is always the deployer; {_revert(planned)}"
     return ""
 
 
 def _revert(planned: PlannedDeploy) -> str:
     """The command that reverts drift."""
     target, release = planned.target.name, planned.plan.release
-    return f"revert it: delivery rollback {target} {release} --reason …"
+    return f"to revert it: delivery rollback {target} {release} --reason …"
 
 
 def deletion_hint(
@@ -102,7 +102,7 @@ def deletion_hint(
     line = declaration_line(planned.target.tree, key, way)
     if line:
         return f"to keep it, delete {what}: {line}"
-    return f"no line of {key} declares {what}, see presets and variables; {_revert(planned)}"
+    return f"no line of {key} declares {what}; see presets and variables; {_revert(planned)}"
 
 
 def declaration_line(tree: YamlMapping, key: str, way: Sequence[_Step] = ()) -> str:

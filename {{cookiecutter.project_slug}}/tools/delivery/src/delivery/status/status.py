@@ -1,4 +1,4 @@
-"""The status of a target: what is running there, whether it works, and how delivery goes."""
+"""The status of a target: its running release, its health, and its delivery metrics."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -40,7 +40,7 @@ class Status(BaseModel):
         host: empty if the target is unreachable; `out_of_band_change` then says why.
         url: the address of the repository.
         drifted: keys of resources that were changed outside delivery.
-        in_progress: a deploy that has not ended, and what to do about it.
+        in_progress: a deploy that has not ended, with a hint.
         out_of_band_change: a change of the CLI's state that no event explains.
     """
 
@@ -144,7 +144,7 @@ def _health(history: ReleaseHistory) -> Health:
 
 
 def _in_progress(context: TargetContext, history: ReleaseHistory) -> str:
-    """A deploy that has not ended, and what to do about it; empty if there is none."""
+    """A deploy that has not ended, with a hint; empty if there is none."""
     if history.in_progress is None:
         return ""
     started, target = context.ledger.read(history.in_progress), context.target.name
@@ -175,7 +175,7 @@ def _job(context: TargetContext, state: State, key: str, identity: str) -> JobSt
 
 
 def _out_of_band_change(ledger: Ledger, names: Sequence[EventName], state: State) -> str:
-    """A state that is newer than the last event: somebody deployed outside delivery."""
+    """The sign of a deploy outside delivery: a state that is newer than the last event."""
     kinds = ("deployed", "rolled_back", "adopted", "verified", "failed", "started")
     writing = [name for name in names if name.kind in kinds]
     if not writing or not state.content:
@@ -183,7 +183,7 @@ def _out_of_band_change(ledger: Ledger, names: Sequence[EventName], state: State
     last = ledger.read(writing[-1])
     known = last.state.serial
     if known and state.serial != known and last.kind != "started":
-        return f"the state has serial {state.serial}, the last event has {known}"
+        return f"the state has serial {state.serial}, but the last event recorded {known}"
     return ""
 
 

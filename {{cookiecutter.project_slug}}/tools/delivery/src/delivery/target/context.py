@@ -68,7 +68,7 @@ class TargetContext:
         """Make sure that the target belongs to this project, and that its files are visible.
 
         Args:
-            may_be_new: the user states that nothing was ever deployed to the target.
+            may_be_new: the user says that nothing was ever deployed to the target.
 
         Raises:
             NotVisibleError: the target is not visible to this identity.
@@ -87,7 +87,7 @@ class TargetContext:
         state, name, root = self.store.state(), self.target.name, self.target.root
         if history.delivered and not state.content:
             raise NotVisibleError(
-                f"target {name}: cannot be seen: {history.running} is the running release in the "
+                f"target {name} cannot be seen: {history.running} is the running release in the "
                 f"ledger, but {root}/state has no state\n    Ask for read access to this folder."
             )
         if state.entries and not history.managed_by_us:
@@ -95,7 +95,7 @@ class TargetContext:
             hint = "If another tool deployed there, move them to a target of this project."
             if history.is_empty and not self.ledger.may_be_missing:
                 raise NotVisibleError(
-                    f"target {name}: cannot be seen: {problem}\n    Ask for read access to "
+                    f"target {name} cannot be seen: {problem}\n    Ask for read access to "
                     f"{root}/ledger. {hint}"
                 )
             raise RefusedError(f"target {name}: {problem}\n    {hint}")
@@ -126,12 +126,12 @@ class TargetContext:
         """Hold the target's lock; see `Ledger.lock`.
 
         Args:
-            break_lock: take the lock from its holder.
-            say: reports to people whom we wait for.
+            break_lock: break the lock of another run.
+            say: reports the holder of the lock during the wait.
         """
-        waiting = lambda holder: say(f"waiting for {holder}")  # noqa: E731
+        waiting = lambda holder: say(f"waiting for the lock, held by {holder}")  # noqa: E731
         with self.ledger.lock(operation, wait, break_lock, waiting) as lock:
-            if break_lock:  # the run that is gone holds both locks
+            if break_lock:  # the dead run may hold both locks
                 self.store.break_cli_lock()
             yield lock
 
@@ -169,8 +169,8 @@ def open_target(root: Path, target: str, archive: Archive | None = None) -> Targ
         archive: the release to deploy; it is checked before any credential is used.
 
     Raises:
-        DeliveryError: the policy wants another version of this tool, the target is not a released
-            target, its workspace cannot be reached, or the release contains code that would run
+        DeliveryError: the policy requires another version of this tool, the target takes no
+            releases, its workspace cannot be reached, or the release contains code that would run
             with this identity.
     """
     policy = load_policy(root)

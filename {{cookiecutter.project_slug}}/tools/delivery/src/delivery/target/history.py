@@ -8,16 +8,16 @@ from delivery.target.events import NO_RELEASE, EventName
 
 @dataclass
 class ReleaseHistory:
-    """What the names of all events amount to.
+    """The release history, derived from the names of all events.
 
     Attributes:
         is_empty: there are no events.
         running: the release that was deployed last; empty if none was.
         delivered: the event that deployed it.
-        is_verified: it was verified since.
+        is_verified: it has been verified since then.
         in_progress: a deploy that was started and has not ended.
-        attempted: the release of the last deploy that was started and not verified since.
-        has_failed: a deploy failed, and none was verified since.
+        attempted: the release of the last deploy that was started, unless it was verified.
+        has_failed: a deploy has failed, and no release has been verified since then.
         verified_releases: in the order in which they were verified first.
         rollback_path: the verified releases that lead to the running one; a rollback removes those
             that it abandons.
@@ -57,13 +57,13 @@ class ReleaseHistory:
             self.blocked.pop(name.release, None)
 
     def _verify(self, release: str) -> None:
-        """Append to the rollback path; what came after an earlier place on it was abandoned."""
+        """Append to the rollback path, without the releases after an earlier place of this one."""
         self.is_verified, self.attempted, self.has_failed = True, "", False
         self.verified_releases = [*dict.fromkeys([*self.verified_releases, release])]
         self.rollback_path = [*self.path_before(release), release]
 
     def _abandon(self, release: str) -> None:
-        """A release that is blocked before it was deployed is not attempted any more."""
+        """Forget the attempt to deploy a release that is blocked before it was deployed."""
         if self.attempted == release != self.running:
             self.in_progress, self.attempted = None, ""
 

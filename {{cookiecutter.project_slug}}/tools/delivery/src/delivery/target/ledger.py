@@ -61,7 +61,7 @@ class Ledger:
         entries = self.workspace.list_dir_or_none(self.folder)
         if entries is None and not self.may_be_missing:
             raise NotVisibleError(
-                f"target {self.target.name}: cannot be seen: no ledger in {self.target.root} of "
+                f"target {self.target.name} cannot be seen: no ledger in {self.target.root} of "
                 f"{self.target.host}\n    Ask for read access to {self.folder}. If nothing was "
                 f"ever deployed there: delivery deploy {self.target.name} --first"
             )
@@ -119,7 +119,7 @@ class Ledger:
 
         Raises:
             TamperedError: the event was edited, or does not match its name.
-            DeliveryError: the event has a newer schema than this tool knows.
+            DeliveryError: the event has a newer schema than this tool can read.
         """
         event, after = self._parsed(name), self._names.get(name.seq + 1)
         if after and self._parsed(after).previous != sha256(self._content(name)):
@@ -178,7 +178,7 @@ class Ledger:
         return event
 
     def _resolve_race(self, lock: Lock, mine: EventName) -> None:
-        """Delete all but one event with this number, if another run broke the lock meanwhile.
+        """Delete all but one event with this number, if another run has broken the lock.
 
         Of two writers, the second one finds both events. It deletes the event of the one that does
         not hold the lock. No later event exists yet.
@@ -238,8 +238,8 @@ class Ledger:
             existing = self.current_lock()
             if existing and time.monotonic() >= end:
                 raise LockedError(
-                    f"lock of {self.target.name}: {existing.describe(_now())} holds it\n"
-                    "    Wait for it with --wait 30m. If that run is gone for good: "
+                    f"lock of {self.target.name}: held by {existing.describe(_now())}\n"
+                    "    Wait for it: --wait 30m. If that run died, break the lock: "
                     "--break-lock --reason …",
                 )
             if existing:
@@ -285,7 +285,7 @@ class Ledger:
         return FailedError(f"lock of {self.target.name}: another run broke it")
 
     def _tampered(self, reason: str) -> TamperedError:
-        hint = f"Somebody changed {self.folder}: ask a workspace admin for its history."
+        hint = f"{self.folder} was edited: ask a workspace admin for its history."
         return TamperedError(f"ledger of {self.target.name}: {reason}\n    {hint}")
 
 

@@ -1,4 +1,4 @@
-"""The lock of a target: whoever holds it deploys, and writes events."""
+"""The lock of a target: only its holder deploys, and writes events."""
 
 import json
 from dataclasses import dataclass
@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 
 @dataclass(frozen=True)
 class Lock:
-    """Who holds a target.
+    """The holder of a target.
 
     Attributes:
         id: a UUID; one process may hold several locks one after the other.
-        operation: what for, such as `deploy 2026.11.23-g3f2a9c10`.
+        operation: the purpose, such as `deploy 2026.11.23-g3f2a9c10`.
     """
 
     id: str
@@ -33,18 +33,18 @@ class Lock:
 
     @classmethod
     def parse(cls, content: bytes) -> "Lock":
-        """Read a stored lock. One that cannot be read is held by somebody, too."""
+        """Read a stored lock. An unreadable lock counts as held."""
         try:
             stored = json.loads(content)
             since = datetime.fromisoformat(stored["at"])
             since = since if since.tzinfo else since.replace(tzinfo=UTC)
             return cls(stored["id"], stored["actor"], stored["run_url"], since, stored["what"])
         except (ValueError, KeyError, TypeError, AttributeError):
-            return cls("", "somebody", "", datetime.fromtimestamp(0, UTC), "an unreadable lock")
+            return cls("", "unknown holder", "", datetime.fromtimestamp(0, UTC), "unreadable lock")
 
     def describe(self, now: datetime) -> str:
-        """Who holds it, for what, and since when."""
+        """Its holder, purpose and time, such as `ana (deploy R) since T`."""
         minutes = max(0, int((now - self.since).total_seconds() // 60))
         where = f", {self.run_url}" if self.run_url else ""
         since = f"since {self.since:%Y-%m-%d %H:%M} UTC ({minutes} min)"
-        return f"{self.actor}, {self.operation}, {since}{where}"
+        return f"{self.actor} ({self.operation}) {since}{where}"

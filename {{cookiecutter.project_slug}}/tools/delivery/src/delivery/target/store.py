@@ -73,7 +73,7 @@ class ReleaseStore:
             return
         if content is None:
             raise NotVisibleError(
-                f"target {target.name}: cannot be seen: no {_MARKER_FILE} in {target.root} of "
+                f"target {target.name} cannot be seen: no {_MARKER_FILE} in {target.root} of "
                 f"{target.host}\n    Ask for read access to this folder. If nothing was ever "
                 f"deployed there: delivery deploy {target.name} --first"
             )
@@ -172,7 +172,7 @@ class ReleaseStore:
             lock = json.loads(content)
             return f"{lock['User']} since {lock['AcquisitionTime']}"
         except (ValueError, KeyError, TypeError):
-            return "somebody"
+            return "an unknown user"
 
     def owns_cli_lock(self, me: str, since: float) -> bool:
         """Whether this identity holds the CLI's own lock, and took it after a Unix time."""
@@ -195,13 +195,13 @@ class ReleaseStore:
         holder = self.cli_lock_holder()
         if holder and not may_break:
             raise LockedError(
-                f"lock of the CLI on {self.target.name}: {holder} holds it, or was interrupted\n"
-                "    If that run is gone for good: --break-lock --reason …",
+                f"CLI lock of {self.target.name}: held by {holder}, maybe since an interruption\n"
+                "    If that run died, break the lock: --break-lock --reason …",
             )
         return bool(holder)
 
     def break_cli_lock(self) -> None:
-        """Delete the CLI's own lock, whoever holds it."""
+        """Delete the CLI's own lock, even if it is held."""
         self.workspace.delete(self._cli_lock_file)
 
     @property
@@ -260,11 +260,11 @@ class ReleaseStore:
 
 
 def jobs_on_other_releases(state: State, history: ReleaseHistory) -> str:
-    """How many jobs run another release than the running one; empty if none does."""
+    """How many jobs use another release than the running one; empty if none does."""
     found = Counter(release_of_entry(state.entries[f"jobs.{key}"]) for key in state.ids("jobs"))
     found.pop("", None)
     others = sum(count for release, count in found.items() if release != history.running)
-    return f"{others} of {found.total()} jobs run another release" if others else ""
+    return f"{others} of {found.total()} jobs still use another release" if others else ""
 
 
 def release_of_entry(entry: Any) -> str:

@@ -11,9 +11,9 @@ from pathlib import Path
 from delivery import environment
 from delivery.errors import DeliveryError
 
-# Process ids mean nothing to another container that shares the cache; locks do.
+# Containers that share the cache see the locks of each other, but not the process ids.
 PROCESS_FOLDER = uuid.uuid4().hex
-_HELD: dict[Path, int] = {}  # open while this process lives
+_HELD: dict[Path, int] = {}  # open until this process ends
 
 
 def work_folder() -> Path:
@@ -42,7 +42,7 @@ def lock_file_of(work: Path) -> Path:
 
 
 def lock_folder(work: Path) -> None:
-    """Lock a work folder while this process lives; the lock is taken before the folder is made."""
+    """Lock a work folder until this process ends, before the folder is made."""
     if work not in _HELD:
         work.parent.mkdir(parents=True, exist_ok=True)
         _HELD[work] = os.open(lock_file_of(work), os.O_RDWR | os.O_CREAT, 0o600)
@@ -50,12 +50,12 @@ def lock_folder(work: Path) -> None:
 
 
 def is_locked(work: Path) -> bool:
-    """Whether the process of a work folder lives, here or in another container."""
+    """Whether the process of a work folder is still running, here or in another container."""
     try:
         with lock_file_of(work).open("r+") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
-    except OSError:  # it has no lock
+    except OSError:  # there is no lock
         return False
     return False

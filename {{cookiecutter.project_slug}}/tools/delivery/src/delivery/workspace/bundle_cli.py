@@ -28,8 +28,9 @@ PLAN_VERSION = 2
 _OPTIONS = ("--auto-approve", "--force-lock", "--plan")
 
 _OTHER_CLI = (
-    "Install the version in tools/cli-requirements.txt: make cli. If it is installed, the delivery "
-    "tool does not support it yet: update the template, or pin an earlier version there."
+    "Install the version in tools/cli-requirements.txt: make cli. If it is installed already, the "
+    "delivery tool does not support it yet: update the project from its template: cruft update, or "
+    "pin an earlier version in that file."
 )
 # The only variables that the CLI inherits.
 _KEPT = ("PATH", "LANG", "SSL_CERT_FILE", "SSL_CERT_DIR", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY")
@@ -79,10 +80,9 @@ class BundleCli:
         messages = _warnings_and_errors(result.stderr)
         errors = [message for message in messages if message.startswith("Error")]
         if errors or result.returncode == 0:
-            reason = (
-                " ".join(" ".join(errors).split()) or "it did not stop before its first API call"
-            )
-            raise RefusedError(f"refused for {self.target}: the CLI reports: {reason}")
+            text = " ".join(" ".join(errors).split())
+            reason = f"reports: {text}" if text else "did not stop before its first API call"
+            raise RefusedError(f"refused for {self.target}, because the CLI {reason}")
         return self._parsed("bundle validate", result)
 
     def warnings(self) -> list[str]:

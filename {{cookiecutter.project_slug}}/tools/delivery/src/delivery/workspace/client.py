@@ -27,7 +27,7 @@ _GITHUB = "github-oidc"  # the SDK's name for the exchange of a GitHub token
 _FULL = "MAX_CHILD_NODE_SIZE_EXCEEDED"  # a folder has 10,000 entries, the maximum; sent as a 403
 _FULL_HINT = (
     "\n    Remove releases that are no longer needed: delivery prune TARGET. In a ledger, an admin "
-    "may move the oldest *.state.json files away: nothing reads them."
+    "may move the oldest *.state.json files away, which delivery never reads."
 )
 USER_AGENT = "lakehouse-delivery"  # our user agent, by which admins find our calls
 HTTP_TIMEOUT_VARIABLE = "DELIVERY_HTTP_TIMEOUT"  # the timeout of one call, in seconds
@@ -292,7 +292,7 @@ class Workspace:
             return None
         except PermissionDenied as error:
             raise NotVisibleError(
-                f"{path} of {self.host}: cannot be seen: {_reason(error)}\n"
+                f"{path} of {self.host} cannot be seen: {_reason(error)}\n"
                 "    Ask for CAN_READ on this folder, which targets grant to their planner."
             ) from error
 
