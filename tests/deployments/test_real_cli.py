@@ -22,12 +22,13 @@ NO_CREDENTIALS = "cannot configure default credentials"
 LOADED = """
 import json, sys
 from pathlib import Path
-from delivery.bundle import load
-bundle = load(Path())
+from delivery.config.bundle import load_bundle
+bundle = load_bundle(Path())
 print(json.dumps({"files": bundle.files, "tree": bundle.with_target(sys.argv[1])}))
 """
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.real_cli,
     pytest.mark.skipif(
         shutil.which("databricks") is None,

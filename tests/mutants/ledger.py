@@ -84,6 +84,6 @@ LEDGER_FAULTS = [
           test="tests/pipelines/test_forges.py::test_an_unknown_forge_is_never_guessed"),
     _tool("an answer that is cut off is a traceback", "forge/base.py", "except (OSError, HTTPException) as error:", "except OSError as error:"),
     _tool("a listing fails where nobody looks", "workspace/client.py", "            lambda: [*islice(list_runs(job_id=job, active_only=active, limit=limit), limit)],", "            lambda: islice(list_runs(job_id=job, active_only=active, limit=limit), limit),"),
-    _tool("a pipeline of another spelling", "plan/existing.py", 'return path.removeprefix("/Workspace")', "return path"),
+    _tool("a pipeline of another spelling", "plan/existing.py", 'return path.removeprefix("/Workspace")', 'return path'),
 ]
 # fmt: on

@@ -196,13 +196,15 @@ def test_the_plan_is_not_among_what_is_uploaded(
 # --- the shared cache ---
 
 HOLD = """
-import json, sys
+import json, signal, sys
 from pathlib import Path
 from delivery.target import workdir
+signal.alarm(20)  # it waits for no other process
 work = Path(sys.argv[1], workdir.PROCESS_FOLDER)
 workdir.lock_folder(work)
 work.mkdir()
 print(json.dumps(str(work)), flush=True)
+signal.alarm(0)
 sys.stdin.read()
 """
 

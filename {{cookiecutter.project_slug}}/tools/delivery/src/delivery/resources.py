@@ -14,21 +14,27 @@ class Kind:
     Attributes:
         holds_data: deleting it may lose data; the default for kinds that are not listed.
         runs_as: it has a `run_as`; without one it runs as the identity that deployed it.
+        has_owner: its permissions include an owner.
+        has_creator: its API says who created it, and when.
         state_only: fields of the CLI's state that YAML does not accept; None if the mapping from
             state to YAML has not been tested with the real CLI.
         renamed: fields whose names differ, as pairs of the name in the state and in YAML.
         model: its class in `databricks.bundles.<kind>`; empty if there is none.
         address: its API path, for kinds whose id is built from their fields.
         id: the template of such an id.
+        by_id: its API path by id, for kinds whose names need not be unique.
     """
 
     holds_data: bool = True
     runs_as: bool = False
+    has_owner: bool = False
+    has_creator: bool = False
     state_only: tuple[str, ...] | None = None
     renamed: tuple[tuple[str, str], ...] = ()
     model: str = ""
     address: str = ""
     id: str = "{name}"
+    by_id: str = ""
 
     @property
     def fate(self) -> Fate:
@@ -43,11 +49,15 @@ _DB = "/api/2.0/database"
 _PG = "/api/2.0/postgres"
 
 KINDS: dict[str, Kind] = {
-    "alerts": Kind(holds_data=False, runs_as=True, model="Alert"),
+    "alerts": Kind(holds_data=False, runs_as=True, model="Alert", by_id="/api/2.0/alerts/{id}"),
     "apps": Kind(state_only=(), model="App", address="/api/2.0/apps/{id}"),
     "catalogs": Kind(state_only=(), model="Catalog", address=f"{_UC}/catalogs/{{id}}"),
     "clusters": Kind(holds_data=False, model="Cluster"),
-    "dashboards": Kind(state_only=("etag", "published"), model="Dashboard"),
+    "dashboards": Kind(
+        state_only=("etag", "published"),
+        model="Dashboard",
+        by_id="/api/2.0/lakeview/dashboards/{id}",
+    ),
     "database_catalogs": Kind(
         state_only=(), model="DatabaseCatalog", address=f"{_DB}/catalogs/{{id}}"
     ),
@@ -62,7 +72,7 @@ KINDS: dict[str, Kind] = {
     "grants": Kind(holds_data=False),
     "instance_pools": Kind(holds_data=False, model="InstancePool"),
     "job_runs": Kind(holds_data=False),
-    "jobs": Kind(holds_data=False, runs_as=True, model="Job"),
+    "jobs": Kind(holds_data=False, runs_as=True, has_owner=True, model="Job"),
     "model_serving_endpoints": Kind(
         state_only=(), model="ModelServingEndpoint", address="/api/2.0/serving-endpoints/{id}"
     ),
@@ -72,7 +82,13 @@ KINDS: dict[str, Kind] = {
         address="/api/2.0/mlflow/databricks/registered-models/get?name={id}",
     ),
     "permissions": Kind(holds_data=False),
-    "pipelines": Kind(runs_as=True, state_only=("deployment",), model="Pipeline"),
+    "pipelines": Kind(
+        runs_as=True,
+        has_owner=True,
+        state_only=("deployment",),
+        model="Pipeline",
+        by_id="/api/2.0/pipelines/{id}",
+    ),
     "postgres_branches": Kind(
         state_only=(), address=f"{_PG}/{{id}}", id="{parent}/branches/{branch_id}"
     ),
@@ -95,20 +111,30 @@ KINDS: dict[str, Kind] = {
         id="{table_name}",
     ),
     "registered_models": Kind(
+        has_creator=True,
         state_only=(),
         model="RegisteredModel",
         address=f"{_UC}/models/{{id}}",
         id="{catalog_name}.{schema_name}.{name}",
     ),
     "schemas": Kind(
-        state_only=(), model="Schema", address=f"{_UC}/schemas/{{id}}", id="{catalog_name}.{name}"
+        has_creator=True,
+        state_only=(),
+        model="Schema",
+        address=f"{_UC}/schemas/{{id}}",
+        id="{catalog_name}.{name}",
     ),
     "secret_scopes": Kind(
         state_only=(),
         renamed=(("scope", "name"),),
         model="SecretScope",  # pragma: allowlist secret
     ),
-    "sql_warehouses": Kind(holds_data=False, model="SqlWarehouse"),
+    "sql_warehouses": Kind(
+        holds_data=False,
+        has_owner=True,
+        model="SqlWarehouse",
+        by_id="/api/2.0/sql/warehouses/{id}",
+    ),
     "synced_database_tables": Kind(
         state_only=(), model="SyncedDatabaseTable", address=f"{_DB}/synced_tables/{{id}}"
     ),
@@ -123,6 +149,7 @@ KINDS: dict[str, Kind] = {
         address="/api/2.0/vector-search/indexes/{id}",
     ),
     "volumes": Kind(
+        has_creator=True,
         state_only=(),
         model="Volume",
         address=f"{_UC}/volumes/{{id}}",

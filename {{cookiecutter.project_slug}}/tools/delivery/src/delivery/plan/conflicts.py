@@ -10,19 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from delivery.config.target import Target
-from delivery.plan.existing import find_existing
+from delivery.plan.existing import find_existing, is_below
 from delivery.plan.model import ResourceChange
+from delivery.resources import properties_of
 from delivery.target.store import State
 from delivery.workspace.client import Job, Workspace
-
-_CATALOG = {"schemas": "schemas", "volumes": "volumes", "registered_models": "models"}
-# The API of a resource by its id, for kinds whose names are not unique. Jobs are listed instead.
-_BY_ID = {
-    "alerts": "/api/2.0/alerts/{}",
-    "dashboards": "/api/2.0/lakeview/dashboards/{}",
-    "pipelines": "/api/2.0/pipelines/{}",
-    "sql_warehouses": "/api/2.0/sql/warehouses/{}",
-}
 
 
 @dataclass(frozen=True)
@@ -86,8 +78,8 @@ class ConflictFinder:
             return False
         if kind == "jobs":
             return any(str(job.id) == identity for job in self.orphans)
-        if kind in _CATALOG:
-            found = self._get(f"/api/2.1/unity-catalog/{_CATALOG[kind]}/{identity}")
+        if properties_of(kind).has_creator:
+            found = self._get(properties_of(kind).address.format(id=identity))
             made_by_us = found.get("created_by") in (self.target.deployer, self.workspace.me)
             return made_by_us and self.was_deploying(found.get("created_at", 0) / 1000)
         if kind == "secret_scopes":
@@ -96,8 +88,7 @@ class ConflictFinder:
         found = self._by_id(kind, identity)
         deployment = found.get("spec", {}).get("deployment", {})
         path = str(deployment.get("metadata_file_path") or found.get("path", ""))
-        root = self.target.root.removeprefix("/Workspace")  # some services omit the prefix
-        return path.removeprefix("/Workspace").startswith(f"{root}/")
+        return is_below(path, self.target.root)
 
     def _adopted_before(self, key: str) -> str:
         """The id of the newest adopted resource with this key or name that still exists."""
@@ -127,7 +118,8 @@ class ConflictFinder:
         return f"jobs.{next(keys, '')}"
 
     def _by_id(self, kind: str, identity: str) -> dict[str, Any]:
-        return self._get(_BY_ID[kind].format(identity)) if kind in _BY_ID else {}
+        by_id = properties_of(kind).by_id
+        return self._get(by_id.format(id=identity)) if by_id else {}
 
     def _get(self, path: str, query: Mapping[str, str] | None = None) -> dict[str, Any]:
         return self.workspace.get_or_none(path, query) or {}

@@ -71,12 +71,12 @@ def _may_be_of_target(workspace: Workspace, pipeline: str, root: str) -> bool:
     """Whether this target, or no bundle at all, deployed a pipeline."""
     spec = (workspace.get_or_none(f"/api/2.0/pipelines/{pipeline}") or {}).get("spec", {})
     metadata = str(spec.get("deployment", {}).get("metadata_file_path", ""))
-    return not metadata or _plain(metadata).startswith(f"{_plain(root)}/")
+    return not metadata or is_below(metadata, root)
 
 
-def _plain(path: str) -> str:
-    """A workspace path in its short form: the CLI and people write it with `/Workspace` or not."""
-    return path.removeprefix("/Workspace")
+def is_below(path: str, folder: str) -> bool:
+    """Whether a workspace path is in a folder; some services omit the prefix `/Workspace`."""
+    return path.removeprefix("/Workspace").startswith(f"{folder.removeprefix('/Workspace')}/")
 
 
 _FIND: dict[str, _Finder] = {

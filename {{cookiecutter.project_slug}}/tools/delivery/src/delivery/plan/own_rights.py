@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 from delivery.config.identities import Identities
 from delivery.config.yaml import YamlMapping
 from delivery.plan.model import FieldChange, ResourceChange
+from delivery.resources import properties_of
 
 _OWNER = "IS_OWNER"
-_OWNED = ("jobs", "pipelines", "sql_warehouses")  # kinds whose permissions include an owner
 
 
 def add_permission_changes(
@@ -78,7 +78,7 @@ class _Permissions(NamedTuple):
         if self.kind == "secret_scopes":
             return "MANAGE"
         owned = any(isinstance(e, Mapping) and e.get("level") == _OWNER for e in self.declared)
-        return "CAN_MANAGE" if owned or self.kind not in _OWNED else _OWNER
+        return "CAN_MANAGE" if owned or not properties_of(self.kind).has_owner else _OWNER
 
 
 def _entries(permissions: Mapping[str, Any]) -> Sequence[Any]:
