@@ -744,6 +744,7 @@ def test_the_hook_shim_is_sound_shell() -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_failing_test_fails_make(tmp_path: Path) -> None:
     (tmp_path / "test_x.py").write_text("def test_x():\n    assert False\n", encoding="utf-8")
     tests, programs = f"TESTS={tmp_path}", f"BIN={sys.prefix}/bin"

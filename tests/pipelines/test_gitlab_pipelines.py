@@ -218,6 +218,7 @@ def test_without_a_lock_nothing_is_built_before_delivery_is_on(pipelines: list[P
     assert {name for p in off for name in p.jobs} == {"check"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("branching", ["trunk", "environments"])
 def test_gitlab_ci_local_reads_the_same_jobs(branching: str, bake: Bake, tmp_path: Path) -> None:
     program, project = gitlab_ci.program(), bake(branching=branching)

@@ -146,6 +146,7 @@ def test_every_fault_names_a_test_that_exists() -> None:
         assert (ROOT / file).is_dir() or f"def {name.partition('[')[0]}(" in text_of(file), test
 
 
+@pytest.mark.slow
 def test_a_fault_that_no_test_sees_survives() -> None:
     harmless = Fault("harmless", "README.md", "# cookiecutter", "# Cookiecutter", f"{THIS}::{SELF}")
     assert not is_caught(harmless)
@@ -153,6 +154,7 @@ def test_a_fault_that_no_test_sees_survives() -> None:
     assert is_caught(harmful)
 
 
+@pytest.mark.slow
 def test_the_template_s_own_code_passes_its_checks(tmp_path: Path) -> None:
     programs = Path(sys.executable).parent
     cache = ("--cache-dir", tmp_path)
