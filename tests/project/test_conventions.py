@@ -29,11 +29,13 @@ def ready(tmp_path_factory: pytest.TempPathFactory, template: Path) -> Baked:
     for program in Path(sys.executable).parent.iterdir():
         (programs / program.name).symlink_to(program)
     sources = os.pathsep.join(str(project.path / s) for s in ("src", "tools/delivery/src"))
-    (programs / "delivery").write_text(
-        f'#!/bin/sh\nPYTHONPATH="{sources}" exec "{sys.executable}" -m delivery "$@"\n',
-        encoding="utf-8",
-    )
-    (programs / "delivery").chmod(0o755)
+    for name, start in (("delivery", " -m delivery"), ("python", "")):
+        (programs / name).unlink(missing_ok=True)  # it may link to the template's own
+        (programs / name).write_text(
+            f'#!/bin/sh\nPYTHONPATH="{sources}" exec "{sys.executable}"{start} "$@"\n',
+            encoding="utf-8",
+        )
+        (programs / name).chmod(0o755)
     expect_success(programs / "pre-commit", "install", "--overwrite", cwd=project.path)
     return project
 
@@ -94,9 +96,9 @@ def test_messages_follow_conventional_commits(message: str, good: bool, commit: 
         (
             "resources/flights/x.yml",
             "resources:\n  jobs:\n    x:\n      name: ${var.nope}\n",
-            "bundle",
+            "project",
         ),
-        ("resources/x.yml", "resources: {}\n", "bundle"),
+        ("resources/x.yml", "resources: {}\n", "project"),
         ("big.txt", "x" * 1_100_000 + "\n", "large-files"),
         (
             "merge.txt",
@@ -139,6 +141,23 @@ def test_a_branch_that_does_not_say_what_it_is_for_is_refused(branch: str, commi
 def test_the_names_of_branches_are_policy(ready: Baked, commit: Commit) -> None:
     policy = ready.text("delivery.yml").replace("prefixes: [feature,", "prefixes: [work, feature,")
     assert commit("delivery.yml", policy, branch="work/x").returncode == 0
+
+
+def test_a_policy_that_the_tool_cannot_read_is_refused(ready: Baked, commit: Commit) -> None:
+    result = commit("delivery.yml", ready.text("delivery.yml") + "freeze: []\n")
+    assert "hook id: policy" in result.stderr
+    assert "freeze: unknown key, expected freezes" in result.stderr
+    assert "hook id: project" not in result.stderr  # other commits do not wait for the model
+
+
+def test_the_tool_starts_once_for_a_commit(ready: Baked) -> None:
+    (local,) = ready.yaml(".pre-commit-config.yaml")["repos"]
+    starts = [
+        hook["id"]
+        for hook in local["hooks"]
+        if "delivery" in hook["entry"] and "pre-commit" in hook.get("stages", ["pre-commit"])
+    ]
+    assert [name for name in starts if name != "policy"] == ["project"]
 
 
 def test_a_protected_branch_takes_commits_only_before_there_is_a_remote(

@@ -8,7 +8,8 @@ import pytest
 from delivery.checks import registry
 from delivery.checks.branch import current_branch
 from delivery.checks.registry import CheckContext, all_rules, check
-from delivery.config.policy import find_root, load_policy
+from delivery.config.policy import load_policy
+from delivery.config.root import find_root
 from delivery.errors import DeliveryError, Finding
 
 from tool.conftest import git

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 from delivery.cli import app
+from delivery.cli.commands import COMMANDS
+from typer.main import get_group
 
 Edit = Callable[[str, str, str], None]
 Run = Callable[..., tuple[int, str, str]]
@@ -133,6 +135,54 @@ def test_help_shows_an_example(run: Run, command: tuple[str, ...]) -> None:
     code, out, _ = run(*command, "--help")
     assert code == 0
     assert not command or f"delivery {command[0]} " in out
+
+
+LINES = {name: entry.help for name, entry in COMMANDS.items()}
+
+
+def test_each_help_line_is_that_of_its_command() -> None:
+    commands = get_group(app.build_app()).commands
+    told = {name: str(command.help).partition("\n\n")[0] for name, command in commands.items()}
+    assert {name: " ".join(text.split()) for name, text in told.items()} == LINES
+
+
+def test_the_list_of_commands_is_the_same_as_with_all_of_them_imported(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quick = run("--help")
+    monkeypatch.setattr(app, "build_index", app.build_app)
+    assert run("--help") == quick
+
+
+def test_the_list_of_commands_imports_none_of_them(project: Path) -> None:
+    assert modules_after("--help") & {"pydantic", "databricks"} == set()
+    commands = {f"delivery.cli.{entry.place.partition(':')[0]}" for entry in COMMANDS.values()}
+    assert modules_after("--help") & commands == set()
+
+
+def modules_after(*arguments: str) -> set[str]:
+    """The modules that `delivery …` imported."""
+    code = (
+        "import atexit, sys; from delivery.cli.app import main\n"
+        "atexit.register(lambda: print(*sys.modules, file=sys.stderr)); main()"
+    )
+    command = [sys.executable, "-c", code, *arguments]
+    return {*subprocess.run(command, capture_output=True, text=True, check=True).stderr.split()}
+
+
+def test_a_command_behind_two_hyphens_is_the_command(run: Run) -> None:
+    assert run("--", "check") == (0, "check: passed\n", "")
+    assert run("--", "check", "--help") == run("check", "--help")
+
+
+def test_a_shell_completes_the_options_of_a_command(
+    run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for typed, expected in (("delivery che", "check"), ("delivery check --on", "--only")):
+        monkeypatch.setenv("_DELIVERY_COMPLETE", "complete_bash")
+        monkeypatch.setenv("COMP_WORDS", typed)
+        monkeypatch.setenv("COMP_CWORD", str(len(typed.split()) - 1))
+        assert expected in run()[1].split()
 
 
 def test_no_words_are_a_call_for_help(run: Run) -> None:

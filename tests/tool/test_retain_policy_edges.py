@@ -5,7 +5,8 @@ from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
-from delivery.config.policy import Freeze, Policy, find_root
+from delivery.config.policy import Freeze, Policy
+from delivery.config.root import find_root
 from delivery.errors import DeliveryError
 from delivery.plan.retention import retention_overlay
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from delivery import git
 from delivery.checks.registry import CheckContext, rule
+from delivery.config.policy_file import branch_names
 from delivery.errors import Finding
 from delivery.forge.environment import pipeline_branch
 
@@ -19,7 +20,8 @@ def current_branch(root: Path) -> str | None:
 @rule("branch")
 def check_branch(context: CheckContext) -> Iterator[Finding]:
     """Branches that are neither protected nor have a known prefix; commits to protected ones."""
-    branch, policy = current_branch(context.root), context.policy.branches
+    branch = current_branch(context.root)
+    policy = branch_names(context.root) or context.policy.branches
     prefixes = "|".join(map(re.escape, policy.prefixes))
     if branch is None:
         return

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from delivery.checks.registry import CheckContext, rule
-from delivery.config.policy import removed_fields
+from delivery.config.policy_file import removed_fields
 from delivery.errors import Finding
 
 

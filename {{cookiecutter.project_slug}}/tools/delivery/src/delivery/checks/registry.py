@@ -2,18 +2,22 @@
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from delivery.config.bundle import Bundle, load_bundle_partial
 from delivery.config.code import Code
 from delivery.config.includes import ROOT_FILE
-from delivery.config.policy import POLICY_FILE, Policy, line_of, load_policy
+from delivery.config.policy_file import POLICY_FILE, line_of
 from delivery.config.references import Resolved, resolve
 from delivery.errors import DeliveryError, Finding, InvalidFileError
+
+if TYPE_CHECKING:
+    from delivery.config.policy import Policy
 
 Scope = Literal["project", "target", "released"]
 Needs = Literal["nothing", "root", "bundle"]
@@ -33,8 +37,10 @@ class CheckContext:
         return load_bundle_partial(self.root)
 
     @cached_property
-    def policy(self) -> Policy:
+    def policy(self) -> "Policy":
         """The policy in `delivery.yml`."""
+        from delivery.config.policy import load_policy  # slow, and few rules need it
+
         return load_policy(self.root)
 
     @cached_property
@@ -99,6 +105,7 @@ class Rule:
         return not broken if self.needs == "bundle" else ROOT_FILE not in broken
 
 
+_PACKAGE = "delivery.checks"
 _RULES: dict[str, Rule] = {}
 Check = Callable[..., Iterable[Finding]]
 
@@ -120,10 +127,19 @@ def rule(name: str, scope: Scope = "project", needs: Needs = "nothing") -> Calla
 
 def all_rules() -> dict[str, Rule]:
     """Every rule of this package, by name."""
-    package = importlib.import_module("delivery.checks")
-    for module in pkgutil.iter_modules(package.__path__, "delivery.checks."):
+    package = importlib.import_module(_PACKAGE)
+    for module in pkgutil.iter_modules(package.__path__, f"{_PACKAGE}."):
         importlib.import_module(module.name)
     return dict(sorted(_RULES.items()))
+
+
+def _rules(names: Sequence[str]) -> dict[str, Rule]:
+    """The named rules, without the imports of others if each is in a file of its name; else all."""
+    for name in names:
+        if name.isidentifier() and find_spec(f"{_PACKAGE}.{name}"):
+            importlib.import_module(f"{_PACKAGE}.{name}")
+    found = {name: _RULES[name] for name in names if name in _RULES}
+    return found if found and found.keys() == {*names} else all_rules()
 
 
 def check(context: CheckContext, only: Iterable[str] = ()) -> list[Finding]:
@@ -132,7 +148,8 @@ def check(context: CheckContext, only: Iterable[str] = ()) -> list[Finding]:
     Raises:
         DeliveryError: `only` names an unknown rule.
     """
-    rules, chosen = all_rules(), [*only]
+    chosen = [*only]
+    rules = _rules(chosen)
     unknown = [name for name in chosen if name not in rules]
     if unknown:
         raise DeliveryError(f"rule: given {unknown[0]!r}, expected one of {', '.join(rules)}")

@@ -5,7 +5,8 @@ from hashlib import sha256
 from pathlib import Path
 
 from delivery.checks.registry import CheckContext, rule
-from delivery.config.policy import POLICY_FILE, version_problem
+from delivery.config.policy import version_problem
+from delivery.config.policy_file import POLICY_FILE
 from delivery.errors import Finding
 
 RULE = "tool"

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 from delivery.checks.registry import CheckContext, rule
 from delivery.config.bundle import domain_of, resources_of
-from delivery.config.policy import POLICY_FILE, Policy
+from delivery.config.policy import Policy
+from delivery.config.policy_file import POLICY_FILE
 from delivery.config.yaml import YamlMapping
 from delivery.errors import Finding
 

@@ -1,57 +1,37 @@
 """The command line: its commands, and their exit codes on errors."""
 
-import importlib
 import os
 import signal
 import sys
 from typing import Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperGroup
 from typer.exceptions import TyperException
+from typer.main import get_group
 
 from delivery import __version__
+from delivery.cli.commands import COMMANDS, load
 from delivery.errors import DeliveryError, Exit
 from delivery.forge.environment import escape_workflow_commands
 
-# The module and function of each command. Only the called command is imported; --help needs all.
-COMMANDS = {
-    "check": "check:check_command",
-    "run": "run:run_command",
-    "release": "release:release_command",
-    "fetch": "fetch:fetch_command",
-    "rebuild": "rebuild:rebuild_command",
-    "plan": "plan:plan_command",
-    "deploy": "deploy:deploy_command",
-    "rollback": "rollback:rollback_command",
-    "status": "status:status_command",
-    "history": "history:history_command",
-    "drift": "drift:drift_command",
-    "diff": "diff:diff_command",
-    "doctor": "doctor:doctor_command",
-    "block": "block:block_command",
-    "unblock": "block:unblock_command",
-    "break-lock": "break_lock:break_lock_command",
-    "prune": "prune:prune_command",
-    "adopt": "adopt:adopt_command",
-    "preview": "preview:previews",
-    "forge": "forge:forges",
-}
 _INTERRUPTED = 130  # the option parser's own code; whatever the CLI did is finished by then
+
+
+class _Index(TyperGroup):
+    """All commands by their help lines; one that is called, or completed, is imported."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        """The command that the arguments name."""
+        name, command, rest = super().resolve_command(ctx, args)
+        return name, get_group(build_app(name)).commands[name] if name else command, rest
 
 
 def build_app(command: str = "") -> typer.Typer:
     """The command line with one command, or with all of them if there is no such command."""
-    app = typer.Typer(
-        add_completion=True,
-        rich_markup_mode="markdown",
-        pretty_exceptions_enable=False,
-        context_settings={"help_option_names": ["-h", "--help"]},
-    )
-    app.callback()(_options)
-    everything = [] if command == "--version" else [*COMMANDS]
-    for name in [command] if command in COMMANDS else everything:
-        module, _, attribute = COMMANDS[name].partition(":")
-        found: Any = getattr(importlib.import_module(f"delivery.cli.{module}"), attribute)
+    app = _empty_app(TyperGroup)
+    for name in [command] if command in COMMANDS else COMMANDS:
+        found = load(name)
         if isinstance(found, typer.Typer):
             app.add_typer(found, name=name)
         else:
@@ -59,12 +39,37 @@ def build_app(command: str = "") -> typer.Typer:
     return app
 
 
+def build_index() -> typer.Typer:
+    """The command line with the help lines of all commands, for `delivery --help`."""
+    app = _empty_app(_Index)
+    for name, entry in COMMANDS.items():
+        app.command(name, help=entry.help)(_unloaded)
+    return app
+
+
+def _empty_app(group: type[TyperGroup]) -> typer.Typer:
+    app = typer.Typer(
+        cls=group,
+        add_completion=True,
+        rich_markup_mode="markdown",
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_options)
+    return app
+
+
+def _unloaded() -> None:
+    """Never called: `_Index` puts the command itself in its place."""
+
+
 def main() -> None:
     """Run the command line; errors go to stderr, with the exit codes of `Exit`."""
     arguments = sys.argv[1:] or ["--help"]
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # pipelines end jobs with it
     try:
-        code = build_app(arguments[0])(arguments, prog_name="delivery", standalone_mode=False)
+        app = build_app(arguments[0]) if arguments[0] in COMMANDS else build_index()
+        code = app(arguments, prog_name="delivery", standalone_mode=False)
         if code == _INTERRUPTED:
             _exit("Interrupted. Run the same command again to resume.", Exit.FAILED)
         sys.exit(code)

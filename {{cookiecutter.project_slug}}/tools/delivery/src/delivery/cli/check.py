@@ -6,9 +6,8 @@ from typing import Annotated
 import typer
 
 from delivery.checks.registry import CheckContext, all_rules, check
-from delivery.config.policy import find_root
-from delivery.errors import Exit
-from delivery.render.findings import Format, formatted
+from delivery.config.root import find_root
+from delivery.render.findings import Format, exit_code, formatted
 
 
 def check_command(
@@ -38,5 +37,4 @@ def check_command(
         return
     findings = check(CheckContext(find_root(Path.cwd()), committing, with_cli), only or ())
     print(formatted(findings, output))
-    failed = any(finding.severity == "error" for finding in findings)
-    raise typer.Exit(Exit.FAILED if failed else Exit.DONE)
+    raise typer.Exit(exit_code(findings))

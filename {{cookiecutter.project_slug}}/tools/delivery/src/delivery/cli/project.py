@@ -4,7 +4,7 @@ from pathlib import Path
 
 from delivery.cli.options import parse_duration
 from delivery.cli.output import progress
-from delivery.config.policy import find_root
+from delivery.config.root import find_root
 from delivery.errors import DeliveryError
 from delivery.files import read
 from delivery.operations.operation import Operation

@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 
 from delivery.cli.options import Output, OutputOption
-from delivery.config.policy import find_root
+from delivery.config.root import find_root
 from delivery.errors import FailedError
 from delivery.local.run import FinishedTask, TableChange, plan_run, run_tasks
 

@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self, get_args
@@ -19,16 +19,15 @@ from pydantic import (
 )
 
 from delivery import __version__
-from delivery.config.yaml import Mark, YamlList, YamlMapping, read_yaml
+from delivery.config.policy_file import (
+    POLICY_FILE,
+    REMOVED_FIELDS,
+    RULE,
+    mark_of,
+    protected_branches,
+)
+from delivery.config.yaml import YamlMapping, read_yaml
 from delivery.errors import DeliveryError, Finding, InvalidFileError, newer_schema_error
-
-POLICY_FILE = "delivery.yml"
-RULE = "policy"
-# Fields of earlier versions, and their replacements.
-REMOVED_FIELDS = {
-    "cli_versions": "every CLI with the features that the tool needs may deploy; "
-    "tools/cli-requirements.txt pins the version that pipelines install",
-}
 
 _OTHER_MINUTES = 10  # the longest that a delivery takes, without its verification runs
 
@@ -87,7 +86,7 @@ class Branches(_Strict):
     @property
     def protected(self) -> tuple[str, ...]:
         """The branches that change only through pull or merge requests."""
-        return tuple(dict.fromkeys([self.integration, *self.targets.values()]))
+        return protected_branches(self.integration, self.targets)
 
 
 class Release(_Strict):
@@ -412,7 +411,7 @@ def version_problem(tool: Tool) -> str:
 
 def _finding(document: YamlMapping, loc: tuple[int | str, ...], kind: str, msg: str) -> Finding:
     """The finding for one error of pydantic."""
-    path, line = [str(step) for step in loc], _mark(document, loc).line
+    path, line = [str(step) for step in loc], mark_of(document, loc).line
     message, hint = msg, "See tools/delivery/delivery.schema.json for the allowed values."
     if kind == "missing":
         hint = f"Add {path[-1]}. See tools/delivery/delivery.schema.json for its meaning."
@@ -426,22 +425,6 @@ def _finding(document: YamlMapping, loc: tuple[int | str, ...], kind: str, msg: 
     )
 
 
-def removed_fields(root: Path) -> Iterator[Finding]:
-    """Fields of earlier versions in `delivery.yml`, which have no effect now."""
-    document = read_yaml(root, POLICY_FILE)
-    for name in document.keys() & REMOVED_FIELDS.keys():
-        message, line = (
-            f"{name}: no longer has an effect; {REMOVED_FIELDS[name]}",
-            document.marks[name].line,
-        )
-        yield Finding(POLICY_FILE, line, RULE, message, f"Remove {name}.", "warning")
-
-
-def line_of(root: Path, path: str) -> int:
-    """The line in `delivery.yml` of the deepest part of a dotted path that exists."""
-    return _mark(read_yaml(root, POLICY_FILE), tuple(path.split("."))).line
-
-
 def _fields(path: list[str]) -> list[str]:
     """The keys allowed at a path of the policy."""
     model: Any = Policy
@@ -450,28 +433,3 @@ def _fields(path: list[str]) -> list[str]:
             model = model.model_fields[step].annotation
         model = next((a for a in get_args(model) if hasattr(a, "model_fields")), model)
     return list(model.model_fields)
-
-
-def _mark(document: YamlMapping, path: tuple[int | str, ...]) -> Mark:
-    """The mark of the deepest part of a path that exists."""
-    value, mark = document, Mark(POLICY_FILE, 0)
-    for step in path:
-        if isinstance(value, YamlMapping) and step in value:
-            value, mark = value[str(step)], value.marks[str(step)]
-        elif isinstance(value, YamlList) and isinstance(step, int):
-            value, mark = value[step], value.marks[step]
-    return mark
-
-
-def find_root(start: Path) -> Path:
-    """The project around `start`: the nearest folder with a `databricks.yml`.
-
-    Raises:
-        DeliveryError: no folder has one.
-    """
-    for folder in (start, *start.parents):
-        if (folder / "databricks.yml").is_file():
-            return folder
-    raise DeliveryError(
-        f"project: given {start}, expected a folder with a databricks.yml in it or above it"
-    )

@@ -3,12 +3,15 @@
 import os
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from delivery.config.policy import ProjectInfo
 from delivery.environment import env_text
 from delivery.files import append
-from delivery.workspace.client import Workspace
+
+if TYPE_CHECKING:  # the model of the policy takes a third of a second, and commits wait for it
+    from delivery.config.policy import ProjectInfo
+    from delivery.workspace.client import Workspace
 
 FORGE_TOKEN = "DELIVERY_FORGE_TOKEN"  # noqa: S105 (the name of a variable)
 APPROVED_BEFORE = "DELIVERY_APPROVED_BEFORE"  # reviewers of this run before its plan was made
@@ -17,7 +20,7 @@ _COMMAND = re.compile(r"^(\s*):(?=:)|#(?=#\[)", re.MULTILINE)
 _LONGEST_SUMMARY, _END = 1_000_000, 16_000  # bytes; GitHub accepts 1 MiB for each step
 
 
-def forge_kind(project: ProjectInfo) -> str:
+def forge_kind(project: "ProjectInfo") -> str:
     """The forge of a repository, `github` or `gitlab`; empty if it is unknown.
 
     The job's environment comes first, then the policy, then the address if its host is github.com
@@ -32,7 +35,7 @@ def forge_kind(project: ProjectInfo) -> str:
     return {"github.com": "github", "gitlab.com": "gitlab"}.get(host, "")
 
 
-def actor(workspace: Workspace) -> str:
+def actor(workspace: "Workspace") -> str:
     """The person who started the pipeline, else this identity.
 
     On GitHub a run keeps its first actor when somebody else restarts it.

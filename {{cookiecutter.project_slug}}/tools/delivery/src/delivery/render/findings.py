@@ -6,7 +6,7 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import Any
 
-from delivery.errors import Finding
+from delivery.errors import Exit, Finding
 
 
 class Format(StrEnum):
@@ -27,9 +27,15 @@ def formatted(findings: Sequence[Finding], form: Format) -> str:
     if form is Format.GITHUB:
         return "\n".join(map(_command, findings)) or "check: passed"
     lines = [str(finding) for finding in findings]
-    if not any(finding.severity == "error" for finding in findings):
+    if exit_code(findings) is Exit.DONE:
         lines.append("check: passed" + (", with warnings" if findings else ""))
     return "\n".join(lines)
+
+
+def exit_code(findings: Sequence[Finding]) -> Exit:
+    """The exit code of a check: warnings do not fail it."""
+    failed = any(finding.severity == "error" for finding in findings)
+    return Exit.FAILED if failed else Exit.DONE
 
 
 def _command(finding: Finding) -> str:
