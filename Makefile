@@ -70,7 +70,7 @@ mutants: $(STAMP) ## introduce one fault at a time; a test must fail for each (F
 mutate: $(STAMP) ## change one module of the tool line by line, and list changes that no test detects: make mutate MODULE=plan/guard.py TESTS=tests/tool/test_guard.py
 	@$(BIN)/python scripts/mutate.py '$(MODULE)' $(if $(filter file,$(origin TESTS)),tests/tool,$(TESTS))
 
-benchmark: $(STAMP) ## compare engines, generation time, time to the first passing run, and delivery
+benchmark: $(STAMP) ## compare engines, generation time, time to the first passing run, daily commands, and delivery
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m benchmarks
 
 pins: $(STAMP) ## update the versions used for tests, within the bounds of each pyproject.toml
