@@ -3,6 +3,7 @@
 import re
 import shlex
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -102,13 +103,19 @@ def made() -> set[str]:
     return {*re.findall(r"^([a-z]+):", makefile, re.MULTILINE), ""}
 
 
+@cache
+def tool() -> Any:
+    """The command line of the delivery tool, built once: it imports every command."""
+    return get_command(build_app())
+
+
 def unknown(command: list[str]) -> Iterator[str]:
     """The words of a command that do not exist."""
     program, rest = command[0], command[1:]
     if program == "make":
         yield from {word for word in rest[:1] if "=" not in word and word != "…"} - made()
         return
-    tree = get_command(build_app())
+    tree = tool()
     while hasattr(tree, "commands") and rest and not rest[0].startswith("-"):
         if rest[0] not in tree.commands:
             yield rest[0]
@@ -134,15 +141,13 @@ def options(tree: Any) -> set[str]:
 @pytest.mark.parametrize("page", GUIDE, ids=name)
 def test_every_option_exists(page: Path) -> None:
     told = {code.split()[0] for code in inline(page) if code.startswith("--")}
-    assert told - options(get_command(build_app())) - {"--help"} == set()
+    assert told - options(tool()) - {"--help"} == set()
 
 
 def test_the_page_of_delivery_has_every_command() -> None:
     page = text(ROOT / "docs/delivery.md")
     told = {word for line in re.findall(r"^## (.+)$", page, re.MULTILINE) for word in line.split()}
-    assert {*getattr(get_command(build_app()), "commands", {})} - {
-        w.strip(",") for w in told
-    } == set()
+    assert {*tool().commands} - {word.strip(",") for word in told} == set()
 
 
 # --- pipelines ---
