@@ -24,7 +24,7 @@ import json, sys
 from pathlib import Path
 from delivery.config.bundle import load_bundle
 bundle = load_bundle(Path())
-print(json.dumps({"files": bundle.files, "tree": bundle.with_target(sys.argv[1])}))
+print(json.dumps({"files": bundle.files, "tree": bundle.tree_for_target(sys.argv[1])}))
 """
 
 pytestmark = [

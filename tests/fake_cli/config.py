@@ -65,7 +65,7 @@ class Settings:
     @property
     def tree(self) -> YamlMapping:
         """The tree of the target, with its own variables and mode laid on it."""
-        tree: YamlMapping = _mapped(self.bundle.with_target(self.target), str)
+        tree: YamlMapping = _mapped(self.bundle.tree_for_target(self.target), str)
         own = self.bundle.target(self.target)
         variables = tree.section("variables")
         for name, value in own.section("variables").items():
@@ -140,7 +140,7 @@ def read(root: Path, target: str | None, given: Mapping[str, str]) -> Settings:
     if name not in bundle.targets:
         known = ", ".join(bundle.targets)
         raise CommandError(f"{name}: no such target. Available targets: {known}")
-    declared = bundle.with_target(name).section("variables")
+    declared = bundle.tree_for_target(name).section("variables")
     from_environment = {
         variable: os.environ[f"BUNDLE_VAR_{variable}"]
         for variable in declared

@@ -29,12 +29,14 @@ def _run(root: Path, command: list[str]) -> None:
 
 def _has_local_library(tree: YamlMapping) -> bool:
     """Whether a job names a wheel of this folder."""
-    return any("whl" in text and text.startswith(".") for text in _texts(tree.get("resources")))
+    return any(
+        "whl" in text and text.startswith(".") for text in _string_values(tree.get("resources"))
+    )
 
 
-def _texts(value: Any) -> list[str]:
+def _string_values(value: Any) -> list[str]:
     if isinstance(value, dict):
-        return [text for entry in value.values() for text in _texts(entry)]
+        return [text for entry in value.values() for text in _string_values(entry)]
     if isinstance(value, list):
-        return [text for entry in value for text in _texts(entry)]
+        return [text for entry in value for text in _string_values(entry)]
     return [value] if isinstance(value, str) else []

@@ -51,7 +51,7 @@ CHECK_FAULTS: list[Fault] = [
     _tool("a target that is none is not told", "checks/policy.py",
           "        if name not in context.released:", "        if False:"),
     _tool("a finding of the policy has no line", "checks/registry.py",
-          "Finding(POLICY_FILE, line_of(self.root, path), rule,", "Finding(POLICY_FILE, 0, rule,"),
+          "Finding(POLICY_FILE, policy_line(self.root, path), rule,", "Finding(POLICY_FILE, 0, rule,"),
     _tool("a wrong reference is told wherever it is used", "config/references.py",
           "            return self._value(*self._find(reference, mark))",
           "            return self._value(self._find(reference, mark)[0], mark)"),

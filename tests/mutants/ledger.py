@@ -42,7 +42,7 @@ LEDGER_FAULTS = [
           "test_what_is_gone_is_never_taken_for_new[fake]"),
     _seen("a state that is gone is empty", "target/context.py", "if history.delivered and not state.content:", "if False:",
           "test_what_is_gone_is_never_taken_for_new[fake]"),
-    _seen("403 is a failure", "workspace/client.py", "return self._call(path, call, NotFound, PermissionDenied)", "return self._call(path, call, NotFound)",
+    _seen("403 is a failure", "workspace/client.py", "return self._call_sdk(path, call, NotFound, PermissionDenied)", "return self._call_sdk(path, call, NotFound)",
           "test_what_cannot_be_seen_is_never_taken_for_new[fake-marker-403]"),
     _seen("a lock is broken on a target that is not seen", "operations/lock.py", "    context.require_visible()\n    context.ledger.list_events()\n", "",
           "test_what_cannot_be_seen_is_never_taken_for_new[fake-marker-403]"),

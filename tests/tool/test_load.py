@@ -71,21 +71,21 @@ def test_a_target_overrides_and_adds(project: Path, edit: Edit) -> None:
 """,
     )
     bundle = load_bundle(project)
-    job = bundle.with_target("prod")["resources"]["jobs"]["shop_daily"]
+    job = bundle.tree_for_target("prod")["resources"]["jobs"]["shop_daily"]
     assert job["name"] == "other"
     assert [task["task_key"] for task in job["tasks"]] == ["count", "load", "more"]
     assert job["tasks"][1]["max_retries"] == 2
     assert "python_wheel_task" in job["tasks"][1]
     assert job["tags"] == {"project": "demo", "domain": "shop", "x": "y"}
-    untouched = bundle.with_target("dev")["resources"]["jobs"]["shop_daily"]
+    untouched = bundle.tree_for_target("dev")["resources"]["jobs"]["shop_daily"]
     assert (untouched["name"], len(untouched["tasks"])) == ("shop_daily", 2)
-    assert "mode" not in bundle.with_target("prod")
+    assert "mode" not in bundle.tree_for_target("prod")
 
 
 def test_other_lists_grow(project: Path, edit: Edit) -> None:
     edit("targets/prod.yml", "    mode: production\n", "    sync: {include: [b]}\n")
     edit("databricks.yml", "include:", "sync: {include: [a]}\ninclude:")
-    assert load_bundle(project).with_target("prod")["sync"]["include"] == ["a", "b"]
+    assert load_bundle(project).tree_for_target("prod")["sync"]["include"] == ["a", "b"]
 
 
 def reached_in(project: Path, *files: str) -> list[str]:
@@ -123,4 +123,4 @@ def test_other_root_files_are_no_includes(project: Path, edit: Edit) -> None:
 def test_one_identity_takes_the_place_of_another(project: Path, edit: Edit) -> None:
     edit("databricks.yml", "include:", "run_as: {user_name: ana}\ninclude:")
     edit("targets/prod.yml", "    presets:", "    run_as: {group_name: b}\n    presets:")
-    assert load_bundle(project).with_target("prod")["run_as"] == {"group_name": "b"}
+    assert load_bundle(project).tree_for_target("prod")["run_as"] == {"group_name": "b"}

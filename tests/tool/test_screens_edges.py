@@ -64,7 +64,7 @@ _HOSTILE = st.sampled_from(
 )  # fmt: skip
 
 
-def _texts(model: type[BaseModel]) -> dict[str, st.SearchStrategy[Any]]:
+def _hostile_values(model: type[BaseModel]) -> dict[str, st.SearchStrategy[Any]]:
     """A hostile value for every field of a model that takes a text of any kind."""
     kinds = {
         str: _HOSTILE,
@@ -75,7 +75,10 @@ def _texts(model: type[BaseModel]) -> dict[str, st.SearchStrategy[Any]]:
     return {name: kinds[kind] for name, kind in found.items() if kind in kinds}  # type: ignore[index]
 
 
-@given(st.fixed_dictionaries(_texts(Status)), st.fixed_dictionaries(_texts(JobStatus)))
+@given(
+    st.fixed_dictionaries(_hostile_values(Status)),
+    st.fixed_dictionaries(_hostile_values(JobStatus)),
+)
 def test_no_text_from_elsewhere_becomes_markup(told: dict[str, Any], job: dict[str, Any]) -> None:
     plain = status()
     hostile = status(**told, jobs=[{**plain.jobs[0].model_dump(), **job}])

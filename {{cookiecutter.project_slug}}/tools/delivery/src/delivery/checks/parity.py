@@ -35,7 +35,7 @@ def _matches(path: str, pattern: str) -> bool:
 
 
 def _target(bundle: Bundle, name: str) -> YamlMapping:
-    tree, target = bundle.with_target(name), bundle.target(name)
+    tree, target = bundle.tree_for_target(name), bundle.target(name)
     if "variables" in target:
         tree.put("variables", target["variables"], target.marks["variables"])
     return tree

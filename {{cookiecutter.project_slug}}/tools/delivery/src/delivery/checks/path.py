@@ -4,11 +4,10 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from delivery.checks.registry import CheckContext, rule
 from delivery.config.includes import matching_paths
-from delivery.config.yaml import Mark, YamlMapping
+from delivery.config.yaml import Mark, string_values
 from delivery.errors import Finding
 
 RULE = "path"
@@ -37,8 +36,8 @@ _BUILT = ("requirements.txt", "dist/${var.wheel}", "release.yml")
 def check_path(context: CheckContext, target: str) -> Iterator[Finding]:
     """Paths in resources that do not exist, or that the release leaves out."""
     root, include = context.root, context.policy.release.include
-    resources = context.bundle.with_target(target).section("resources")
-    for key, text, mark in _texts(resources, "", Mark("databricks.yml", 0)):
+    resources = context.bundle.tree_for_target(target).section("resources")
+    for key, text, mark in string_values(resources):
         named = _named(key, text, mark)
         if named is None or named in _BUILT:
             continue
@@ -76,14 +75,3 @@ def _exists(root: Path, named: str) -> bool:
 
 def _includes(pattern: str, named: str) -> bool:
     return named == pattern or (pattern.endswith("/") and f"{named}/".startswith(pattern))
-
-
-def _texts(value: Any, key: str, mark: Mark) -> Iterator[tuple[str, str, Mark]]:
-    if isinstance(value, YamlMapping):
-        for name, entry in value.items():
-            yield from _texts(entry, name, value.marks[name])
-    elif isinstance(value, list):
-        for entry in value:
-            yield from _texts(entry, key, mark)
-    elif isinstance(value, str):
-        yield key, value, mark

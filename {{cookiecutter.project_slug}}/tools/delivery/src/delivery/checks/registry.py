@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from delivery.config.bundle import Bundle, load_bundle_partial
 from delivery.config.code import Code
 from delivery.config.includes import ROOT_FILE
-from delivery.config.policy_file import POLICY_FILE, line_of
+from delivery.config.policy_file import POLICY_FILE, policy_line
 from delivery.config.references import Resolved, resolve
 from delivery.errors import DeliveryError, Finding, InvalidFileError
 
@@ -62,7 +62,7 @@ class CheckContext:
         self, path: str, rule: str, message: str, hint: str, severity: Any = "error"
     ) -> Finding:
         """A finding about a field of `delivery.yml`, at the line of that field."""
-        return Finding(POLICY_FILE, line_of(self.root, path), rule, message, hint, severity)
+        return Finding(POLICY_FILE, policy_line(self.root, path), rule, message, hint, severity)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from delivery.config.cli_view import ANCHOR_PREFIX, differences
 from delivery.config.includes import ROOT_FILE, refused_includes
 from delivery.config.references import resolve
 from delivery.config.target import PREVIEW_TARGET
-from delivery.config.yaml import Mark, YamlMapping
+from delivery.config.yaml import Mark, YamlMapping, string_values
 from delivery.errors import Finding, RefusedError
 from delivery.workspace.bundle_cli import BundleCli
 
@@ -69,7 +69,7 @@ def untrusted_content(bundle: Bundle, target: str) -> Iterator[Finding]:
         message = "setup.py is refused: the CLI would run it as the deployer"
         hint = "Use pyproject.toml instead, or move the file below src/."
         yield Finding("setup.py", 0, RULE, message, hint)
-    tree = bundle.with_target(target)
+    tree = bundle.tree_for_target(target)
     for *parents, key in refused_keys(tree):
         section = tree
         for parent in parents:
@@ -132,8 +132,8 @@ def _foreign(tree: YamlMapping, resolved: YamlMapping) -> Iterator[tuple[Mark, s
                 "Move the code below src/, into the release.",
             )
     yield from _foreign_runs(tree.section("resources"))
-    raw = {id(mark): text for _, text, mark in _texts(tree.get("resources"))}
-    for key, text, mark in _texts(resolved.get("resources")):
+    raw = {id(mark): text for _, text, mark in string_values(tree.get("resources"))}
+    for key, text, mark in string_values(resolved.get("resources")):
         if _leaves(key, text, mark, "${" in raw.get(id(mark), "")):
             yield mark, f"{key}: {text}", "Name a file of the project, such as ../../src/NAME.py."
 
@@ -161,19 +161,6 @@ def _leaves(key: str, text: str, mark: Mark, has_references: bool) -> bool:
         return False
     inside = posixpath.normpath(posixpath.join(posixpath.dirname(mark.file), path))
     return has_references or path.startswith("/") or inside.startswith("..")
-
-
-def _texts(value: Any, key: str = "", mark: Mark | None = None) -> Iterator[tuple[str, str, Mark]]:
-    """Every string below a value: its key, the string and its mark."""
-    if isinstance(value, YamlMapping):
-        for name, entry in value.items():
-            yield from _texts(entry, name, value.marks[name])
-    elif isinstance(value, list):
-        marks = getattr(value, "marks", [mark] * len(value))
-        for entry, entry_mark in zip(value, marks, strict=True):
-            yield from _texts(entry, key, entry_mark)
-    elif isinstance(value, str) and mark:
-        yield key, value, mark
 
 
 def _below(tree: Mapping[str, Any], key: str) -> Mapping[str, Any]:

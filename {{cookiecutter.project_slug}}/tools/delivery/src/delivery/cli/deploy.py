@@ -68,7 +68,7 @@ def deploy_command(
         approved_digest=plan_digest,
         wait=parse_duration(wait),
         break_lock=require_reason(break_lock, reason),
-        say=progress,
+        progress=progress,
     )
     carry_out(deployment, dry_run, output)
 

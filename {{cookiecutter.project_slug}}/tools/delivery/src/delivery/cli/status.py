@@ -19,7 +19,7 @@ from delivery.files import write_atomic
 from delivery.render.html import status_page
 from delivery.render.text import status_as_text
 from delivery.status.drift import find_resource_drift, running_plan
-from delivery.status.status import Status, read_status, unreachable_status, with_drift
+from delivery.status.status import Status, read_status, unreachable_status
 
 _STATUSES = TypeAdapter(list[Status])
 _QUICK = 50  # resources that the CLI compares within seconds
@@ -97,7 +97,7 @@ def _status(target: str, drift: bool | None) -> Status:
             raise
         progress(f"drift is unknown: {error}")
         return status
-    return with_drift(status, drifted)
+    return status.with_drift(drifted)
 
 
 def _split_arguments(given: list[str], merge: list[Path]) -> tuple[list[str], list[Path]]:

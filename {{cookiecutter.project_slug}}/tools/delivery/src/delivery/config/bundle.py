@@ -66,7 +66,7 @@ class Bundle:
             raise DeliveryError(f"target: given {name!r}, expected one of {known}")
         return self.tree.section("targets").section(name)
 
-    def with_target(self, name: str) -> YamlMapping:
+    def tree_for_target(self, name: str) -> YamlMapping:
         """The tree of one target, with unresolved references."""
         target = self.target(name)
         tree = merge(YamlMapping(), self.tree)

@@ -49,7 +49,7 @@ def differences(bundle: Bundle, target: str, cli_tree: Mapping[str, Any]) -> lis
 def _as_the_cli(bundle: Bundle, target: str) -> YamlMapping:
     """Our tree of a target, in the form that the CLI prints."""
     tree = YamlMapping()
-    for key, value in bundle.with_target(target).items():
+    for key, value in bundle.tree_for_target(target).items():
         if not key.startswith(ANCHOR_PREFIX):
             tree.put(key, value, _NO_MARK)
     of_bundle = YamlMapping()

@@ -54,7 +54,7 @@ def removed_fields(root: Path) -> Iterator[Finding]:
         yield Finding(POLICY_FILE, line, RULE, message, f"Remove {name}.", "warning")
 
 
-def line_of(root: Path, path: str) -> int:
+def policy_line(root: Path, path: str) -> int:
     """The line in `delivery.yml` of the deepest part of a dotted path that exists."""
     return mark_of(read_yaml(root, POLICY_FILE), tuple(path.split("."))).line
 

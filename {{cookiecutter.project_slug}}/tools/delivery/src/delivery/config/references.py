@@ -63,7 +63,7 @@ def resolve(bundle: Bundle, target: str, variables: Mapping[str, str] | None = N
     workspace knows, such as the id of a job, become `<resources.jobs.x.id>`.
     """
     resolver = _Resolver(bundle, target, variables or {})
-    tree = resolver.section(bundle.with_target(target))
+    tree = resolver.section(bundle.tree_for_target(target))
     resolver.section(resolver.variables)  # for its findings: the tree does not contain these
     return Resolved(tree, tuple(sorted(set(resolver.findings))))
 
@@ -84,7 +84,7 @@ class _Resolver:
     findings: list[Finding] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._tree = self.bundle.with_target(self.target)
+        self._tree = self.bundle.tree_for_target(self.target)
         self.variables = self.bundle.target(self.target).section("variables")
         self._open: list[str] = []  # the references being resolved, to find cycles
 

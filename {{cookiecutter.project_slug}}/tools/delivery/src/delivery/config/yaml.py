@@ -118,6 +118,21 @@ def read_yaml(root: Path, file: str) -> YamlMapping:
     return document
 
 
+def string_values(
+    value: Any, key: str = "", mark: Mark | None = None
+) -> Iterator[tuple[str, str, Mark]]:
+    """Every string below a value: its key, the string and its mark."""
+    if isinstance(value, YamlMapping):
+        for name, entry in value.items():
+            yield from string_values(entry, name, value.marks[name])
+    elif isinstance(value, list):
+        marks = getattr(value, "marks", [mark] * len(value))
+        for entry, entry_mark in zip(value, marks, strict=True):
+            yield from string_values(entry, key, entry_mark)
+    elif isinstance(value, str) and mark:
+        yield key, value, mark
+
+
 def kind_of(value: Any) -> str:
     """The kind of a value, as YAML names it."""
     names = {dict: "a mapping", list: "a list", str: "a string", bool: "a Boolean"}

@@ -1,7 +1,7 @@
 """Apply a plan: pass it to the CLI, recover from a failed try, record the outcome."""
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,13 +13,11 @@ from delivery.plan.normalize import normalize
 from delivery.plan.planner import PlannedDeploy
 from delivery.plan.request import PlanRequest
 from delivery.plan.wal import unsaved_state
-from delivery.target.context import TargetContext
+from delivery.target.context import Progress, TargetContext
 from delivery.target.events import Event, EventKind, EventName, StateVersion
 from delivery.target.lock import Lock
 from delivery.workspace.bundle_cli import CliError
 from delivery.workspace.client import Job
-
-Say = Callable[[str], None]
 
 
 @dataclass
@@ -30,7 +28,7 @@ class Attempt:
         plan_digest: the digest of the plan that was approved, or of this plan.
         break_lock: break the CLI's own lock.
         asked_at: when the deploy was requested, by this machine's clock, as Unix time.
-        say: reports progress to people.
+        progress: reports progress to people.
         serial: the highest serial of the CLI's state that our own calls can have written: each call
             writes it once. A higher serial means that another deploy ran.
     """
@@ -42,7 +40,7 @@ class Attempt:
     plan_digest: str
     break_lock: bool
     asked_at: float
-    say: Say
+    progress: Progress
     started: float = field(default_factory=time.monotonic)
     serial: int = 0
 
@@ -93,7 +91,7 @@ class Attempt:
         if plan.is_rollback:
             self.block_abandoned()
         self.record("started")
-        self.say(f"deploying {plan.release}")
+        self.progress(f"deploying {plan.release}")
         try:
             self._run_cli(broken)
         except CliError:
@@ -111,14 +109,14 @@ class Attempt:
         workspace = self.context.workspace
         try:
             state = self.context.store.state()
-            return verify(workspace, self.planned.verification, state, deployed.id, self.say)
+            return verify(workspace, self.planned.verification, state, deployed.id, self.progress)
         except DeliveryError as error:
             return Verification(failed=(f"verification: {error}",))
 
     def delete_jobs(self, jobs: Iterable[Job]) -> None:
         """Delete orphans: jobs that no state contains."""
         for job in jobs:
-            self.say(f"deleting orphaned job {job.id} ({job.name})")
+            self.progress(f"deleting orphaned job {job.id} ({job.name})")
             self.context.workspace.delete_job(job.id)
 
     def _only_verification_is_missing(self) -> bool:
@@ -133,7 +131,7 @@ class Attempt:
             self.planned.cli.deploy(self.planned.raw, force_lock=force_lock)
         except CliError as error:
             ours = self._keeps_lock_of_cli()
-            self.say(f"failed, trying again: {error}")
+            self.progress(f"failed, trying again: {error}")
             self._bind_unacknowledged()
             self.serial += 1
             self.planned.cli.deploy(remaining_plan(self.planned, error), force_lock=ours)
@@ -161,7 +159,7 @@ class Attempt:
         found = find_existing(self.context.workspace, target, plan.changes)
         for key, identity in found.items():
             if key not in known:
-                self.say(f"binding {key}: it was created, but the response was lost")
+                self.progress(f"binding {key}: it was created, but the response was lost")
                 self.serial += 1
                 self.planned.cli.bind(key.partition(".")[2], identity)
 
@@ -187,7 +185,7 @@ class Attempt:
         except DeliveryError as error:
             if deployed:
                 raise
-            self.say(f"the leftovers of the deploy could not be deleted: {error}")
+            self.progress(f"the leftovers of the deploy could not be deleted: {error}")
 
     def _detail(self) -> dict[str, Any]:
         """The facts about this deploy that later deploys need."""

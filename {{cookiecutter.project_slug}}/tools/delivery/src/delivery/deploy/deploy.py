@@ -4,7 +4,7 @@ import time
 from dataclasses import dataclass, field
 
 from delivery.config.policy import Policy
-from delivery.deploy.apply import Attempt, Say
+from delivery.deploy.apply import Attempt
 from delivery.deploy.notify import notify
 from delivery.deploy.rollback import refuse_moved_target, roll_back_after_failure, unbind_adopted
 from delivery.deploy.verify import Verification
@@ -14,7 +14,7 @@ from delivery.plan.model import Plan
 from delivery.plan.planner import PlannedDeploy, make_plan
 from delivery.plan.request import PlanRequest
 from delivery.release import Archive
-from delivery.target.context import TargetContext
+from delivery.target.context import Progress, TargetContext
 from delivery.target.events import Event
 from delivery.target.lock import Lock
 from delivery.workspace.bundle_cli import CliError
@@ -43,7 +43,7 @@ class Deployment:
         approved_digest: the digest of the approved plan; empty if it was not given.
         wait: how long to wait for the target's lock, in seconds.
         break_lock: break the lock of another run.
-        say: reports progress to people.
+        progress: reports progress to people.
         asked_at: when the deploy was requested, by this machine's clock, as Unix time.
     """
 
@@ -54,7 +54,7 @@ class Deployment:
     approved_digest: str = ""
     wait: float = 0
     break_lock: bool = False
-    say: Say = field(default=lambda _: None)
+    progress: Progress = field(default=lambda _: None)
     asked_at: float = field(default_factory=time.time)
 
     def dry_run(self) -> Plan:
@@ -80,13 +80,13 @@ class Deployment:
         context.ledger.list_events()  # by now even a new target has a ledger
         context.ledger.may_be_missing = request.first
         operation = f"{'rollback to' if request.is_rollback else 'deploy'} {release}"
-        with context.locked(operation, self.wait, self.break_lock, self.say) as lock:
+        with context.locked(operation, self.wait, self.break_lock, self.progress) as lock:
             if request.is_rollback:
                 refuse_moved_target(context, release, request.release)
-            self.say("planning again")
+            self.progress("planning again")
             planned = self._plan_or_refuse()
             if request.is_rollback:
-                planned = unbind_adopted(context, planned, request, self.say)
+                planned = unbind_adopted(context, planned, request, self.progress)
             self._refuse_short_token(planned.release_policy)
             attempt = self._attempt(lock, planned)
             attempt.delete_jobs(planned.orphans)
@@ -122,7 +122,7 @@ class Deployment:
             plan_digest=self.approved.digest if self.approved else planned.plan.digest,
             break_lock=self.break_lock,
             asked_at=self.asked_at,
-            say=self.say,
+            progress=self.progress,
         )
 
     def _deploy_and_verify(self, attempt: Attempt) -> Result:

@@ -4,13 +4,13 @@ import time
 from dataclasses import replace
 from typing import NoReturn
 
-from delivery.deploy.apply import Attempt, Say
+from delivery.deploy.apply import Attempt
 from delivery.deploy.notify import notify
 from delivery.errors import DeliveryError, FailedError, RefusedError
 from delivery.plan.approval import require_allowed
 from delivery.plan.planner import PlannedDeploy, make_plan
 from delivery.plan.request import PlanRequest
-from delivery.target.context import TargetContext
+from delivery.target.context import Progress, TargetContext
 from delivery.target.store import jobs_on_other_releases
 from delivery.workspace.binding import unbind
 
@@ -77,7 +77,7 @@ def refuse_moved_target(context: TargetContext, release: str, named: str) -> Non
 
 
 def unbind_adopted(
-    context: TargetContext, planned: PlannedDeploy, request: PlanRequest, say: Say
+    context: TargetContext, planned: PlannedDeploy, request: PlanRequest, progress: Progress
 ) -> PlannedDeploy:
     """Unbind resources that a later release adopted, so that the rollback does not delete them.
 
@@ -87,7 +87,7 @@ def unbind_adopted(
     if not planned.adopted:
         return planned
     for key, earlier in planned.adopted.items():
-        say(f"unbinding {key}, which was adopted after this release")
+        progress(f"unbinding {key}, which was adopted after this release")
         unbind(planned.cli, key, earlier, str(planned.state.entries[key]["__id__"]))
     replanned = make_plan(context, planned.archive, request)
     require_allowed(replanned.plan)
@@ -105,7 +105,7 @@ def roll_back_after_failure(failed: Attempt, reason: str, serial: int) -> NoRetu
     """
     context, plan = failed.context, failed.planned.plan
     release, target = plan.release, context.target.name
-    failed.say(f"failed: {reason}")
+    failed.progress(f"failed: {reason}")
     state = context.store.state()
     failed.record("failed", reason=reason, detail={"back": plan.is_rollback})
     if plan.is_rollback:
@@ -139,13 +139,13 @@ def _previous_release(failed: Attempt, others_deployed: bool) -> str:
 def _roll_back_to(failed: Attempt, release: str) -> str:
     """Deploy and verify an earlier release; returns the outcome."""
     context = failed.context
-    failed.say(f"rolling back to {release}")
+    failed.progress(f"rolling back to {release}")
     archive, _ = context.verified_release(release)
     abandoned = failed.planned.plan.release
     request = PlanRequest(is_rollback=True, reason=f"automatic rollback: {abandoned} failed")
     planned = make_plan(context, archive, request)
     require_allowed(planned.plan)
-    planned = unbind_adopted(context, planned, request, failed.say)
+    planned = unbind_adopted(context, planned, request, failed.progress)
     attempt = replace(
         failed,
         planned=planned,

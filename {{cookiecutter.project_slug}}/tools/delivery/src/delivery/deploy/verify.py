@@ -6,10 +6,10 @@ neither verified nor failed, and the same command continues the verification lat
 
 import time
 import uuid
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from delivery.config.policy import Verify
+from delivery.target.context import Progress
 from delivery.target.store import State
 from delivery.workspace.client import Run, Workspace
 
@@ -31,7 +31,7 @@ class Verification:
 
 
 def verify(
-    workspace: Workspace, policy: Verify, state: State, token: str, say: Callable[[str], None]
+    workspace: Workspace, policy: Verify, state: State, token: str, progress: Progress
 ) -> Verification:
     """Run the jobs of all domains at the same time; wait for jobs that are busy.
 
@@ -44,13 +44,13 @@ def verify(
         return Verification(tuple(missing))
     runs = [_VerificationRun(workspace, d, int(ids[key]), token) for d, key in policy.jobs.items()]
     end, shown = time.monotonic() + policy.minutes * 60, ", ".join(policy.jobs)
-    say(f"verifying {shown}")
+    progress(f"verifying {shown}")
     while left := [run for run in runs if not run.is_over]:
         for run in left:
             run.update()
         news = ", ".join(run.progress for run in left if not run.is_over)
         if news and news != shown:
-            say(f"verifying {news}")
+            progress(f"verifying {news}")
         shown = news
         if time.monotonic() > end:
             for run in left:

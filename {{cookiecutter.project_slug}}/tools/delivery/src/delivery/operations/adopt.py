@@ -73,7 +73,7 @@ def adopt_all(
         bound: dict[str, str] = {}
         try:
             for resource in ours:
-                operation.say(f"adopting {resource.key} ({resource.id})")
+                operation.progress(f"adopting {resource.key} ({resource.id})")
                 planned.cli.bind(resource.key.partition(".")[2], resource.id)
                 bound[resource.key] = resource.id
         finally:

@@ -1,11 +1,11 @@
 """The base of all operations: the target, the reason, the lock."""
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from delivery.target.context import TargetContext
+from delivery.target.context import Progress, TargetContext
 from delivery.target.events import Event, EventKind
 from delivery.target.lock import Lock
 
@@ -18,7 +18,7 @@ class Operation:
         approved_by: who approved the operation, according to the forge.
         wait: how long to wait for the lock, in seconds.
         break_lock: break the lock of another run.
-        say: reports progress to people.
+        progress: reports progress to people.
     """
 
     context: TargetContext
@@ -26,7 +26,7 @@ class Operation:
     approved_by: str = ""
     wait: float = 0
     break_lock: bool = False
-    say: Callable[[str], None] = field(default=lambda _: None)
+    progress: Progress = field(default=lambda _: None)
 
     @property
     def target(self) -> str:
@@ -38,7 +38,7 @@ class Operation:
         """Hold the target's lock."""
         self.context.require_visible()
         broken = self.break_lock or break_lock
-        with self.context.locked(operation, self.wait, broken, self.say) as lock:
+        with self.context.locked(operation, self.wait, broken, self.progress) as lock:
             yield lock
 
     def record(self, lock: Lock, kind: EventKind, release: str, detail: Any = None) -> Event:

@@ -15,7 +15,7 @@ def prune(operation: Operation, keep: int, dry_run: bool) -> list[str]:
         releases = prunable(operation.context, keep)
         if releases and not dry_run:
             for release in releases:
-                operation.say(f"removing {release}")
+                operation.progress(f"removing {release}")
                 operation.context.store.remove(release)
             operation.record(lock, "pruned", NO_RELEASE, {"releases": releases})
     return releases

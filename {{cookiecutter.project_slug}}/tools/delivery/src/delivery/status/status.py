@@ -70,6 +70,12 @@ class Status(BaseModel):
     dora: Dora = Dora()
     at: AwareDatetime
 
+    def with_drift(self, drifted: list[str]) -> "Status":
+        """A copy, once it is known which resources were changed outside delivery."""
+        mixed = self.jobs_on_other_releases or self.in_progress
+        sync: Sync = "mixed" if mixed else "drifted" if drifted else "in sync"
+        return self.model_copy(update={"drifted": drifted, "sync": sync})
+
 
 def read_status(context: TargetContext) -> tuple[Status, int]:
     """The status of a target, without drift, and the number of entries in its state."""
@@ -100,13 +106,6 @@ def read_status(context: TargetContext) -> tuple[Status, int]:
         at=now,
     )
     return status, len(state.entries)
-
-
-def with_drift(status: Status, drifted: list[str]) -> Status:
-    """The status, once it is known which resources were changed outside delivery."""
-    mixed = status.jobs_on_other_releases or status.in_progress
-    sync: Sync = "mixed" if mixed else "drifted" if drifted else "in sync"
-    return status.model_copy(update={"drifted": drifted, "sync": sync})
 
 
 def unreachable_status(target: str, reason: str) -> Status:

@@ -27,6 +27,8 @@ from delivery.target.workdir import (
 )
 from delivery.workspace.client import Job, Workspace, connect
 
+Progress = Callable[[str], None]  # reports progress to people
+
 
 @dataclass(frozen=True)
 class TargetContext:
@@ -121,15 +123,15 @@ class TargetContext:
 
     @contextlib.contextmanager
     def locked(
-        self, operation: str, wait: float, break_lock: bool, say: Callable[[str], None]
+        self, operation: str, wait: float, break_lock: bool, progress: Progress
     ) -> Iterator[Lock]:
         """Hold the target's lock; see `Ledger.lock`.
 
         Args:
             break_lock: break the lock of another run.
-            say: reports the holder of the lock during the wait.
+            progress: reports the holder of the lock during the wait.
         """
-        waiting = lambda holder: say(f"waiting for the lock, held by {holder}")  # noqa: E731
+        waiting = lambda holder: progress(f"waiting for the lock, held by {holder}")  # noqa: E731
         with self.ledger.lock(operation, wait, break_lock, waiting) as lock:
             if break_lock:  # the dead run may hold both locks
                 self.store.break_cli_lock()

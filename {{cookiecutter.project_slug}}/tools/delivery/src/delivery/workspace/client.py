@@ -135,7 +135,7 @@ class Workspace:
     @cached_property
     def me(self) -> str:
         """Our identity: a service principal's application id, or a user name."""
-        return str(self._call("who am I", self._client.current_user.me).user_name)
+        return str(self._call_sdk("who am I", self._client.current_user.me).user_name)
 
     def read(self, path: str) -> bytes | None:
         """A file's content; None if the file does not exist.
@@ -164,7 +164,7 @@ class Workspace:
                 self._upload(path, content)
 
         try:
-            self._call(path, upload, ResourceConflict, BadRequest)
+            self._call_sdk(path, upload, ResourceConflict, BadRequest)
         except (ResourceConflict, BadRequest) as error:
             exists = error.error_code == "RESOURCE_ALREADY_EXISTS"
             if not exists and "already exists" not in str(error):
@@ -179,7 +179,7 @@ class Workspace:
 
     def mkdirs(self, path: str) -> None:
         """Create a folder and its parents if they do not exist."""
-        self._call(path, lambda: self._client.workspace.mkdirs(path))
+        self._call_sdk(path, lambda: self._client.workspace.mkdirs(path))
 
     def delete(self, path: str, recursive: bool = False) -> None:
         """Delete a file or folder if it exists."""
@@ -214,14 +214,16 @@ class Workspace:
             return self._client.api_client.do("GET", path, query=dict(query or {}))
 
         try:
-            response: dict[str, Any] = self._call(path, get, NotFound, PermissionDenied)
+            response: dict[str, Any] = self._call_sdk(path, get, NotFound, PermissionDenied)
         except (NotFound, PermissionDenied):
             return None
         return response
 
     def jobs(self) -> Iterator[Job]:
         """All jobs that are visible to this identity."""
-        for job in self._call("jobs", lambda: list(self._client.jobs.list(limit=_JOBS_PER_PAGE))):
+        for job in self._call_sdk(
+            "jobs", lambda: list(self._client.jobs.list(limit=_JOBS_PER_PAGE))
+        ):
             settings = job.settings
             deployment = settings.deployment.metadata_file_path if settings.deployment else ""
             created = (job.created_time or 0) / 1000
@@ -234,7 +236,9 @@ class Workspace:
 
     def pause(self, job: int) -> None:
         """Pause a job's schedule, its trigger and its continuous runs."""
-        settings = self._call(f"job {job}", lambda: self._client.jobs.get(job)).settings.as_dict()
+        settings = self._call_sdk(
+            f"job {job}", lambda: self._client.jobs.get(job)
+        ).settings.as_dict()
         changes = {
             key: {**settings[key], "pause_status": "PAUSED"}
             for key in ("schedule", "trigger", "continuous")
@@ -252,16 +256,16 @@ class Workspace:
     def run_now(self, job: int, token: str) -> int:
         """Start a run; a repeated call with the same token returns the same run."""
         run = lambda: self._client.jobs.run_now(job, idempotency_token=token)  # noqa: E731
-        return int(self._call(f"job {job}", run).run_id)
+        return int(self._call_sdk(f"job {job}", run).run_id)
 
     def run(self, run: int) -> Run:
         """The current state of a run."""
-        return _as_run(self._call(f"run {run}", lambda: self._client.jobs.get_run(run)))
+        return _as_run(self._call_sdk(f"run {run}", lambda: self._client.jobs.get_run(run)))
 
     def runs(self, job: int, active: bool = False, limit: int = 1) -> list[Run]:
         """The newest runs of a job, newest first; with `active`, only those that have not ended."""
         list_runs = self._client.jobs.list_runs  # lazy: it calls while it is read
-        found = self._call(
+        found = self._call_sdk(
             f"runs of job {job}",
             lambda: [*islice(list_runs(job_id=job, active_only=active, limit=limit), limit)],
         )
@@ -276,7 +280,7 @@ class Workspace:
         return f"{self.host}/jobs/{job}"
 
     def _post(self, what: str, path: str, body: Mapping[str, Any]) -> None:
-        self._call(what, lambda: self._client.api_client.do("POST", path, body=body))
+        self._call_sdk(what, lambda: self._client.api_client.do("POST", path, body=body))
 
     def _visible(self, path: str, call: Callable[[], T]) -> T | None:
         """The result of a call; None if the path does not exist.
@@ -287,7 +291,7 @@ class Workspace:
         from delivery.workspace.sdk import NotFound, PermissionDenied
 
         try:
-            return self._call(path, call, NotFound, PermissionDenied)
+            return self._call_sdk(path, call, NotFound, PermissionDenied)
         except NotFound:
             return None
         except PermissionDenied as error:
@@ -300,11 +304,11 @@ class Workspace:
         from delivery.workspace.sdk import NotFound
 
         try:
-            return self._call(what, call, NotFound)
+            return self._call_sdk(what, call, NotFound)
         except NotFound:
             return None
 
-    def _call(self, what: str, call: Callable[[], T], *expected: type[Exception]) -> T:
+    def _call_sdk(self, what: str, call: Callable[[], T], *expected: type[Exception]) -> T:
         """Make a call, and repeat it after a 500.
 
         Raises:
