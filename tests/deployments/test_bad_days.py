@@ -194,7 +194,7 @@ def test_a_kill_is_survived(
 def test_an_approved_plan_goes_on_after_a_kill_and_nothing_else_with_it(
     delivered: Lake, source: Source, tmp_path: Path, path: str
 ) -> None:
-    plan, gone = tmp_path / "plan.json", ("break-lock", "staging", "--reason", "the runner died")
+    plan, gone = tmp_path / "plan.json", ("break-lock", "staging", "--reason", "the runner crashed")
     told = ("--archive", source.more, "--plan", plan)
     delivered.done("plan", "staging", *told[:2], "--save", plan)
     killed(delivered, "both", told, lambda strike: delivered.workspace.fault("POST", path, strike))

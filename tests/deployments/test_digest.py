@@ -42,7 +42,7 @@ def test_what_staging_s_owner_put_into_its_store_does_not_reach_prod(
     approved = ("--plan", plan, "--approved-by", "ana")
     assert f"expected {built}" in delivered.refused("deploy", "prod", *told, *approved)
     said = delivered.refused("rebuild", receipt, "--into", tmp_path / "rebuilt")
-    assert f"its commit gives {built}" in said
+    assert f"a build of its commit has {built}" in said
     assert delivered.ledger("prod") == []
 
 

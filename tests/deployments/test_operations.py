@@ -316,16 +316,16 @@ def test_a_reason_is_one_line_that_can_be_shown_anywhere(delivered: Lake, reason
 
 def test_a_lock_of_a_run_that_is_gone_is_broken_by_name(delivered: Lake) -> None:
     nobody = delivered.refused("break-lock", "staging", "--reason", "x", code=4)
-    assert "nobody holds it" in nobody
+    assert "not held, so there is nothing to break" in nobody
     name = f"{delivered.root('staging')}/ledger/lock.json"
     held = {"id": "1", "actor": "bo", "run_url": "", "at": "2026-01-01T00:00:00Z", "what": "deploy"}
     delivered.workspace.files[name] = json.dumps(held).encode()
-    said = delivered.done("break-lock", "staging", "--reason", "the runner died")
-    assert "the lock of staging is free: the runner died" in said.out
+    said = delivered.done("break-lock", "staging", "--reason", "the runner crashed")
+    assert "lock of staging broken: the runner crashed" in said.out
     assert name not in delivered.workspace.files
     (event, *_) = delivered.done("history", "staging", "--output", "json").json
     assert (event["kind"], event["release"], event["reason"]) == (
-        "failed", "none", "the runner died",
+        "failed", "none", "the runner crashed",
     )  # fmt: skip
     assert "bo (deploy) since 2026-01-01" in event["detail"]["lock"]
     (status,) = delivered.done("status", "staging", "--output", "json").json
@@ -460,7 +460,7 @@ def test_a_preview_s_name_is_no_path(previewing: Lake, name: str) -> None:
 def test_a_preview_never_touches_a_released_target(previewing: Lake) -> None:
     previewing.edit("targets/preview.yml", '_preview"', '_prod"')
     said = previewing.refused("preview", "up", "pr42", who="previewer")
-    assert "its catalog is that of prod" in said
+    assert "its catalog belongs to prod" in said
 
 
 @pytest.mark.parametrize("name", ["state_path", "file_path", "artifact_path", "resource_path"])

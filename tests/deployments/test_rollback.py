@@ -77,7 +77,7 @@ def test_a_failed_rollback_blocks_nothing_and_can_be_tried_again(
     told = ("rollback", "staging", "--reason", "totals are wrong")
     said = delivered.run(*told)
     assert said.code == 1
-    assert "Run it again" in said.err
+    assert "Run the command again" in said.err
     delivered.done(*told)
     assert running(delivered) == name_of(source.first)
     assert delivered.ledger("staging").count("blocked") == 1  # the one that was left
@@ -263,7 +263,7 @@ def test_what_failed_is_verified_anew_and_not_by_an_old_run(
     delivered.workspace.on_run("flights_daily", lambda _: outcomes.pop(0))
     said = delivered.run("rollback", "staging", "--reason", "totals are wrong")
     assert said.code == 1
-    assert "Run it again" in said.err
+    assert "Run the command again" in said.err
     delivered.done("rollback", "staging", "--reason", "totals are wrong")
     assert outcomes == []
     assert running(delivered) == name_of(source.first)

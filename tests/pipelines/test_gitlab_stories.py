@@ -121,7 +121,7 @@ def assert_what_staging_s_owner_swapped_stops_at_the_rebuild(
     assert pipeline.passes("fetch") == {"fetch"}
     told = pipeline.run("rebuild")
     assert told.ended("FAIL") == {"rebuild"}
-    assert "but its commit gives" in told.text
+    assert "but a build of its commit has" in told.text
     lake.workspace.files.update(held)
 
 

@@ -198,11 +198,11 @@ def test_a_job_that_runs_is_marked() -> None:
 @pytest.mark.parametrize(
     ("fields", "reason"),
     [
-        (field("grants[0]", None, ["ALL_PRIVILEGES"]), "gets all privileges"),
-        (field("[group_name='users']", None, "CAN_MANAGE"), "everyone may manage it"),
-        (field("[group_name='x']", None, "CAN_VIEW"), "gets a right"),
-        (field("[group_name='x']", "CAN_VIEW", None), "loses a right"),
-        (field("[group_name='x']", "CAN_VIEW", "CAN_RUN"), "gets other rights"),
+        (field("grants[0]", None, ["ALL_PRIVILEGES"]), "all privileges are granted"),
+        (field("[group_name='users']", None, "CAN_MANAGE"), "all users get CAN_MANAGE"),
+        (field("[group_name='x']", None, "CAN_VIEW"), "a right is added"),
+        (field("[group_name='x']", "CAN_VIEW", None), "a right is removed"),
+        (field("[group_name='x']", "CAN_VIEW", "CAN_RUN"), "a right is changed"),
     ],
 )
 def test_other_rights_are_marked_or_refused_as_policy_says(

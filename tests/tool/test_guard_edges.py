@@ -46,7 +46,9 @@ def test_an_exception_lets_rights_widen_and_is_used_up() -> None:
     strict = policy(allow, rights={"prod": "refuse"})
     now = situation(strict)
     found = evaluate([RIGHT], now)
-    assert [(v.action, v.reason) for v in found] == [("allow", "gets a right: [group_name='x']")]
+    assert [(v.action, v.reason) for v in found] == [
+        ("allow", "a right is added: [group_name='x']")
+    ]
     assert consumed_exceptions(found, now) == [allow.id]
     spent = situation(strict, consumed=frozenset({allow.id}))
     assert [v.action for v in evaluate([RIGHT], spent)] == ["refuse"]
@@ -60,17 +62,17 @@ def test_rights_are_refused_on_the_targets_that_policy_names_alone() -> None:
 def test_everyone_is_known_by_both_names(everyone: str) -> None:
     fields = field(f"[group_name='{everyone}']", "CAN_VIEW", {"level": "CAN_MANAGE"})
     change = ResourceChange(key="jobs.x.permissions", action="update", fields=fields)
-    assert verdicts(change) == [("warn", f"everyone may manage it: [group_name='{everyone}']")]
+    assert verdicts(change) == [("warn", f"all users get CAN_MANAGE: [group_name='{everyone}']")]
     some = field("[group_name='team']", "CAN_VIEW", {"level": "CAN_MANAGE"})
     change = ResourceChange(key="jobs.x.permissions", action="update", fields=some)
-    assert verdicts(change) == [("warn", "gets other rights: [group_name='team']")]
+    assert verdicts(change) == [("warn", "a right is changed: [group_name='team']")]
 
 
 @pytest.mark.parametrize("spelt", ["ALL_PRIVILEGES", "ALL PRIVILEGES"])
 def test_all_privileges_are_known_in_both_spellings(spelt: str) -> None:
     fields = field("[principal='x']", {"privileges": ["SELECT"]}, {"privileges": [spelt]})
     change = ResourceChange(key="schemas.x.grants", action="update", fields=fields)
-    assert verdicts(change) == [("warn", "gets all privileges: [principal='x']")]
+    assert verdicts(change) == [("warn", "all privileges are granted: [principal='x']")]
 
 
 @pytest.mark.parametrize(("hour", "expected"), [(18, "allow"), (20, "refuse")])
@@ -108,11 +110,11 @@ def test_rights_that_are_created_are_judged_like_those_that_change() -> None:
     wide = ResourceChange(
         key="jobs.x.permissions", action="create", fields=field(EVERYONE, new="CAN_MANAGE")
     )
-    assert verdicts(wide) == [("warn", f"everyone may manage it: {EVERYONE}")]
+    assert verdicts(wide) == [("warn", f"all users get CAN_MANAGE: {EVERYONE}")]
     given = ResourceChange(
         key="jobs.x.permissions", action="create", fields=field(EVERYONE, new="CAN_VIEW")
     )
-    assert verdicts(given) == [("warn", f"gets a right: {EVERYONE}")]
+    assert verdicts(given) == [("warn", f"a right is added: {EVERYONE}")]
 
 
 def test_the_first_rights_of_something_new_are_no_widening_unless_they_are_too_wide() -> None:

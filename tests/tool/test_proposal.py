@@ -202,7 +202,7 @@ def test_only_what_hands_changed_is_drift(project: Path) -> None:
     rights = [{"principal": "users", "privileges": ["SELECT"]}]
     lost = {"old": {"full_name": "a.b", "__embed__": rights}, "new": rights}
     found = _drift(project, "", lost, {"full_name": "a.b"}, "schemas.shop_gold.grants")
-    assert (found.path, "declares grants" in found.hint) == ("all of them", True)
+    assert (found.path, "declares grants" in found.hint) == ("all entries", True)
     edited = {"old": "1", "remote": "2"}  # a dashboard's etag is in no YAML
     note = _drift(project, "etag", edited, key="dashboards.d").hint
     assert "databricks bundle generate dashboard --resource d" in note

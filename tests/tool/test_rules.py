@@ -91,7 +91,7 @@ def found(project: Path, rule: str) -> list[tuple[str, str]]:
          f"{JOB}:3", "jobs.shop_daily: given CAN_MANAGE for everyone"),
         ("released", SCHEMA, "      name:",
          "      grants: [{principal: users, privileges: [ALL_PRIVILEGES]}]\n      name:",
-         f"{SCHEMA}:3", "schemas.shop_gold: users gets all privileges"),
+         f"{SCHEMA}:3", "schemas.shop_gold: users has all privileges"),
         ("released", SCHEMA, "      name:",
          "      grants: [{principal: ana@example.com, privileges: [SELECT]}]\n      name:",
          f"{SCHEMA}:5", "prod: principal: given ana@example.com, expected a group or a service "
@@ -122,9 +122,9 @@ def found(project: Path, rule: str) -> list[tuple[str, str]]:
          f"{JOB}:27", "path: given ../../pyproject.toml, expected a file that the release "
          "includes"),
         ("path", JOB, "      tags:",
-         "      x: ['-r ${workspace.file_path}/requirements.txt', "
-         "'${workspace.file_path}/dist/x.whl']\n      tags:",
-         f"{JOB}:27", "x: given ${workspace.file_path}/dist/x.whl, expected a file"),
+         "      x:\n        - -r ${workspace.file_path}/requirements.txt\n"
+         "        - ${workspace.file_path}/dist/x.whl\n      tags:",
+         f"{JOB}:29", "x: given ${workspace.file_path}/dist/x.whl, expected a file"),
         ("identity", "targets/identity.yml", "  uuid: 7d2c1a52-4a3f-4a2e-9f0b-0a4f4c1f7a11\n", "",
          "targets/identity.yml:0", "bundle.uuid: given none"),
     ],

@@ -79,7 +79,7 @@ def test_nobody_gets_all_privileges(project: Path, edit: Edit, spelt: str) -> No
     edit(SCHEMA, "      name:",
          f"      grants: [{{principal: team, privileges: [{spelt}]}}]\n      name:")  # fmt: skip
     assert found(project, "released") == [
-        (f"{SCHEMA}:3", "schemas.shop_gold: team gets all privileges")
+        (f"{SCHEMA}:3", "schemas.shop_gold: team has all privileges")
     ]
 
 

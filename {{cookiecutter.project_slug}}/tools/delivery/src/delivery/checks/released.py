@@ -11,21 +11,21 @@ from delivery.config.yaml import Mark, YamlMapping
 from delivery.errors import Finding
 
 RULE = "released"
-_STARTS = ("schedule", "trigger", "continuous")
+_TRIGGERS = ("schedule", "trigger", "continuous")
 
 
 @rule(RULE, needs="root")
 def check_released(context: CheckContext) -> Iterator[Finding]:
-    """Targets that do not meet the requirements; only the last one starts jobs by itself."""
+    """Targets that do not meet the requirements; only the last one runs jobs on a schedule."""
     bundle, last = context.bundle, context.policy.released[-1:]
     for name in context.released:
         tree = context.targets[name].tree
         mark = bundle.target(name).marks.get("mode") or bundle.tree.section("targets").marks[name]
         for message, hint in _unmet(bundle, name, tree, scheduled=(name,) == last):
             yield Finding(mark.file, mark.line, RULE, f"{name}: {message}", hint)
-        yield from _persons(tree, mark, name)
-        yield from _starts(tree)
-        yield from _rights(tree)
+        yield from _users(tree, mark, name)
+        yield from _triggers(tree)
+        yield from _broad_rights(tree)
 
 
 def _unmet(
@@ -60,39 +60,39 @@ def _unmet(
         yield message, f"presets: {{trigger_pause_status: {expected}}}"
 
 
-def _persons(value: Any, mark: Mark, name: str) -> Iterator[Finding]:
-    """Persons in `run_as`, permissions and grants: their access ends when they leave."""
+def _users(value: Any, mark: Mark, name: str) -> Iterator[Finding]:
+    """Users in `run_as`, permissions and grants: their access ends when they leave."""
     if isinstance(value, YamlMapping):
         for key, entry in value.items():
             if key == "user_name" or (key == "principal" and "@" in str(entry)):
                 message = f"{name}: {key}: given {entry}, expected a group or a service principal"
                 hint = "Name a group, or a service principal by its application id."
                 yield Finding(*value.marks[key], RULE, message, hint)
-            yield from _persons(entry, value.marks[key], name)
+            yield from _users(entry, value.marks[key], name)
     elif isinstance(value, list):
         for entry in value:
-            yield from _persons(entry, mark, name)
+            yield from _users(entry, mark, name)
 
 
-def _starts(tree: YamlMapping) -> Iterator[Finding]:
+def _triggers(tree: YamlMapping) -> Iterator[Finding]:
     """Jobs with several triggers, or with a pause status, which the target sets."""
     for kind, key, resource, (file, line) in resources_of(tree):
-        starts = [start for start in _STARTS if start in resource] if kind == "jobs" else []
-        if len(starts) > 1:
-            message = f"jobs.{key}: given {' and '.join(starts)}, expected one"
-            yield Finding(file, line, RULE, message, f"Keep {starts[0]}, remove the rest.")
-        for start in starts:
-            if "pause_status" in resource.section(start):
-                mark = resource.section(start).marks["pause_status"]
+        triggers = [name for name in _TRIGGERS if name in resource] if kind == "jobs" else []
+        if len(triggers) > 1:
+            message = f"jobs.{key}: given {' and '.join(triggers)}, expected one"
+            yield Finding(file, line, RULE, message, f"Keep {triggers[0]}, remove the rest.")
+        for trigger in triggers:
+            if "pause_status" in resource.section(trigger):
+                mark = resource.section(trigger).marks["pause_status"]
                 message = (
-                    f"jobs.{key}: {start}.pause_status: expected none, because the target sets it"
+                    f"jobs.{key}: {trigger}.pause_status: expected none, because the target sets it"
                 )
                 hint = "Remove it. Set presets.trigger_pause_status in targets/ instead."
                 yield Finding(*mark, RULE, message, hint)
 
 
-def _rights(tree: YamlMapping) -> Iterator[Finding]:
-    """Rights that are too wide."""
+def _broad_rights(tree: YamlMapping) -> Iterator[Finding]:
+    """Permissions and grants that are too broad."""
     for kind, key, resource, (file, line) in resources_of(tree):
         for entry, _ in resource.items_of("permissions").sections():
             if entry.get("level") == "CAN_MANAGE" and entry.get("group_name") in EVERYONE:
@@ -100,5 +100,5 @@ def _rights(tree: YamlMapping) -> Iterator[Finding]:
                 yield Finding(file, line, RULE, message, "Give CAN_VIEW, or name a smaller group.")
         for entry, _ in resource.items_of("grants").sections():
             if {"ALL_PRIVILEGES", "ALL PRIVILEGES"} & {*map(str, entry.items_of("privileges"))}:
-                message = f"{kind}.{key}: {entry.get('principal')} gets all privileges"
+                message = f"{kind}.{key}: {entry.get('principal')} has all privileges"
                 yield Finding(file, line, RULE, message, "Name privileges: [SELECT, MODIFY]")

@@ -30,11 +30,13 @@ def adopt_command(
         str, typer.Argument(help="The key in the release, such as jobs.flights_daily.")
     ] = "",
     reason: ReasonOption = "",
-    resource_id: Annotated[str, typer.Option("--id", help="The id of the resource.")] = "",
-    earlier: Annotated[str, typer.Option("--from", help="The key that the resource has now.")] = "",
+    resource_id: Annotated[str, typer.Option("--id", help="The id of the existing resource.")] = "",
+    earlier: Annotated[
+        str, typer.Option("--from", help="The key that owns the resource now.")
+    ] = "",
     everything: Annotated[
         bool,
-        typer.Option("--all", help="Everything that interrupted deploys of this target created."),
+        typer.Option("--all", help="Adopt everything that interrupted deploys created."),
     ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only show what --all would adopt.")
@@ -45,10 +47,10 @@ def adopt_command(
     break_lock: BreakOption = False,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Adopt a resource of an interrupted deploy, of another key, or created manually.
+    """Adopt a resource that an interrupted deploy left, another key owns, or a person created.
 
     Example: `delivery adopt prod jobs.flights_daily --id 123 --reason "created manually"`, or
-    `delivery adopt prod --all --reason "the runner died"`
+    `delivery adopt prod --all --reason "the runner crashed"`
 
     Exit codes: 0 done, 1 the CLI failed, 3 the target is locked, 4 bad input or set-up.
     """

@@ -12,14 +12,14 @@ from delivery.target.events import NO_RELEASE
 def break_lock_command(
     target: TargetArgument, reason: ReasonOption, output: OutputOption = Output.TABLE
 ) -> None:
-    """Break the lock of a run that died. Its deploy counts as failed.
+    """Break a stale lock, left by an interrupted run. Its deploy counts as failed.
 
-    Example: `delivery break-lock prod --reason "the runner died"`
+    Example: `delivery break-lock prod --reason "the runner crashed"`
 
-    Exit codes: 0 done, 4 nobody holds the lock.
+    Exit codes: 0 done, 4 no lock is held.
     """
     event = break_lock(start_operation(target, reason, "0", False))
-    text = f"the lock of {target} is free; {event.release} failed: {event.reason}"
+    text = f"lock of {target} broken, {event.release} failed: {event.reason}"
     if event.release == NO_RELEASE:
-        text = f"the lock of {target} is free: {event.reason}"
+        text = f"lock of {target} broken: {event.reason}"
     write_result(output, event.model_dump(mode="json"), escape(text))

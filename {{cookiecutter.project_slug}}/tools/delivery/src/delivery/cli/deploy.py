@@ -39,7 +39,9 @@ def deploy_command(
     digest: DigestOption = None,
     plan: PlanOption = None,
     plan_digest: PlanDigestOption = "",
-    approved_by: Annotated[str, typer.Option(help="The people who approved, for the ledger.")] = "",
+    approved_by: Annotated[
+        str, typer.Option(help="The approvers, to be recorded in the ledger.")
+    ] = "",
     receipt: ReceiptOption = None,
     allow_destroy: DestroyOption = None,
     reason: ReasonOption = "",

@@ -38,7 +38,9 @@ def require_reason(break_lock: bool, reason: str) -> bool:
         DeliveryError: there is no reason.
     """
     if break_lock and not reason.strip():
-        raise DeliveryError("--break-lock: expected a reason, such as --reason 'the runner died'")
+        raise DeliveryError(
+            "--break-lock: expected a reason, such as --reason 'the runner crashed'"
+        )
     return break_lock
 
 
@@ -62,9 +64,9 @@ def _digest(text: str | None) -> str | None:
     return text
 
 
-TargetArgument = Annotated[str, typer.Argument(help="A target that takes releases, such as prod.")]
+TargetArgument = Annotated[str, typer.Argument(help="A released target, such as prod.")]
 ReleaseArgument = Annotated[str, typer.Argument(help="The release, such as 2026.11.23-g3f2a9c10.")]
-OutputOption = Annotated[Output, typer.Option(help="A table for people, or one JSON document.")]
+OutputOption = Annotated[Output, typer.Option(help="A table, or one JSON document.")]
 ReasonOption = Annotated[
     str, typer.Option(help="The reason, stored in the ledger.", callback=_one_line)
 ]
@@ -79,7 +81,7 @@ DigestOption = Annotated[
     ),
 ]
 PlanOption = Annotated[
-    Path | None, typer.Option(help="The file of the approved plan; nothing else is applied.")
+    Path | None, typer.Option(help="The file of the approved plan; no other plan is applied.")
 ]
 PlanDigestOption = Annotated[
     str, typer.Option(help="The digest of the approved plan; any other plan is refused.")
@@ -106,7 +108,7 @@ FirstOption = Annotated[
 ]
 WaitOption = Annotated[str, typer.Option(help="How long to wait for the lock, such as 30m.")]
 BreakOption = Annotated[
-    bool, typer.Option("--break-lock", help="Break the lock of a run that died.")
+    bool, typer.Option("--break-lock", help="Break a stale lock, left by an interrupted run.")
 ]
 ReportOption = Annotated[
     Path | None,

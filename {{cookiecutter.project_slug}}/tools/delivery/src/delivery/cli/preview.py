@@ -13,7 +13,9 @@ from delivery.errors import Exit
 from delivery.files import write_atomic
 from delivery.operations.preview import open_preview, sweep
 
-previews = typer.Typer(help="An environment for one pull or merge request.", no_args_is_help=True)
+previews = typer.Typer(
+    help="Preview environments of pull and merge requests.", no_args_is_help=True
+)
 RequestArgument = Annotated[str, typer.Argument(help="The name of the preview, such as pr42.")]
 
 
@@ -57,7 +59,7 @@ def preview_sweep(
         int | None,
         typer.Option(
             min=0,
-            help="Delete previews of this age in days. Default: preview_days of delivery.yml.",
+            help="Delete previews older than these days. Default: preview_days in delivery.yml.",
         ),
     ] = None,
     output: OutputOption = Output.TABLE,

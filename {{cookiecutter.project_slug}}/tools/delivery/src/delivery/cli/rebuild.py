@@ -25,7 +25,7 @@ def rebuild_command(
 ) -> None:
     """Rebuild, from git, a release that another target verified, and compare the digests.
 
-    Needs no workspace: git is the reference for what a target stores.
+    Needs no access to a workspace: git is the reference for what a target stores.
 
     Example: `delivery rebuild receipt.json --into rebuilt`
 

@@ -57,7 +57,10 @@ def status_command(
     if html:
         project = load_policy(project_root()).project.name
         write_atomic(html, status_page(project, statuses, datetime.now(UTC)).encode())
-    texts = [*map(status_as_text, statuses), *([f"page {escape(str(html))}"] if html else [])]
+    texts = [
+        *map(status_as_text, statuses),
+        *([f"page written to {escape(str(html))}"] if html else []),
+    ]
     write_result(output, [s.model_dump(mode="json") for s in statuses], "\n\n".join(texts))
 
 

@@ -22,7 +22,7 @@ from delivery.workspace.client import Job
 
 @dataclass
 class Attempt:
-    """One try to apply a plan, under the lock of the target.
+    """One attempt to apply a plan, under the lock of the target.
 
     Attributes:
         plan_digest: the digest of the plan that was approved, or of this plan.
@@ -131,7 +131,7 @@ class Attempt:
             self.planned.cli.deploy(self.planned.raw, force_lock=force_lock)
         except CliError as error:
             ours = self._keeps_lock_of_cli()
-            self.progress(f"failed, trying again: {error}")
+            self.progress(f"failed, retrying: {error}")
             self._bind_unacknowledged()
             self.serial += 1
             self.planned.cli.deploy(remaining_plan(self.planned, error), force_lock=ours)
@@ -185,7 +185,7 @@ class Attempt:
         except DeliveryError as error:
             if deployed:
                 raise
-            self.progress(f"the leftovers of the deploy could not be deleted: {error}")
+            self.progress(f"orphaned jobs of the failed deploy could not be deleted: {error}")
 
     def _detail(self) -> dict[str, Any]:
         """The facts about this deploy that later deploys need."""

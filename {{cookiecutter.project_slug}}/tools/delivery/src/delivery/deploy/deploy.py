@@ -141,7 +141,7 @@ class Deployment:
         return Result(event.release, event, "deployed and verified")
 
     def _leave_unverified(self, seen: Verification) -> None:
-        """A release whose verification did not take place is neither verified nor failed.
+        """End a deploy whose verification did not run: it is neither verified nor failed.
 
         Raises:
             FailedError: always; the message says how to verify it later.
@@ -156,7 +156,7 @@ class Deployment:
         raise FailedError(message)
 
     def _refuse_short_token(self, policy: Policy) -> None:
-        """A deploy whose token expires half-way cannot roll back; waiting takes time, too.
+        """Require a token that outlives deploy, verification and rollback; waiting takes time, too.
 
         Raises:
             RefusedError: the token expires too early, and cannot be renewed.

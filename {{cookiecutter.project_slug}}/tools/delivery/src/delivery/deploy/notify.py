@@ -16,7 +16,7 @@ def notify(policy: Policy, target: str, text: str) -> None:
     address = os.environ.get(policy.notify.webhook_env, "")
     if not address.startswith(("https://", "http://127.0.0.1")):
         print(
-            f"notify: {policy.notify.webhook_env} is not an https address, no message is sent",
+            f"notify: {policy.notify.webhook_env} expected an https address; no message was sent",
             file=sys.stderr,
         )
         return

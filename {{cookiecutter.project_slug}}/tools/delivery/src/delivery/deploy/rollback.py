@@ -109,7 +109,7 @@ def roll_back_after_failure(failed: Attempt, reason: str, serial: int) -> NoRetu
     state = context.store.state()
     failed.record("failed", reason=reason, detail={"back": plan.is_rollback})
     if plan.is_rollback:
-        message = f"rollback to {release} failed on {target}: {reason}\n    Run it again."
+        message = f"rollback to {release} failed on {target}: {reason}\n    Run the command again."
         notify(context.policy, target, message)
         raise FailedError(message)
     context.ledger.append(

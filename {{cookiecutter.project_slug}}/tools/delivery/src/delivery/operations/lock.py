@@ -1,4 +1,4 @@
-"""Break the lock of a run that died."""
+"""Break a stale lock, left by an interrupted run."""
 
 from datetime import UTC, datetime
 
@@ -8,10 +8,10 @@ from delivery.target.events import NO_RELEASE, Event
 
 
 def break_lock(operation: Operation) -> Event:
-    """Break both locks, ours and the CLI's; the deploy that held them counts as failed.
+    """Break the lock of the target and that of the CLI; the interrupted deploy counts as failed.
 
     Raises:
-        DeliveryError: nobody holds a lock.
+        DeliveryError: neither lock is held.
     """
     context = operation.context
     context.require_visible()
@@ -19,7 +19,7 @@ def break_lock(operation: Operation) -> Event:
     held = context.ledger.current_lock()
     holder = held.describe(datetime.now(UTC)) if held else context.store.cli_lock_holder()
     if not holder:
-        raise DeliveryError(f"lock of {operation.target}: nobody holds it")
+        raise DeliveryError(f"lock of {operation.target}: not held, so there is nothing to break")
     with operation.locked("break-lock", break_lock=True) as lock:
         interrupted = context.ledger.history().in_progress
         release = interrupted.release if interrupted else NO_RELEASE

@@ -1,4 +1,4 @@
-"""The base of all operations: the target, the reason, the lock."""
+"""What an operation on a target needs: its context, the reason, the approvers and the lock."""
 
 import contextlib
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from delivery.target.lock import Lock
 
 @dataclass(frozen=True)
 class Operation:
-    """An operation on one target, with its reason.
+    """An operation on one target, requested with a reason.
 
     Attributes:
         approved_by: who approved the operation, according to the forge.

@@ -77,8 +77,8 @@ def open_preview(
     """
     if not _REQUEST.fullmatch(request):
         raise DeliveryError(
-            f"request: given {request!r}, expected a letter and up to 19 letters and digits, "
-            "such as pr42"
+            f"request: given {request!r}, expected a lowercase letter and up to 19 lowercase "
+            "letters and digits, such as pr42"
         )
     if build:
         _build(root)
@@ -111,7 +111,7 @@ def _copy(root: Path, folder: Path) -> None:
 def sweep(root: Path, days: int) -> tuple[list[str], list[str]]:
     """Delete the previews that are older than some days.
 
-    Their locks are broken, because nobody works on such an old preview.
+    Their locks are broken, because a lock of that age is stale.
 
     Returns:
         The names of the deleted previews, and a reason for each that could not be deleted.
@@ -153,7 +153,7 @@ def _refuse_released(root: Path, policy: Policy, preview: Target, request: str) 
     for name in policy.released:
         other = read_target(root, name, UNKNOWN_RELEASE)
         if _catalogs(other) & _catalogs(preview):
-            raise _refused(f"its catalog is that of {name}")
+            raise _refused(f"its catalog belongs to {name}")
         if preview.root.startswith(f"{other.root}/") or preview.root == other.root:
             raise _refused(f"root_path is in the folder of {name}")
 

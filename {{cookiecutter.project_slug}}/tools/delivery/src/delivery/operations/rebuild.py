@@ -40,11 +40,11 @@ def rebuild(root: Path, receipt: Event, tree: str = "") -> Archive:
         raise _refused(receipt, f"its files differ from those of {tree}")
     archive = build_commit(root, commit, branch)
     if archive.manifest.digest != receipt.digest:
-        verified = f"the digest {receipt.digest}" if receipt.digest else "no digest"
+        expected = f"the digest {receipt.digest}" if receipt.digest else "no digest"
         raise _refused(
             receipt,
-            f"{target} verified {verified}, but its commit gives {archive.manifest.digest}\n    "
-            f"Either the store of {target} was edited, or the release was built with another "
+            f"its receipt has {expected}, but a build of its commit has {archive.manifest.digest}\n"
+            f"    Either the store of {target} was edited, or the release was built with another "
             "version of uv: deploy the commit again.",
         )
     return archive

@@ -37,7 +37,7 @@ def check_plan(
     approved_digest: str,
     approved_by: str,
 ) -> None:
-    """Refuse a plan that is not approved, has refusals, or differs from the approved plan.
+    """Refuse a plan that is not approved, that a decision refuses, or that has changed since.
 
     Raises:
         RefusedError: the plan is refused.
@@ -60,10 +60,10 @@ def check_plan(
 
 
 def require_allowed(plan: Plan) -> None:
-    """Refuse a plan that has refusals.
+    """Refuse a plan if any decision refuses it.
 
     Raises:
-        RefusedError: the plan has refusals; the message lists them.
+        RefusedError: a decision refuses the plan; the message lists all of them.
     """
     if plan.refusals:
         lines = "\n".join(f"  {decision.key}: {decision.reason}" for decision in plan.refusals)
@@ -74,7 +74,7 @@ def _was_started(context: TargetContext, approved: Plan) -> bool:
     """Whether the last deploy applied the approved plan, at least in part."""
     for name in reversed(context.ledger.list_events()):
         event = context.ledger.read(name)
-        if not (name.kind == "failed" and "lock" in event.detail):  # skip a broken lock
+        if not (name.kind == "failed" and "lock" in event.detail):  # the event of a broken lock
             started = name.kind in ("started", "deployed")
             return started and event.plan_digest == approved.digest
     return False
@@ -101,7 +101,7 @@ def approvers(policy: Policy, target: str) -> str:
 
 
 def earlier_approvers(policy: Policy, target: str) -> list[str]:
-    """The reviewers who approved an earlier plan in this run; they do not count for a new plan."""
+    """The reviewers of an earlier plan in this run; a new plan needs a new approval."""
     forge = _approving_forge(policy, target)
     return forge.reviews(target) if forge else []
 
@@ -111,7 +111,7 @@ def _approving_forge(policy: Policy, target: str) -> Forge | None:
 
 
 def _require_reviewers(forge: Forge, target: str) -> None:
-    """Refuse a forge that starts jobs of this environment without an approval.
+    """Require an environment whose jobs start only after an approval.
 
     Raises:
         RefusedError: the environment has no required reviewers.

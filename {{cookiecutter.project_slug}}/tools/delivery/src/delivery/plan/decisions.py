@@ -117,13 +117,13 @@ def _orphan_decisions(inputs: DecisionInput) -> Iterator[Decision]:
         elif job in inputs.duplicates:
             yield _deny(
                 f"{name} is a duplicate: it has the name and deployment of a job in the state, and "
-                "no deploy was running when it was made; to keep it under its own key: "
+                "no deploy was running when it was created; to keep it under its own key: "
                 f"{adopt} jobs.KEY --id {job.id} --archive FILE --reason …; if nobody needs it, "
                 "delete it in the workspace"
             )
         elif inputs.conflicts.key_of(job) not in missing:
             yield _deny(
-                f"{name} was made by an interrupted deploy; to keep it, with a release that "
+                f"{name} was created by an interrupted deploy; to keep it, with a release that "
                 f"declares it: {adopt} --all --archive FILE --reason …"
             )
 
@@ -187,7 +187,7 @@ def existing_resource_decisions(
     ours = [existing.key for existing in found if existing.created_by_deploy]
     if ours:
         yield _deny(
-            f"{', '.join(ours)}: left by an interrupted deploy; to keep all of it: "
+            f"{', '.join(ours)}: left by an interrupted deploy; to adopt all of it: "
             f"delivery adopt {target} --all {options}"
         )
     for existing in found:

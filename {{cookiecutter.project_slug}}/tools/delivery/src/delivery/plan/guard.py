@@ -218,14 +218,14 @@ def _right_change(changed: FieldChange, is_new: bool) -> str:
     """How a right changes; a new resource is reported only if its rights are too wide."""
     level = str(changed.new)
     if "ALL_PRIVILEGES" in level or "ALL PRIVILEGES" in level:
-        return "gets all privileges"
+        return "all privileges are granted"
     if "CAN_MANAGE" in level and any(f"'{group}'" in changed.path for group in EVERYONE):
-        return "everyone may manage it"
+        return "all users get CAN_MANAGE"
     if is_new:
         return ""
     if changed.old is None:
-        return "gets a right"
-    return "loses a right" if changed.new is None else "gets other rights"
+        return "a right is added"
+    return "a right is removed" if changed.new is None else "a right is changed"
 
 
 def _revoked_rights(changes: Sequence[ResourceChange], inputs: GuardInput) -> Iterator[Decision]:

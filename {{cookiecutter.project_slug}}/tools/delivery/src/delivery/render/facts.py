@@ -1,9 +1,9 @@
-"""What the text and the page show of a status, by the same names."""
+"""The facts of a status, under the same names in the text and on the page."""
 
 from delivery.status.metrics import Dora
 from delivery.status.status import Status
 
-_LONGEST = 300  # characters of a text from elsewhere
+_LONGEST = 300  # characters of an external text
 
 
 def status_facts(status: Status) -> dict[str, str]:
@@ -48,6 +48,6 @@ def single_line(text: str) -> str:
 
 
 def short_line(text: str) -> str:
-    """A text from elsewhere as a part of a line, shortened."""
+    """An external text as a part of a line, shortened."""
     plain = single_line(text)
     return plain if len(plain) <= _LONGEST else f"{plain[:_LONGEST]}…"

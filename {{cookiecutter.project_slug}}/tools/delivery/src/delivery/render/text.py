@@ -114,7 +114,7 @@ def drift_as_text(target: str, found: Sequence[Drift]) -> str:
 
 
 def _drift_lines(drift: Drift, following: str) -> Iterator[str]:
-    """A patch that the next entry has, too, is shown there."""
+    """One entry. A patch that the next entry repeats is shown only there."""
     yield f"[yellow]◆[/] {escape(f'{drift.key}: {drift.path}')}"
     if drift.expected != drift.actual:
         yield f"    expected {_short_repr(drift.expected)}, found {_short_repr(drift.actual)}"

@@ -79,7 +79,7 @@ def _cli() -> str:
 
 
 def _images(root: Path) -> str:
-    """The images of GitLab's jobs have digests, because the owner of a tag can move it.
+    """The images of GitLab's jobs have digests, because a tag is mutable.
 
     Raises:
         DeliveryError: an image has no digest.
@@ -89,7 +89,7 @@ def _images(root: Path) -> str:
         for name in _IMAGE.findall(file.read_text(encoding="utf-8")):
             if "@sha256:" not in name:
                 raise DeliveryError(
-                    f"{file.relative_to(root)}: {name} is a movable tag, and jobs with tokens "
+                    f"{file.relative_to(root)}: {name} is a mutable tag, and jobs with tokens "
                     f"run in it; pin it: {name}@sha256:…"
                 )
     return "all have digests"
@@ -165,7 +165,7 @@ def _subjects(forge: Forge, environment: str, branch: str) -> str:
 def _restricted(forge: Forge, environment: str, branches: Sequence[str]) -> str:
     names = ", ".join(branches)
     if forge.restricts_branches(environment, branches):
-        return f"only protected ones ({names})"
+        return f"only protected branches ({names})"
     raise DeliveryError(
         f"other branches can deploy to {environment}: protect {names}; on GitHub restrict the "
         "environment to them, as selected branches"
@@ -209,7 +209,7 @@ def _workspace(root: Path, name: str) -> Iterator[HealthCheck]:
 def _identity(context: TargetContext) -> str:
     me, target = context.workspace.me, context.target
     roles = {target.deployer: "deployer", target.runner: "runner", target.planner: "planner"}
-    role = roles.get(me, "which is none of the target's service principals")
+    role = roles.get(me, "none of the target's service principals")
     return f"{me}, {role}"
 
 
@@ -226,7 +226,7 @@ def _ledger(context: TargetContext) -> str:
 
 def _lock(context: TargetContext) -> str:
     lock, cli = context.ledger.current_lock(), context.store.cli_lock_holder()
-    hint = f"if that run died: delivery break-lock {context.target.name} --reason …"
+    hint = f"if that run has ended: delivery break-lock {context.target.name} --reason …"
     if lock:
         raise DeliveryError(f"held by {lock.describe(datetime.now(UTC))}; {hint}")
     if cli:

@@ -90,7 +90,7 @@ def _would_change(interrupted: PlannedDeploy, drift: Drift) -> bool:
     return bool(node["action"] != "skip" and change.get("action", "skip") != "skip")
 
 
-_GONE, _ALL = "deleted outside delivery", "all of them"
+_GONE, _ALL = "deleted outside delivery", "all entries"
 
 
 def resource_drift(planned: PlannedDeploy, ignored: Sequence[str]) -> Iterator[Drift]:

@@ -133,7 +133,7 @@ class TargetContext:
         """
         waiting = lambda holder: progress(f"waiting for the lock, held by {holder}")  # noqa: E731
         with self.ledger.lock(operation, wait, break_lock, waiting) as lock:
-            if break_lock:  # the dead run may hold both locks
+            if break_lock:  # the interrupted run may hold both locks
                 self.store.break_cli_lock()
             yield lock
 

@@ -239,7 +239,7 @@ class Ledger:
             if existing and time.monotonic() >= end:
                 raise LockedError(
                     f"lock of {self.target.name}: held by {existing.describe(_now())}\n"
-                    "    Wait for it: --wait 30m. If that run died, break the lock: "
+                    "    Wait for it: --wait 30m. If that run has ended, break the lock: "
                     "--break-lock --reason …",
                 )
             if existing:

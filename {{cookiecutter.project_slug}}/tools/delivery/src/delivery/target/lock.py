@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 @dataclass(frozen=True)
 class Lock:
-    """The holder of a target.
+    """A lock that a run holds on a target.
 
     Attributes:
         id: a UUID; one process may hold several locks one after the other.

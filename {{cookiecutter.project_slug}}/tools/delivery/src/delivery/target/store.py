@@ -196,7 +196,7 @@ class ReleaseStore:
         if holder and not may_break:
             raise LockedError(
                 f"CLI lock of {self.target.name}: held by {holder}, maybe since an interruption\n"
-                "    If that run died, break the lock: --break-lock --reason …",
+                "    If that run has ended, break the lock: --break-lock --reason …",
             )
         return bool(holder)
 
