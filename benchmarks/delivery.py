@@ -20,7 +20,7 @@ sys.path.insert(0, str(CHECKOUT / "tests"))  # the emulated workspace is in test
 from fake_workspace import Workspace
 from harness.baking import Baked
 from harness.delivering import (
-    Lake,
+    Sandbox,
     add_jobs,
     furnish,
     hold,
@@ -46,19 +46,19 @@ class Bundle:
     """
 
     jobs: int
-    lake: Lake
+    sandbox: Sandbox
     archives: tuple[Path, Path]
     opened: Path
 
     def tool(self, *arguments: object) -> Run:
         """Run a command of the delivery tool."""
         words = (sys.executable, "-m", "delivery", *map(str, arguments))
-        return run(Command(words, self.lake.path, self.lake.settings("deployer")))
+        return run(Command(words, self.sandbox.path, self.sandbox.settings("deployer")))
 
     def bare(self, *arguments: str) -> Run:
         """Run the CLI with its own defaults, on the second release."""
         words = ("databricks", "bundle", *arguments, "--target", _TARGET)
-        return run(Command(words, self.opened, self.lake.settings("deployer")))
+        return run(Command(words, self.opened, self.sandbox.settings("deployer")))
 
 
 def measure(workshop: Workshop, pairs: int) -> Iterator[Figure | Note]:
@@ -71,23 +71,25 @@ def measure(workshop: Workshop, pairs: int) -> Iterator[Figure | Note]:
     for jobs in SIZES:
         folder = workshop.new_folder(f"delivery-{jobs}")
         with Workspace(port=port) as workspace:
-            lake = Lake(prepare(project, lock, folder, port), workspace, _programs(), folder / "h")
-            bundle = _built(lake, jobs)
+            sandbox = Sandbox(
+                prepare(project, lock, folder, port), workspace, _programs(), folder / "h"
+            )
+            bundle = _built(sandbox, jobs)
             yield from _offline(bundle)
             yield from _against_the_cli(bundle, pairs)
             if jobs == SIZES[-1]:
                 yield from _long_history(bundle)
 
 
-def _built(lake: Lake, jobs: int) -> Bundle:
+def _built(sandbox: Sandbox, jobs: int) -> Bundle:
     progress(f"  {jobs} jobs: building two releases")
-    furnish(lake.workspace, lake.name)
-    add_jobs(lake.path, jobs - 1)
-    first, second = lake.release("first"), lake.code("second")
-    opened = lake.path.parent / "opened"
+    furnish(sandbox.workspace, sandbox.name)
+    add_jobs(sandbox.path, jobs - 1)
+    first, second = sandbox.release("first"), sandbox.code("second")
+    opened = sandbox.path.parent / "opened"
     with tarfile.open(second) as archive:
         archive.extractall(opened, filter="data")
-    return Bundle(jobs, lake, (first, second), opened)
+    return Bundle(jobs, sandbox, (first, second), opened)
 
 
 def _offline(bundle: Bundle) -> Iterator[Figure]:
@@ -112,9 +114,9 @@ def _against_the_cli(bundle: Bundle, pairs: int) -> Iterator[Figure | Note]:
     if not shutil.which("databricks"):
         yield Note(PART, f"{bundle.jobs} jobs: not compared: the real CLI is not on the PATH")
         return
-    workspace = bundle.lake.workspace
+    workspace = bundle.sandbox.workspace
     held = hold(workspace)
-    told = (_TARGET, "--archive", bundle.archives[1])
+    options = (_TARGET, "--archive", bundle.archives[1])
     requests: dict[str, int] = {}
 
     def side(name: str, run_it: Callable[[], Run]) -> Side:
@@ -129,9 +131,9 @@ def _against_the_cli(bundle: Bundle, pairs: int) -> Iterator[Figure | Note]:
         return Side(name, once)
 
     for ours, theirs in (
-        (lambda: bundle.tool("plan", *told), lambda: bundle.bare("plan")),
+        (lambda: bundle.tool("plan", *options), lambda: bundle.bare("plan")),
         (
-            lambda: bundle.tool("deploy", *told),
+            lambda: bundle.tool("deploy", *options),
             lambda: bundle.bare("deploy", "--auto-approve"),
         ),
     ):
@@ -157,7 +159,7 @@ def _compared(step: str, ours: Side, theirs: Side, pairs: int) -> Iterator[Figur
 
 def _long_history(bundle: Bundle) -> Iterator[Figure]:
     """Status and history of many releases."""
-    write_history(bundle.lake, _TARGET, RELEASES)
+    write_history(bundle.sandbox, _TARGET, RELEASES)
     for command in ("status", "history"):
         name = f"{bundle.jobs} jobs, {RELEASES} releases: delivery {command}"
         yield _repeated(name, lambda c=command: bundle.tool(c, _TARGET))  # type: ignore[misc]

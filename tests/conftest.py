@@ -25,7 +25,7 @@ from harness.baking import (
     name_of,
     option_sets,
 )
-from harness.delivering import MORE, Lake, furnish, hold, lock_file, prepare, restore
+from harness.delivering import MORE, Sandbox, furnish, hold, lock_file, prepare, restore
 from hypothesis import settings
 
 sys.path.insert(0, str(TEMPLATE / "tools/delivery/src"))  # tests may use the tool itself
@@ -146,18 +146,18 @@ def source(bake: Bake, tmp_path_factory: pytest.TempPathFactory) -> Source:
         port = free.getsockname()[1]
     path = prepare(bake(), lock_file(bake(), folder / "lock"), folder, port)
     with Workspace(port=port) as workspace:
-        lake = Lake(path, workspace, folder, folder / "home")
-        first = lake.release("first")
-        lake.write("resources/extra/all.yml", MORE)
-        lake.edit(
+        sandbox = Sandbox(path, workspace, folder, folder / "home")
+        first = sandbox.release("first")
+        sandbox.write("resources/extra/all.yml", MORE)
+        sandbox.edit(
             "delivery.yml",
             "    flights: flights_daily",
             "    flights: flights_daily\n    extra: extra_job",
         )
-        more = lake.release("more")
+        more = sandbox.release("more")
         shutil.rmtree(path / "resources/extra")
-        lake.edit("delivery.yml", "\n    extra: extra_job", "")
-        return Source(path, port, first, more, lake.code("after"))
+        sandbox.edit("delivery.yml", "\n    extra: extra_job", "")
+        return Source(path, port, first, more, sandbox.code("after"))
 
 
 @pytest.fixture
@@ -170,18 +170,18 @@ def workspace(source: Source) -> Iterator[Workspace]:
 
 
 @pytest.fixture
-def lake(
+def sandbox(
     source: Source,
     workspace: Workspace,
     programs: Path,
     tmp_path: Path,
     tmp_path_factory: pytest.TempPathFactory,
-) -> Lake:
+) -> Sandbox:
     """A checkout of the project on a fresh machine; nothing is deployed."""
     path = tmp_path / source.path.name
     shutil.copytree(source.path, path, symlinks=True)
     bytecode = tmp_path_factory.getbasetemp() / "bytecode"
-    return Lake(path, workspace, programs, tmp_path / "home", bytecode=bytecode)
+    return Sandbox(path, workspace, programs, tmp_path / "home", bytecode=bytecode)
 
 
 @pytest.fixture(scope="session")
@@ -194,13 +194,13 @@ def holdings(
     shutil.copytree(source.path, path, symlinks=True)
     with Workspace(port=source.port) as one:
         furnish(one, path.name)
-        lake = Lake(path, one, programs, folder / "home")
-        lake.done("deploy", "staging", "--first", "--archive", source.first)
+        sandbox = Sandbox(path, one, programs, folder / "home")
+        sandbox.done("deploy", "staging", "--first", "--archive", source.first)
         return hold(one)
 
 
 @pytest.fixture
-def delivered(lake: Lake, holdings: dict[str, Any]) -> Lake:
+def delivered(sandbox: Sandbox, holdings: dict[str, Any]) -> Sandbox:
     """The project after its first delivery to staging."""
-    restore(lake.workspace, holdings)
-    return lake
+    restore(sandbox.workspace, holdings)
+    return sandbox

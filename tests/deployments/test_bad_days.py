@@ -23,7 +23,7 @@ from typing import Any
 import pytest
 from conftest import Source
 from fake_workspace import Workspace
-from harness.delivering import Lake, Said, furnish
+from harness.delivering import CommandResult, Sandbox, furnish
 
 pytestmark = pytest.mark.slow
 
@@ -43,11 +43,11 @@ def places() -> Iterator[Any]:
     yield from ((call, 0, kind) for call in range(0, CALLS, STRIDE) for kind in KINDS)
 
 
-def test_a_lost_answer_leaves_no_double(lake: Lake, source: Source) -> None:
-    lake.workspace.fault("POST", "/jobs/create", "lost")
-    lake.done("deploy", "staging", "--first", "--archive", source.first)
-    assert len(lake.workspace.jobs) == 1
-    assert lake.leftovers("staging") == []
+def test_a_lost_answer_leaves_no_double(sandbox: Sandbox, source: Source) -> None:
+    sandbox.workspace.fault("POST", "/jobs/create", "lost")
+    sandbox.done("deploy", "staging", "--first", "--archive", source.first)
+    assert len(sandbox.workspace.jobs) == 1
+    assert sandbox.leftovers("staging") == []
 
 
 @pytest.mark.parametrize(
@@ -56,33 +56,33 @@ def test_a_lost_answer_leaves_no_double(lake: Lake, source: Source) -> None:
      "/lakeview/dashboards", "/api/2.0/pipelines"],
 )  # fmt: skip
 def test_what_was_made_without_an_answer_is_kept(
-    lake: Lake, source: Source, clean: Clean, path: str
+    sandbox: Sandbox, source: Source, clean: Clean, path: str
 ) -> None:
-    fault = lake.workspace.fault("POST", f"{path}$", "lost")
-    lake.done("deploy", "staging", "--first", "--archive", source.more)
+    fault = sandbox.workspace.fault("POST", f"{path}$", "lost")
+    sandbox.done("deploy", "staging", "--first", "--archive", source.more)
     assert fault.fired == 1
-    assert outcome(lake) == clean.outcome
-    assert lake.leftovers("staging") == []
+    assert outcome(sandbox) == clean.outcome
+    assert sandbox.leftovers("staging") == []
 
 
 def test_what_is_there_already_is_adopted_and_not_made_again(
-    lake: Lake, source: Source, clean: Clean
+    sandbox: Sandbox, source: Source, clean: Clean
 ) -> None:
-    catalog = f"{lake.name.replace('-', '_')}_staging"
+    catalog = f"{sandbox.name.replace('-', '_')}_staging"
     body = {"name": "extra_raw", "catalog_name": catalog, "comment": "by hand"}
     request = urllib.request.Request(
-        f"{lake.workspace.url}/api/2.1/unity-catalog/schemas",
+        f"{sandbox.workspace.url}/api/2.1/unity-catalog/schemas",
         json.dumps(body).encode(),
-        {"Authorization": f"Bearer {lake.workspace.token('deployer')}"},
+        {"Authorization": f"Bearer {sandbox.workspace.token('deployer')}"},
     )
     urllib.request.urlopen(request).close()
-    told = ("--archive", source.more)
-    said = lake.refused("deploy", "staging", "--first", *told)
+    options = ("--archive", source.more)
+    error = sandbox.refused("deploy", "staging", "--first", *options)
     advice = f"delivery adopt staging schemas.extra_raw --id {catalog}.extra_raw"
-    assert advice in said
-    lake.done(*advice.split()[1:], *told, "--reason", "made by hand")
-    lake.done("deploy", "staging", *told)
-    assert outcome(lake) == clean.outcome
+    assert advice in error
+    sandbox.done(*advice.split()[1:], *options, "--reason", "made by hand")
+    sandbox.done("deploy", "staging", *options)
+    assert outcome(sandbox) == clean.outcome
 
 
 def deaths() -> Iterator[Any]:
@@ -109,41 +109,43 @@ def clean(source: Source, programs: Path, tmp_path_factory: pytest.TempPathFacto
     shutil.copytree(source.path, folder / source.path.name, symlinks=True)
     with Workspace(port=source.port) as workspace:
         furnish(workspace, source.path.name)
-        lake = Lake(folder / source.path.name, workspace, programs, folder / "home")
-        lake.done("deploy", "staging", "--first", "--archive", source.more)
-        return Clean(len(workspace.requests), outcome(lake))
+        sandbox = Sandbox(folder / source.path.name, workspace, programs, folder / "home")
+        sandbox.done("deploy", "staging", "--first", "--archive", source.more)
+        return Clean(len(workspace.requests), outcome(sandbox))
 
 
-def outcome(lake: Lake) -> Any:
+def outcome(sandbox: Sandbox) -> Any:
     """What is there in the end, apart from the files that tell how it came about."""
-    return lake.workspace.snapshot(files=False)
+    return sandbox.workspace.snapshot(files=False)
 
 
-def recovered(lake: Lake, archive: Path) -> list[str]:
-    """Type the command again, and what its messages ask for; gives what was said."""
-    said: list[str] = []
+def recovered(sandbox: Sandbox, archive: Path) -> list[str]:
+    """Type the command again, and what its messages ask for; returns all error messages."""
+    errors: list[str] = []
     options: list[str] = []
     for _ in range(TRIES):
-        tried = lake.run("deploy", "staging", "--first", "--archive", archive, *options)
+        tried = sandbox.run("deploy", "staging", "--first", "--archive", archive, *options)
         assert "Traceback" not in tried.err, tried.err
         if tried.code == 0:
-            return said
-        said.append(tried.err)
-        options = mended(lake, tried, archive)
-    raise AssertionError("no end of it:\n" + "\n---\n".join(said))
+            return errors
+        errors.append(tried.err)
+        options = mended(sandbox, tried, archive)
+    raise AssertionError("no end of it:\n" + "\n---\n".join(errors))
 
 
-def mended(lake: Lake, tried: Said, archive: Path) -> list[str]:
+def mended(sandbox: Sandbox, tried: CommandResult, archive: Path) -> list[str]:
     """Do what a message asks for; gives the options of the next try."""
     for key, number in re.findall(r"delivery adopt staging (\w+\.\w+) --id (\S+)", tried.err):
-        told = ("--archive", archive, "--reason", "it was cut off")
-        if lake.run("adopt", "staging", key, "--id", number, *told).code == 3:
-            lake.done("adopt", "staging", key, "--id", number, *told, "--break-lock")
+        options = ("--archive", archive, "--reason", "it was cut off")
+        if sandbox.run("adopt", "staging", key, "--id", number, *options).code == 3:
+            sandbox.done("adopt", "staging", key, "--id", number, *options, "--break-lock")
     if "delivery adopt staging --all" in tried.err:
-        lake.done("adopt", "staging", "--all", "--archive", archive, "--reason", "it was cut off")
+        sandbox.done(
+            "adopt", "staging", "--all", "--archive", archive, "--reason", "it was cut off"
+        )
     blocked = re.search(r"delivery unblock staging (\S+) --reason", tried.err)
     if blocked:
-        lake.done("unblock", "staging", blocked[1], "--reason", "the service stumbled")
+        sandbox.done("unblock", "staging", blocked[1], "--reason", "the service stumbled")
     if "--break-lock" in tried.err:
         return ["--break-lock", "--reason", "the machine is gone"]
     return []
@@ -151,23 +153,23 @@ def mended(lake: Lake, tried: Said, archive: Path) -> list[str]:
 
 @pytest.mark.parametrize(("step", "of", "kind"), list(places()))
 def test_a_call_that_fails_once_is_survived(
-    lake: Lake, source: Source, clean: Clean, step: int, of: int, kind: int | str
+    sandbox: Sandbox, source: Source, clean: Clean, step: int, of: int, kind: int | str
 ) -> None:
     nth = 1 + step * clean.calls // of if of else 1 + step
     if nth > clean.calls:
         pytest.skip("there are not so many calls")
-    lake.extra.update(PATIENT)
-    lake.workspace.fault_all(nth, kind, seconds=2.5)
-    said = recovered(lake, source.more)
-    print(f"BAD DAY\t{nth}\t{kind}\t{len(said)}")
-    assert lake.leftovers("staging") == []
-    assert outcome(lake) == clean.outcome
-    lake.done("history", "staging")
+    sandbox.extra.update(PATIENT)
+    sandbox.workspace.fault_all(nth, kind, seconds=2.5)
+    errors = recovered(sandbox, source.more)
+    print(f"BAD DAY\t{nth}\t{kind}\t{len(errors)}")
+    assert sandbox.leftovers("staging") == []
+    assert outcome(sandbox) == clean.outcome
+    sandbox.done("history", "staging")
 
 
 @pytest.mark.parametrize(("step", "of", "victim", "machine"), list(deaths()))
 def test_a_kill_is_survived(
-    lake: Lake,
+    sandbox: Sandbox,
     source: Source,
     clean: Clean,
     tmp_path: Path,
@@ -179,40 +181,42 @@ def test_a_kill_is_survived(
     nth = 1 + step * clean.calls // of if of else 1 + step
     if nth > clean.calls:
         pytest.skip("there are not so many calls")
-    told = ("--first", "--archive", source.more)
-    killed(lake, victim, told, lambda strike: lake.workspace.fault_all(nth, strike))
+    options = ("--first", "--archive", source.more)
+    killed(sandbox, victim, options, lambda strike: sandbox.workspace.fault_all(nth, strike))
     if machine == "another":
-        lake.home = tmp_path / "another"
-    said = recovered(lake, source.more)
-    print(f"KILLED\t{nth}\t{victim}\t{machine}\t{len(said)}")
-    assert lake.leftovers("staging") == []
-    assert outcome(lake) == clean.outcome
-    lake.done("history", "staging")
+        sandbox.home = tmp_path / "another"
+    errors = recovered(sandbox, source.more)
+    print(f"KILLED\t{nth}\t{victim}\t{machine}\t{len(errors)}")
+    assert sandbox.leftovers("staging") == []
+    assert outcome(sandbox) == clean.outcome
+    sandbox.done("history", "staging")
 
 
 @pytest.mark.parametrize("path", ["/jobs/(reset|update)$", "/jobs/run-now"])
 def test_an_approved_plan_goes_on_after_a_kill_and_nothing_else_with_it(
-    delivered: Lake, source: Source, tmp_path: Path, path: str
+    delivered: Sandbox, source: Source, tmp_path: Path, path: str
 ) -> None:
     plan, gone = tmp_path / "plan.json", ("break-lock", "staging", "--reason", "the runner crashed")
-    told = ("--archive", source.more, "--plan", plan)
-    delivered.done("plan", "staging", *told[:2], "--save", plan)
-    killed(delivered, "both", told, lambda strike: delivered.workspace.fault("POST", path, strike))
+    options = ("--archive", source.more, "--plan", plan)
+    delivered.done("plan", "staging", *options[:2], "--save", plan)
+    killed(
+        delivered, "both", options, lambda strike: delivered.workspace.fault("POST", path, strike)
+    )
     assert "verified" not in delivered.ledger("staging")[3:]
     delivered.done(*gone)
     settings = delivered.workspace.job("flights_daily")["settings"]
     settings["timeout_seconds"] = 3601
-    said = delivered.refused("deploy", "staging", *told)
-    assert "jobs.flights_daily: approved" in said
-    assert "running: approved" not in said
+    error = delivered.refused("deploy", "staging", *options)
+    assert "jobs.flights_daily: approved" in error
+    assert "running: approved" not in error
     settings["timeout_seconds"] = 1200
     verifying = "/jobs/run-now"
-    killed(delivered, "tool", told, lambda s: delivered.workspace.fault("POST", verifying, s))
+    killed(delivered, "tool", options, lambda s: delivered.workspace.fault("POST", verifying, s))
     delivered.done(*gone)
-    delivered.done("deploy", "staging", *told)
+    delivered.done("deploy", "staging", *options)
     assert delivered.ledger("staging")[-1] == "verified"
     assert delivered.leftovers("staging") == []
-    assert "changed since the approval" in delivered.refused("deploy", "staging", *told)
+    assert "changed since the approval" in delivered.refused("deploy", "staging", *options)
 
 
 # --- two things at once ---
@@ -268,13 +272,13 @@ class Machine:
         killed: something was killed.
     """
 
-    lake: Lake
+    sandbox: Sandbox
     victim: subprocess.Popen[str] | None = None
     killed: bool = False
 
     def arm(self, kind: str, nth: int) -> None:
         """Let something go wrong at the nth call from now on."""
-        workspace = self.lake.workspace
+        workspace = self.sandbox.workspace
         if kind in ("tool", "both"):
             workspace.fault_all(nth, lambda: self.kill(kind))
         elif kind == "storm":
@@ -294,9 +298,9 @@ class Machine:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(child, signal.SIGKILL)
 
-    def run(self, *arguments: object) -> Said:
+    def run(self, *arguments: object) -> CommandResult:
         """Type a command; what it started has ended, too."""
-        self.victim = self.lake.start(*arguments)
+        self.victim = self.sandbox.start(*arguments)
         children: set[int] = set()
         while self.victim.poll() is None:
             children |= _children(self.victim.pid)
@@ -306,43 +310,45 @@ class Machine:
         while any(Path(f"/proc/{child}").exists() for child in children):
             assert time.monotonic() < end
             time.sleep(0.02)
-        return Said(self.victim.returncode, out, err)
+        return CommandResult(self.victim.returncode, out, err)
 
 
 def settled(machine: Machine, command: tuple[object, ...], archive: Path) -> list[str]:
-    """Type a command, and what its messages ask for, until it is done; gives what was said."""
-    said: list[str] = []
+    """Type a command, and what its messages ask for, until it is done; returns all errors."""
+    errors: list[str] = []
     options: list[str] = []
     for _ in range(TRIES):
         tried = machine.run(*command, *options)
         assert "Traceback" not in tried.err, tried.err
         if tried.code == 0:
-            return said
-        said.append(tried.err)
-        options = mended(machine.lake, tried, archive)
+            return errors
+        errors.append(tried.err)
+        options = mended(machine.sandbox, tried, archive)
         if command[0] == "rollback":
             options = [one for one in options if one == "--break-lock"]
-    raise AssertionError("no end of it:\n" + "\n---\n".join(said))
+    raise AssertionError("no end of it:\n" + "\n---\n".join(errors))
 
 
 @pytest.fixture
-def begun(request: pytest.FixtureRequest, holdings: dict[str, Any], pair: Pair) -> Lake:
+def begun(request: pytest.FixtureRequest, holdings: dict[str, Any], pair: Pair) -> Sandbox:
     """A target of nothing, or of the first release, for whose making the port must be free."""
-    found: Lake = request.getfixturevalue("lake" if pair.stage == "first" else "delivered")
+    found: Sandbox = request.getfixturevalue("sandbox" if pair.stage == "first" else "delivered")
     return found
 
 
 @pytest.mark.parametrize("pair", pairs(PAIRS), ids=str)
 def test_two_faults_in_one_delivery_leave_nothing_behind(
-    begun: Lake, source: Source, clean: Clean, tmp_path: Path, pair: Pair
+    begun: Sandbox, source: Source, clean: Clean, tmp_path: Path, pair: Pair
 ) -> None:
-    survive(begun, source, clean.outcome, pair, tmp_path / "elsewhere")
+    assert_survived(begun, source, clean.outcome, pair, tmp_path / "elsewhere")
 
 
-def survive(lake: Lake, source: Source, expected: Any, pair: Pair, elsewhere: Path) -> None:
+def assert_survived(
+    sandbox: Sandbox, source: Source, expected: Any, pair: Pair, elsewhere: Path
+) -> None:
     """Deliver while two things go wrong; whatever that leads to, it can be finished."""
-    machine, workspace = Machine(lake), lake.workspace
-    lake.extra.update(PATIENT)
+    machine, workspace = Machine(sandbox), sandbox.workspace
+    sandbox.extra.update(PATIENT)
     deploy: tuple[object, ...] = ("deploy", "staging", "--archive", source.more)
     if pair.stage == "first":
         deploy = (*deploy, "--first")
@@ -355,46 +361,49 @@ def survive(lake: Lake, source: Source, expected: Any, pair: Pair, elsewhere: Pa
         outcomes = ["fail"]
         workspace.on_run("extra_job", lambda _: outcomes.pop() if outcomes else "succeed")
         workspace.fault(
-            "POST", "-failed-|workspace/import$", Once(lake, "failed", begin), times=999
+            "POST", "-failed-|workspace/import$", Once(sandbox, "failed", begin), times=999
         )
     else:
         begin()
-    said = [machine.run(*deploy).err]
+    errors = [machine.run(*deploy).err]
     if machine.killed and pair.elsewhere:
-        lake.home = elsewhere
+        sandbox.home = elsewhere
     workspace.on_run("extra_job", "succeed")
     if pair.stage == "back":
-        if lake.ledger("staging")[-1] != "verified":  # it did not come through by itself
-            said += settled(machine, ("rollback", "staging", "--reason", "again"), source.more)
+        if sandbox.ledger("staging")[-1] != "verified":  # it did not come through by itself
+            errors += settled(machine, ("rollback", "staging", "--reason", "again"), source.more)
         workspace.faults.clear()
-        assert lake.leftovers("staging") == []
-        assert lake.running("staging") == source.first.name.removesuffix(".tar.gz")
+        assert sandbox.leftovers("staging") == []
+        assert sandbox.running("staging") == source.first.name.removesuffix(".tar.gz")
         assert [job["settings"]["name"] for job in workspace.jobs.values()] == ["flights_daily"]
-    said += settled(machine, deploy, source.more)
+    errors += settled(machine, deploy, source.more)
     workspace.faults.clear()
-    print(f"PAIR\t{pair}\t{len(said)}")
-    assert lake.leftovers("staging") == []
-    assert outcome(lake) == expected
-    lake.done("history", "staging")
+    print(f"PAIR\t{pair}\t{len(errors)}")
+    assert sandbox.leftovers("staging") == []
+    assert outcome(sandbox) == expected
+    sandbox.done("history", "staging")
 
 
 @dataclass
 class Once:
     """Something that is done when the ledger has its first event of a kind."""
 
-    lake: Lake
+    sandbox: Sandbox
     kind: str
     do: Callable[[], None]
     done: bool = False
 
     def __call__(self) -> None:
-        if not self.done and self.kind in self.lake.ledger("staging"):
+        if not self.done and self.kind in self.sandbox.ledger("staging"):
             self.done = True
             self.do()
 
 
 def killed(
-    lake: Lake, victim: str, told: tuple[object, ...], at: Callable[[Callable[[], None]], object]
+    sandbox: Sandbox,
+    victim: str,
+    options: tuple[object, ...],
+    at: Callable[[Callable[[], None]], object],
 ) -> None:
     """Begin a deploy, and kill what holds it at a call."""
     begun: list[subprocess.Popen[str]] = []
@@ -408,7 +417,7 @@ def killed(
                 os.killpg(child, signal.SIGKILL)
 
     at(strike)
-    begun.append(lake.start("deploy", "staging", *told))
+    begun.append(sandbox.start("deploy", "staging", *options))
     children: set[int] = set()
     while begun[0].poll() is None:
         children |= _children(begun[0].pid)

@@ -70,9 +70,11 @@ class Shelf:
                 name = f"databricks_cli_{VERSION}_{system}_{machine}.zip"
                 files = {"databricks": PROGRAM, "NOTICE": f"{system} {machine} {note}"}
                 sums[name] = self._put(f"{place}/{name}", files)
-        told = "".join(f"{digest}  {name}\n" for name, digest in sums.items())
-        told += f"{'0' * 64}  databricks_cli_{VERSION}_linux_amd64.tar.gz\n"
-        (self.folder / place / f"databricks_cli_{VERSION}_SHA256SUMS").write_text(told, "utf-8")
+        checksums = "".join(f"{digest}  {name}\n" for name, digest in sums.items())
+        checksums += f"{'0' * 64}  databricks_cli_{VERSION}_linux_amd64.tar.gz\n"
+        (self.folder / place / f"databricks_cli_{VERSION}_SHA256SUMS").write_text(
+            checksums, "utf-8"
+        )
         return sums[f"databricks_cli_{VERSION}_linux_amd64.zip"]
 
     def _put(self, name: str, files: dict[str, str]) -> str:
@@ -126,13 +128,15 @@ def record(project: Baked, *digests: str) -> None:
 
 def assert_there(project: Baked) -> None:
     """The tool finds the CLI that was installed."""
-    said = expect_success(project.path / ".venv-cli/bin/databricks", "version", cwd=project.path)
-    assert said == f"Databricks CLI v{VERSION}\n"
+    output = expect_success(project.path / ".venv-cli/bin/databricks", "version", cwd=project.path)
+    assert output == f"Databricks CLI v{VERSION}\n"
 
 
-def assert_refused(result: subprocess.CompletedProcess[str], project: Baked, *said: str) -> None:
+def assert_refused(
+    result: subprocess.CompletedProcess[str], project: Baked, *messages: str
+) -> None:
     assert result.returncode != 0
-    for part in said:
+    for part in messages:
         assert part in result.stderr, result.stderr
     assert "Traceback" not in result.stderr
     assert not (project.path / ".venv-cli/stamp").exists()
@@ -215,10 +219,10 @@ def test_another_archive_is_refused(project: Baked, shelf: Shelf) -> None:
 
 
 def test_a_version_that_nobody_has_is_told_with_what_to_set(project: Baked, shelf: Shelf) -> None:
-    told = ("UV_DEFAULT_INDEX", "DATABRICKS_CLI_RELEASES", "neither in the package index nor")
-    assert_refused(make(project, shelf), project, *told)
+    expected = ("UV_DEFAULT_INDEX", "DATABRICKS_CLI_RELEASES", "neither in the package index nor")
+    assert_refused(make(project, shelf), project, *expected)
     record(project, "0" * 64)
-    assert_refused(make(project, shelf), project, *told, "404")
+    assert_refused(make(project, shelf), project, *expected, "404")
 
 
 def test_an_address_without_a_lock_on_the_door_is_refused(project: Baked, shelf: Shelf) -> None:

@@ -10,20 +10,20 @@ from typing import Any
 import pytest
 import yaml
 from conftest import Source
-from harness.delivering import MORE, Lake
+from harness.delivering import MORE, Sandbox
 
 pytestmark = pytest.mark.slow
 
 
-def test_what_hands_changed_is_found_and_nothing_else(delivered: Lake) -> None:
+def test_what_hands_changed_is_found_and_nothing_else(delivered: Sandbox) -> None:
     assert delivered.done("drift", "staging", "--output", "json", who="planner").json == []
     delivered.job("staging", "flights_daily")["timeout_seconds"] = 77
     folder = f"{delivered.root('staging')}/releases/"
     edited = next(n for n in delivered.workspace.files if folder in n and n.endswith("tasks.py"))
     delivered.workspace.files[edited] = b"# by hand\n"
-    said = delivered.run("drift", "staging", "--output", "json", who="planner")
-    assert said.code == 2
-    found = {(one["key"], one["path"]): one for one in said.json}
+    result = delivered.run("drift", "staging", "--output", "json", who="planner")
+    assert result.code == 2
+    found = {(one["key"], one["path"]): one for one in result.json}
     assert set(found) == {
         ("jobs.flights_daily", "timeout_seconds"),
         ("file", f"{edited.partition('/files/')[2]} was edited"),
@@ -33,26 +33,28 @@ def test_what_hands_changed_is_found_and_nothing_else(delivered: Lake) -> None:
     assert "timeout_seconds: 77" in one["patch"]
 
 
-def _rights(lake: Lake) -> list[dict[str, str]]:
+def _rights(sandbox: Sandbox) -> list[dict[str, str]]:
     """The rights on the job that was delivered."""
-    identity = lake.state("staging")["resources.jobs.flights_daily"]["__id__"]
-    return lake.workspace.permissions[f"/jobs/{identity}"]
+    identity = sandbox.state("staging")["resources.jobs.flights_daily"]["__id__"]
+    return sandbox.workspace.permissions[f"/jobs/{identity}"]
 
 
 @pytest.mark.parametrize("who", ["planner", "deployer"])
-def test_rights_that_hands_gave_to_the_planner_are_seen_by_all(delivered: Lake, who: str) -> None:
+def test_rights_that_hands_gave_to_the_planner_are_seen_by_all(
+    delivered: Sandbox, who: str
+) -> None:
     planner = delivered.workspace.identity("planner").principal
     for right in _rights(delivered):
         if right.get("service_principal_name") == planner:
             right["permission_level"] = "CAN_MANAGE"
-    said = delivered.run("drift", "staging", "--output", "json", who=who)
-    (one,) = said.json
-    assert (said.code, one["key"]) == (2, "jobs.flights_daily.permissions")
+    result = delivered.run("drift", "staging", "--output", "json", who=who)
+    (one,) = result.json
+    assert (result.code, one["key"]) == (2, "jobs.flights_daily.permissions")
     assert (one["expected"], one["actual"]) == ("CAN_VIEW", "CAN_MANAGE")
     assert "service_principal_name: ${var.planner}" in one["patch"]
 
 
-def test_an_owner_that_hands_put_there_is_not_proposed(delivered: Lake) -> None:
+def test_an_owner_that_hands_put_there_is_not_proposed(delivered: Sandbox) -> None:
     deployer = delivered.workspace.identity("deployer").principal
     rights = _rights(delivered)
     rights[:] = [one for one in rights if one.get("service_principal_name") != deployer]
@@ -66,7 +68,7 @@ def test_an_owner_that_hands_put_there_is_not_proposed(delivered: Lake) -> None:
     assert all("the owner is always the deployer" in one["hint"] for one in found)
 
 
-def test_whom_hands_let_a_job_run_as_is_not_proposed(delivered: Lake) -> None:
+def test_whom_hands_let_a_job_run_as_is_not_proposed(delivered: Sandbox) -> None:
     delivered.job("staging", "flights_daily")["run_as"] = {"user_name": "mallory@example.com"}
     found = delivered.run("drift", "staging", "--output", "json", who="planner").json
     assert found
@@ -74,12 +76,12 @@ def test_whom_hands_let_a_job_run_as_is_not_proposed(delivered: Lake) -> None:
     assert all("every resource must run as the runner" in one["hint"] for one in found), found
 
 
-def test_a_job_deleted_by_hand_is_drift(delivered: Lake) -> None:
+def test_a_job_deleted_by_hand_is_drift(delivered: Sandbox) -> None:
     delivered.workspace.jobs.clear()
-    said = delivered.run("drift", "staging", "--output", "json")
-    assert said.code == 2
+    result = delivered.run("drift", "staging", "--output", "json")
+    assert result.code == 2
     assert ("jobs.flights_daily", "deleted outside delivery") in {
-        (o["key"], o["path"]) for o in said.json
+        (o["key"], o["path"]) for o in result.json
     }
 
 
@@ -95,35 +97,35 @@ NOTEBOOKS = {
 }  # fmt: skip
 
 
-def _in_release(lake: Lake, name: str) -> str:
-    folder = f"{lake.root('staging')}/releases/"
-    (found,) = [f for f in lake.workspace.files if folder in f and f.endswith(f"/{name}")]
+def _in_release(sandbox: Sandbox, name: str) -> str:
+    folder = f"{sandbox.root('staging')}/releases/"
+    (found,) = [f for f in sandbox.workspace.files if folder in f and f.endswith(f"/{name}")]
     return found
 
 
-def test_notebooks_are_told_from_files_and_judged_by_the_workspaces_clock(lake: Lake) -> None:
+def test_notebooks_are_told_from_files_and_judged_by_the_workspaces_clock(sandbox: Sandbox) -> None:
     for name, text in NOTEBOOKS.items():
-        lake.write(f"src/notebooks/{name}", text)
-    lake.done("deploy", "staging", "--first", "--archive", lake.release("notebooks"))
-    assert lake.done("drift", "staging", "--output", "json").json == []
-    files = lake.workspace.files
-    files[_in_release(lake, "notebooks/look")] = b"# Databricks notebook source\nevil()\n"
-    files[_in_release(lake, "more/mean")] = b"# Databricks notebook source\n1\n"  # rewritten
-    del files[_in_release(lake, "notebooks/note")]
-    files[_in_release(lake, "flights/tasks.py")] = b"# Databricks notebook source\nevil()\n"
-    said = lake.run("drift", "staging", "--output", "json", who="planner")
-    assert said.code == 2
-    assert {one["path"] for one in said.json} == {
+        sandbox.write(f"src/notebooks/{name}", text)
+    sandbox.done("deploy", "staging", "--first", "--archive", sandbox.release("notebooks"))
+    assert sandbox.done("drift", "staging", "--output", "json").json == []
+    files = sandbox.workspace.files
+    files[_in_release(sandbox, "notebooks/look")] = b"# Databricks notebook source\nevil()\n"
+    files[_in_release(sandbox, "more/mean")] = b"# Databricks notebook source\n1\n"  # rewritten
+    del files[_in_release(sandbox, "notebooks/note")]
+    files[_in_release(sandbox, "flights/tasks.py")] = b"# Databricks notebook source\nevil()\n"
+    result = sandbox.run("drift", "staging", "--output", "json", who="planner")
+    assert result.code == 2
+    assert {one["path"] for one in result.json} == {
         "src/lakehouse/flights/tasks.py was edited",
         "src/notebooks/look.py was edited",
         "src/notebooks/more/mean.r was edited",
         "src/notebooks/note.ipynb was deleted",
     }
-    lake.done("deploy", "staging", "--archive", lake.code("put back"))
-    assert lake.done("drift", "staging", "--output", "json").json == []
+    sandbox.done("deploy", "staging", "--archive", sandbox.code("put back"))
+    assert sandbox.done("drift", "staging", "--output", "json").json == []
 
 
-def test_what_a_deploy_that_was_cut_off_left_is_no_drift(delivered: Lake) -> None:
+def test_what_a_deploy_that_was_cut_off_left_is_no_drift(delivered: Sandbox) -> None:
     name = f"{delivered.root('staging')}/state/resources.json"
     document = json.loads(delivered.workspace.files[name])
     document["state"]["resources.jobs.flights_daily"]["state"]["timeout_seconds"] = 4000
@@ -139,13 +141,13 @@ def test_what_a_deploy_that_was_cut_off_left_is_no_drift(delivered: Lake) -> Non
     assert (one["key"], one["path"]) == ("jobs.flights_daily", "max_concurrent_runs")
 
 
-def test_a_secret_is_neither_shown_nor_proposed(delivered: Lake) -> None:
+def test_a_secret_is_neither_shown_nor_proposed(delivered: Sandbox) -> None:
     delivered.job("staging", "flights_daily")["tags"]["password"] = "hunter2hunter2"
-    said = delivered.run("drift", "staging", "--output", "json")
-    (one,) = said.json
+    result = delivered.run("drift", "staging", "--output", "json")
+    (one,) = result.json
     assert (one["actual"], one["patch"]) == ("(hidden)", "")
     assert "the value contains a secret" in one["hint"]
-    assert "hunter2" not in said.out + said.err
+    assert "hunter2" not in result.out + result.err
 
 
 # --- what is proposed ---
@@ -160,10 +162,10 @@ EXTRA = {
 }
 
 
-def _change_everything(lake: Lake, ids: dict[str, str]) -> None:
+def _change_everything(sandbox: Sandbox, ids: dict[str, str]) -> None:
     """A change by hand of every kind."""
-    workspace, name = lake.workspace, lake.name.replace("-", "_")
-    job = lake.job("staging", "flights_daily")
+    workspace, name = sandbox.workspace, sandbox.name.replace("-", "_")
+    job = sandbox.job("staging", "flights_daily")
     tasks = {task["task_key"]: task for task in job["tasks"]}
     job["timeout_seconds"] = 77
     job["description"] = "x: '1'\n" * 100  # longer than what is shown
@@ -195,10 +197,10 @@ def _change_everything(lake: Lake, ids: dict[str, str]) -> None:
     workspace.dashboards[ids["dashboards.extra_dash"]]["etag"] = "99"
 
 
-def _by_hand(lake: Lake, ids: dict[str, str]) -> str:
+def _by_hand(sandbox: Sandbox, ids: dict[str, str]) -> str:
     """What is there, the same for every release."""
-    workspace = lake.workspace
-    job = lake.job("staging", "flights_daily")
+    workspace = sandbox.workspace
+    job = sandbox.job("staging", "flights_daily")
     job["tasks"].sort(key=lambda task: str(task["task_key"]))
     found = [
         job,
@@ -232,18 +234,18 @@ def _merged(one: Any, other: Any) -> Any:
     return other
 
 
-def _adopt(lake: Lake, found: list[dict[str, Any]]) -> None:
+def _adopt(sandbox: Sandbox, found: list[dict[str, Any]]) -> None:
     """Do what is proposed: delete the lines that are named, merge the rest."""
     gone: dict[str, list[int]] = {}
     for one in found:
         if place := re.fullmatch(r"to keep it, delete (.+): (.+):(\d+)", one["hint"]):
-            assert re.findall(r"\w+", place[1])[-1] in lake.text(place[2]).splitlines()[
+            assert re.findall(r"\w+", place[1])[-1] in sandbox.text(place[2]).splitlines()[
                 int(place[3]) - 1
             ]  # fmt: skip
             gone.setdefault(place[2], []).append(int(place[3]) - 1)
     for file, lines in gone.items():
-        lake.write(file, _without(lake.text(file).splitlines(), lines))
-    for declared in lake.path.glob("resources/*/*.yml"):
+        sandbox.write(file, _without(sandbox.text(file).splitlines(), lines))
+    for declared in sandbox.path.glob("resources/*/*.yml"):
         document = yaml.safe_load(declared.read_text(encoding="utf-8"))
         for one in filter(None, (one["patch"] for one in found)):
             proposal = yaml.safe_load(one)
@@ -267,22 +269,24 @@ def _without(lines: list[str], gone: list[int]) -> str:
     return "\n".join(line for n, line in enumerate(lines) if n not in left_out) + "\n"
 
 
-def test_the_proposed_yaml_keeps_all_that_hands_did(lake: Lake, source: Source) -> None:
-    lake.write("resources/extra/all.yml", MORE)
-    lake.edit(
+def test_the_proposed_yaml_keeps_all_that_hands_did(sandbox: Sandbox, source: Source) -> None:
+    sandbox.write("resources/extra/all.yml", MORE)
+    sandbox.edit(
         "delivery.yml", "flights: flights_daily", "flights: flights_daily\n    extra: extra_job"
     )
-    lake.done("deploy", "staging", "--first", "--archive", source.more)
-    ids = {k.removeprefix("resources."): str(e["__id__"]) for k, e in lake.state("staging").items()}
-    _change_everything(lake, ids)
-    before = _by_hand(lake, ids)
-    said = lake.run("drift", "staging", "--output", "json")
-    assert said.code == 2
-    found = said.json
+    sandbox.done("deploy", "staging", "--first", "--archive", source.more)
+    ids = {
+        k.removeprefix("resources."): str(e["__id__"]) for k, e in sandbox.state("staging").items()
+    }
+    _change_everything(sandbox, ids)
+    before = _by_hand(sandbox, ids)
+    result = sandbox.run("drift", "staging", "--output", "json")
+    assert result.code == 2
+    found = result.json
     assert all(one["patch"] or one["hint"] for one in found), found
     (dash,) = [one["hint"] for one in found if one["key"] == "dashboards.extra_dash"]
     assert "generate dashboard --resource extra_dash" in dash
-    _adopt(lake, found)
-    lake.done("deploy", "staging", "--archive", lake.release("adopted"))
-    assert _by_hand(lake, ids) == before
-    assert lake.done("drift", "staging", "--output", "json").json == []
+    _adopt(sandbox, found)
+    sandbox.done("deploy", "staging", "--archive", sandbox.release("adopted"))
+    assert _by_hand(sandbox, ids) == before
+    assert sandbox.done("drift", "staging", "--output", "json").json == []

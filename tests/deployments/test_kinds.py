@@ -24,7 +24,7 @@ from fake_workspace import Workspace
 from fake_workspace.catalog import METASTORE
 from fake_workspace.wire import find
 from harness.baking import TEMPLATE
-from harness.delivering import Lake, furnish, hold, restore
+from harness.delivering import Sandbox, furnish, hold, restore
 from harness.kinds_table import SAMPLES, document, key_of
 
 pytestmark = pytest.mark.slow
@@ -65,83 +65,86 @@ def _stored(workspace: Workspace) -> dict[str, Any]:
     }
 
 
-def _look(lake: Lake, story: Story, step: str) -> None:
-    story.states[step] = copy.deepcopy(lake.state("staging"))
-    story.stored[step] = _stored(lake.workspace)
+def _look(sandbox: Sandbox, story: Story, step: str) -> None:
+    story.states[step] = copy.deepcopy(sandbox.state("staging"))
+    story.stored[step] = _stored(sandbox.workspace)
 
 
-def _one(lake: Lake, kind: str) -> Any:
+def _one(sandbox: Sandbox, kind: str) -> Any:
     """A kind's sample, as the workspace holds it, for a hand to change."""
-    identity, sample = lake.state("staging")[f"resources.{key_of(kind)}"]["__id__"], SAMPLES[kind]
+    identity, sample = (
+        sandbox.state("staging")[f"resources.{key_of(kind)}"]["__id__"],
+        SAMPLES[kind],
+    )
     if not sample.stored:
-        return lake.workspace.services[kind][identity]
-    found = {str(key): value for key, value in getattr(lake.workspace, sample.stored).items()}
+        return sandbox.workspace.services[kind][identity]
+    found = {str(key): value for key, value in getattr(sandbox.workspace, sample.stored).items()}
     one = found[identity]
     return one.get("settings") or one.get("spec") or one
 
 
-def _by_hand(lake: Lake) -> None:
+def _by_hand(sandbox: Sandbox) -> None:
     """Change a field of every kind that has one which the CLI compares."""
     for kind, sample in SAMPLES.items():
         name, value = sample.hand
         if name:
-            one = _one(lake, kind)
+            one = _one(sandbox, kind)
             one[name] = value(one[name]) if callable(value) else copy.deepcopy(value)
 
 
-def _deleted_by_hand(lake: Lake) -> None:
+def _deleted_by_hand(sandbox: Sandbox) -> None:
     """Delete what the CLI compares nothing of."""
     for kind, sample in SAMPLES.items():
         if not (sample.hand[0] or sample.stored):
-            identity = lake.state("staging")[f"resources.{key_of(kind)}"]["__id__"]
-            del lake.workspace.services[kind][identity]
+            identity = sandbox.state("staging")[f"resources.{key_of(kind)}"]["__id__"]
+            del sandbox.workspace.services[kind][identity]
 
 
-def _drift(lake: Lake, who: str = "deployer") -> Any:
-    said = lake.run("drift", "staging", "--output", "json", who=who)
-    assert said.code in (0, 2), said.err
-    return said.json
+def _drift(sandbox: Sandbox, who: str = "deployer") -> Any:
+    result = sandbox.run("drift", "staging", "--output", "json", who=who)
+    assert result.code in (0, 2), result.err
+    return result.json
 
 
-def _planned(lake: Lake, archive: Path, who: str = "deployer") -> Any:
-    return lake.done("plan", "staging", "--archive", archive, "--output", "json", who=who).json
+def _planned(sandbox: Sandbox, archive: Path, who: str = "deployer") -> Any:
+    return sandbox.done("plan", "staging", "--archive", archive, "--output", "json", who=who).json
 
 
-def _tell(lake: Lake) -> Story:
+def _tell(sandbox: Sandbox) -> Story:
     """The whole story, from the first delivery on."""
     story = Story()
-    lake.write(ADDED, yaml.safe_dump(document(), sort_keys=False))
-    added = lake.release("every kind")
-    story.plan, story.theirs = _planned(lake, added), _planned(lake, added, "planner")
-    lake.done("deploy", "staging", "--archive", added)
-    _look(lake, story, "deployed")
-    story.again = _planned(lake, added, "planner")
-    story.calm = [_drift(lake), _drift(lake, "planner")]
-    held = hold(lake.workspace)
-    _by_hand(lake)
-    story.changed = _drift(lake, "planner")
-    restore(lake.workspace, held)
-    _deleted_by_hand(lake)
-    story.gone = _drift(lake)
-    restore(lake.workspace, held)
-    story.back = lake.done(
+    sandbox.write(ADDED, yaml.safe_dump(document(), sort_keys=False))
+    added = sandbox.release("every kind")
+    story.plan, story.theirs = _planned(sandbox, added), _planned(sandbox, added, "planner")
+    sandbox.done("deploy", "staging", "--archive", added)
+    _look(sandbox, story, "deployed")
+    story.again = _planned(sandbox, added, "planner")
+    story.calm = [_drift(sandbox), _drift(sandbox, "planner")]
+    held = hold(sandbox.workspace)
+    _by_hand(sandbox)
+    story.changed = _drift(sandbox, "planner")
+    restore(sandbox.workspace, held)
+    _deleted_by_hand(sandbox)
+    story.gone = _drift(sandbox)
+    restore(sandbox.workspace, held)
+    story.back = sandbox.done(
         "rollback", "staging", "--dry-run", "--reason", WHY, "--output", "json"
     ).json
-    lake.done("rollback", "staging", "--reason", WHY)
-    _look(lake, story, "back")
-    story.after = _drift(lake)
-    (lake.path / ADDED).unlink()
-    after = lake.release("without them")
-    story.forward = _planned(lake, after)
-    lake.done("deploy", "staging", "--archive", after)
-    _look(lake, story, "forward")
-    story.onward = [_planned(lake, after), _drift(lake)]
-    restore(lake.workspace, held)
-    story.removed = _planned(lake, after)
+    sandbox.done("rollback", "staging", "--reason", WHY)
+    _look(sandbox, story, "back")
+    story.after = _drift(sandbox)
+    (sandbox.path / ADDED).unlink()
+    after = sandbox.release("without them")
+    story.forward = _planned(sandbox, after)
+    sandbox.done("deploy", "staging", "--archive", after)
+    _look(sandbox, story, "forward")
+    story.onward = [_planned(sandbox, after), _drift(sandbox)]
+    restore(sandbox.workspace, held)
+    story.removed = _planned(sandbox, after)
     return story
 
 
-def _told_once(folder: Path, tell: Callable[[], Story]) -> Story:
+def _story_once(folder: Path, tell: Callable[[], Story]) -> Story:
     """The story, told by whichever of pytest's workers asks first; the others wait for it."""
     file = folder / "story.pickle"
     try:
@@ -152,11 +155,11 @@ def _told_once(folder: Path, tell: Callable[[], Story]) -> Story:
             assert time.monotonic() < end, "the worker that tells the story did not end"
             time.sleep(0.2)
     else:
-        told: Story | str = "the worker that tells the story failed"
+        story: Story | str = "the worker that tells the story failed"
         try:
-            told = tell()
+            story = tell()
         finally:
-            (folder / "part").write_bytes(pickle.dumps(told))
+            (folder / "part").write_bytes(pickle.dumps(story))
             (folder / "part").replace(file)
     found = pickle.loads(file.read_bytes())
     assert isinstance(found, Story), found
@@ -185,12 +188,12 @@ def story(
             one.grants["metastore", METASTORE] = {
                 deployer: ["CREATE_CATALOG", "CREATE_EXTERNAL_LOCATION"]
             }
-            lake = Lake(path, one, programs, folder / "home", bytecode=base / "bytecode")
-            told = _tell(lake)
+            sandbox = Sandbox(path, one, programs, folder / "home", bytecode=base / "bytecode")
+            story = _tell(sandbox)
             assert one.unknown == []
-        return told
+        return story
 
-    return _told_once(shared / f"kinds-{_cli(programs)}", tell)
+    return _story_once(shared / f"kinds-{_cli(programs)}", tell)
 
 
 def _cli(programs: Path) -> str:
@@ -244,11 +247,11 @@ def test_drift_is_seen(story: Story, kind: str) -> None:
     """Of a run nothing can drift: it happened."""
     sample, key = SAMPLES[kind], key_of(kind)
     if sample.hand[0]:
-        told = [one for one in story.changed if one["key"].startswith(key)]
+        drifts = [one for one in story.changed if one["key"].startswith(key)]
     else:
-        told = [one for one in story.gone if one["key"] == key]
-    assert bool(told) == (kind != "job_runs")
-    assert all(one["patch"] or one["hint"] for one in told)
+        drifts = [one for one in story.gone if one["key"] == key]
+    assert bool(drifts) == (kind != "job_runs")
+    assert all(one["patch"] or one["hint"] for one in drifts)
 
 
 @EVERY
@@ -320,7 +323,7 @@ resources:
 """
 
 
-def test_with_run_as_on_the_target_apps_cannot_be_delivered(delivered: Lake) -> None:
+def test_with_run_as_on_the_target_apps_cannot_be_delivered(delivered: Sandbox) -> None:
     delivered.write("resources/kinds/app.yml", APP)
     assert _changes(_planned(delivered, delivered.release("an app")), "apps.kinds_app") == [
         "create"
@@ -329,6 +332,6 @@ def test_with_run_as_on_the_target_apps_cannot_be_delivered(delivered: Lake) -> 
     delivered.edit("targets/staging.yml", "    variables:\n", run_as)
     found = delivered.run("check", "--only", "run_as")
     assert (found.code, "run_as: expected none" in found.out + found.err) == (1, True)
-    said = delivered.run("plan", "staging", "--archive", delivered.release("as it was"))
-    assert said.code == 1
-    assert "apps do not support a setting a run_as user" in said.err
+    result = delivered.run("plan", "staging", "--archive", delivered.release("as it was"))
+    assert result.code == 1
+    assert "apps do not support a setting a run_as user" in result.err

@@ -15,7 +15,7 @@ import pytest
 from conftest import Source
 from fake_workspace.files import CHILDREN
 from fake_workspace.wire import Answer, Request
-from harness.delivering import Lake, write_history
+from harness.delivering import Sandbox, write_history
 
 pytestmark = pytest.mark.slow
 
@@ -25,7 +25,7 @@ Call = Callable[..., tuple[int, str, str]]
 
 @pytest.fixture
 def call(
-    delivered: Lake, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    delivered: Sandbox, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Iterator[Call]:
     """Run a command in this process: many of them take a moment only."""
     from delivery.cli import app
@@ -40,8 +40,8 @@ def call(
         capsys.readouterr()
         with pytest.raises(SystemExit) as ended:
             app.main()
-        said = capsys.readouterr()
-        return int(ended.value.code or 0), said.out, said.err
+        result = capsys.readouterr()
+        return int(ended.value.code or 0), result.out, result.err
 
     yield run
     signal.signal(signal.SIGTERM, before)
@@ -79,7 +79,7 @@ PLACES = {"marker": "TARGET.json", "state": "state/resources.json", "ledger": "l
 @pytest.mark.parametrize("status", [403, 404, 500])
 @pytest.mark.parametrize("thing", PLACES)
 def test_what_cannot_be_seen_is_never_taken_for_new(
-    delivered: Lake, source: Source, tmp_path: Path, call: Call, thing: str, status: int
+    delivered: Sandbox, source: Source, tmp_path: Path, call: Call, thing: str, status: int
 ) -> None:
     before, faults = delivered.workspace.snapshot(), delivered.workspace.faults
     for name, command in commands(source, tmp_path / "fetched").items():
@@ -89,19 +89,19 @@ def test_what_cannot_be_seen_is_never_taken_for_new(
         if thing == "state" and name in WITHOUT_STATE:
             continue
         code, out, err = call(*command)
-        told = out if name == "doctor" else err
+        message = out if name == "doctor" else err
         assert fault.fired, name
         if status == 500:
-            assert code == (2 if name == "doctor" else 1), (name, told)
+            assert code == (2 if name == "doctor" else 1), (name, message)
         else:
-            assert (code, "cannot be seen" in told) == (4, True), (name, told)
+            assert (code, "cannot be seen" in message) == (4, True), (name, message)
         assert not re.search("nothing (happened|delivered)", out), (name, out)
         faults.clear()
         assert delivered.workspace.snapshot() == before, name
 
 
 def test_what_is_hidden_as_the_service_hides_it(
-    delivered: Lake, source: Source, tmp_path: Path, call: Call
+    delivered: Sandbox, source: Source, tmp_path: Path, call: Call
 ) -> None:
     tree = delivered.workspace.tree
     for node in [tree.nodes[delivered.root("staging")], *tree.nodes.values()]:
@@ -114,7 +114,7 @@ def test_what_is_hidden_as_the_service_hides_it(
 
 
 def test_what_is_gone_is_never_taken_for_new(
-    delivered: Lake, source: Source, tmp_path: Path, call: Call
+    delivered: Sandbox, source: Source, tmp_path: Path, call: Call
 ) -> None:
     files, nodes = delivered.workspace.files, delivered.workspace.tree.nodes
     whole = dict(nodes)
@@ -135,7 +135,7 @@ def test_what_is_gone_is_never_taken_for_new(
 @pytest.mark.parametrize(("thing", "expected"), [("marker", 4), ("state", 4), ("ledger", 3)])
 @pytest.mark.parametrize("content", [b"\x00", b"{}"])
 def test_what_cannot_be_read_for_what_it_is_stops_every_command(
-    delivered: Lake, source: Source, tmp_path: Path, call: Call,
+    delivered: Sandbox, source: Source, tmp_path: Path, call: Call,
     thing: str, expected: int, content: bytes,
 ) -> None:  # fmt: skip
     place = f"{delivered.root('staging')}/{PLACES[thing]}"
@@ -155,44 +155,44 @@ def test_what_cannot_be_read_for_what_it_is_stops_every_command(
         assert dict(files) == before, name
 
 
-def test_a_target_whose_first_delivery_was_cut_off_is_not_hidden(lake: Lake) -> None:
-    project = re.search("uuid: (\\S+)", lake.text("targets/identity.yml"))
+def test_a_target_whose_first_delivery_was_cut_off_is_not_hidden(sandbox: Sandbox) -> None:
+    project = re.search("uuid: (\\S+)", sandbox.text("targets/identity.yml"))
     assert project
     marker = json.dumps({"schema": 1, "project": project[1].strip("\"'")}).encode()
-    lake.workspace.files[f"{lake.root('staging')}/TARGET.json"] = marker
-    lake.workspace.grant_folder(f"{lake.root('staging')}/ledger", "planner", "CAN_READ")
-    assert "no release deployed" in lake.done("status", "staging").out
-    assert lake.done("history", "staging").out == "no events\n"
+    sandbox.workspace.files[f"{sandbox.root('staging')}/TARGET.json"] = marker
+    sandbox.workspace.grant_folder(f"{sandbox.root('staging')}/ledger", "planner", "CAN_READ")
+    assert "no release deployed" in sandbox.done("status", "staging").out
+    assert sandbox.done("history", "staging").out == "no events\n"
 
 
-def test_the_ledger_is_there_before_the_marker(lake: Lake, source: Source) -> None:
+def test_the_ledger_is_there_before_the_marker(sandbox: Sandbox, source: Source) -> None:
     """So a marker without a ledger means that the ledger cannot be seen."""
-    lake.done("deploy", "staging", "--first", "--archive", source.first)
-    bodies = [call.body for call in lake.workspace.requests if call.writes]
+    sandbox.done("deploy", "staging", "--first", "--archive", source.first)
+    bodies = [call.body for call in sandbox.workspace.requests if call.writes]
     made = next(n for n, body in enumerate(bodies) if b'/staging/ledger"' in body)
     marked = next(n for n, body in enumerate(bodies) if b"/staging/TARGET.json" in body)
     assert made < marked
 
 
-def test_a_first_plan_sees_no_target_and_makes_none(lake: Lake, source: Source) -> None:
-    before = lake.workspace.snapshot()
-    lake.done("plan", "staging", "--archive", source.first, "--first")
-    assert lake.workspace.snapshot() == before
+def test_a_first_plan_sees_no_target_and_makes_none(sandbox: Sandbox, source: Source) -> None:
+    before = sandbox.workspace.snapshot()
+    sandbox.done("plan", "staging", "--archive", source.first, "--first")
+    assert sandbox.workspace.snapshot() == before
 
 
 # --- edited events ---
 
 
-def edited(lake: Lake, kind: str, **changes: Any) -> None:
-    folder = f"{lake.root('staging')}/ledger/"
-    name = next(n for n in lake.workspace.files if folder in n and f"-{kind}-" in n
+def edited(sandbox: Sandbox, kind: str, **changes: Any) -> None:
+    folder = f"{sandbox.root('staging')}/ledger/"
+    name = next(n for n in sandbox.workspace.files if folder in n and f"-{kind}-" in n
                 and ".state." not in n)  # fmt: skip
-    body = json.loads(lake.workspace.files[name])
-    lake.workspace.files[name] = json.dumps({**body, **changes}).encode()
+    body = json.loads(sandbox.workspace.files[name])
+    sandbox.workspace.files[name] = json.dumps({**body, **changes}).encode()
 
 
 def test_an_edited_event_is_shown_by_every_command_that_reads_it(
-    delivered: Lake, source: Source, tmp_path: Path, call: Call
+    delivered: Sandbox, source: Source, tmp_path: Path, call: Call
 ) -> None:
     edited(delivered, "deployed", branch="mian")
     before = delivered.workspace.snapshot()
@@ -221,7 +221,7 @@ def test_an_edited_event_is_shown_by_every_command_that_reads_it(
 
 
 def test_a_policy_field_that_a_later_version_dropped_stops_nothing(
-    delivered: Lake, source: Source
+    delivered: Sandbox, source: Source
 ) -> None:
     """A tool whose policy has one more field delivers; then this tool goes on."""
     policy = "tools/delivery/src/delivery/config/policy.py"
@@ -235,20 +235,20 @@ def test_a_policy_field_that_a_later_version_dropped_stops_nothing(
     detail = delivered.events("staging")[-2]["detail"]["policy"]
     assert (detail["flavour"], detail["guard"]["ripe"]) == ({"sweet": "yes"}, 3)
     delivered.write(policy, now)
-    goes_on(delivered, source)
+    assert_commands_work(delivered, source)
 
 
-def goes_on(lake: Lake, source: Source) -> None:
+def assert_commands_work(sandbox: Sandbox, source: Source) -> None:
     """All that reads the policy of what runs works."""
-    lake.done("plan", "staging", "--archive", source.after)
-    lake.done("drift", "staging")
-    lake.done("status", "staging", "--drift")
-    lake.done("rollback", "staging", "--reason", "to see that it works")
-    lake.done("deploy", "staging", "--archive", source.after)
-    assert lake.leftovers("staging") == []
+    sandbox.done("plan", "staging", "--archive", source.after)
+    sandbox.done("drift", "staging")
+    sandbox.done("status", "staging", "--drift")
+    sandbox.done("rollback", "staging", "--reason", "to see that it works")
+    sandbox.done("deploy", "staging", "--archive", source.after)
+    assert sandbox.leftovers("staging") == []
 
 
-def test_events_of_an_earlier_version_are_gone_on_from(delivered: Lake, source: Source) -> None:
+def test_events_of_an_earlier_version_are_gone_on_from(delivered: Sandbox, source: Source) -> None:
     """They keep the whole policy, as it was then, and without a number."""
     rewrite(delivered, lambda policy: {
         "project": {"name": "x", "compute": "serverless", "url": ""},
@@ -258,20 +258,26 @@ def test_events_of_an_earlier_version_are_gone_on_from(delivered: Lake, source: 
         **{k: v for k, v in policy.items() if k != "schema"},
     })  # fmt: skip
     delivered.done("deploy", "staging", "--archive", source.more)
-    goes_on(delivered, source)
+    assert_commands_work(delivered, source)
 
 
-def test_a_policy_of_a_newer_form_is_refused_by_its_number(delivered: Lake, source: Source) -> None:
+def test_a_policy_of_a_newer_form_is_refused_by_its_number(
+    delivered: Sandbox, source: Source
+) -> None:
     rewrite(delivered, lambda policy: {**policy, "schema": 2})
-    told = delivered.refused("plan", "staging", "--archive", source.more, code=4)
-    assert "has schema 2, expected at most 1: update the delivery tool" in told
+    error = delivered.refused("plan", "staging", "--archive", source.more, code=4)
+    assert "has schema 2, expected at most 1: update the delivery tool" in error
 
 
-def rewrite(lake: Lake, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+def rewrite(sandbox: Sandbox, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
     """Change what the event that delivered keeps of the policy, with a whole chain."""
     import hashlib
 
-    folder, files, previous = f"{lake.root('staging')}/ledger/", lake.workspace.files, 64 * "0"
+    folder, files, previous = (
+        f"{sandbox.root('staging')}/ledger/",
+        sandbox.workspace.files,
+        64 * "0",
+    )
     changed = 0
     for name in sorted(n for n in files if folder in n and ".state." not in n):
         body = {**json.loads(files[name]), "previous": previous}
@@ -287,7 +293,7 @@ def rewrite(lake: Lake, change: Callable[[dict[str, Any]], dict[str, Any]]) -> N
 
 
 def test_the_tool_names_itself_in_its_own_calls_and_in_those_of_the_cli(
-    delivered: Lake, monkeypatch: pytest.MonkeyPatch
+    delivered: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     agents: list[str] = []
     answer = delivered.workspace.answer
@@ -311,24 +317,24 @@ def test_the_tool_names_itself_in_its_own_calls_and_in_those_of_the_cli(
 # --- many years ---
 
 
-def children(lake: Lake, folder: str) -> int:
-    inside = f"{lake.root('staging')}/{folder}/"
-    nodes = lake.workspace.tree.nodes
+def children(sandbox: Sandbox, folder: str) -> int:
+    inside = f"{sandbox.root('staging')}/{folder}/"
+    nodes = sandbox.workspace.tree.nodes
     return sum(path.startswith(inside) and "/" not in path.removeprefix(inside) for path in nodes)
 
 
-def test_a_full_folder_takes_no_more(delivered: Lake) -> None:
+def test_a_full_folder_takes_no_more(delivered: Sandbox) -> None:
     """As the service says it, so that the tests below mean something."""
     delivered.workspace.tree.most_children = 10
     for number in range(9):
         delivered.workspace.files[f"{delivered.root('staging')}/ledger/x{number}"] = b""
-    said = delivered.run("block", "staging", RELEASE, "--reason", "x")
-    assert said.code == 1
-    assert "Size limit exceeded for folder" in said.err
-    assert "delivery prune TARGET" in said.err
+    result = delivered.run("block", "staging", RELEASE, "--reason", "x")
+    assert result.code == 1
+    assert "Size limit exceeded for folder" in result.err
+    assert "delivery prune TARGET" in result.err
 
 
-def test_a_ledger_at_its_limit_delivers_and_goes_back(delivered: Lake, source: Source) -> None:
+def test_a_ledger_at_its_limit_delivers_and_goes_back(delivered: Sandbox, source: Source) -> None:
     """An earlier version kept all events in one folder; it is nearly full."""
     root = f"{delivered.root('staging')}/ledger"
     write_history(delivered, "staging", (CHILDREN - 8) // 4, flat=True)
@@ -349,7 +355,7 @@ def test_a_ledger_at_its_limit_delivers_and_goes_back(delivered: Lake, source: S
 
 
 def test_a_ledger_of_this_version_never_comes_near_the_limit(
-    delivered: Lake, source: Source
+    delivered: Sandbox, source: Source
 ) -> None:
     write_history(delivered, "staging", 1332)
     assert delivered.events("staging")[-1]["seq"] == 3999
@@ -357,5 +363,5 @@ def test_a_ledger_of_this_version_never_comes_near_the_limit(
     folders = [f"ledger/{n}000" for n in ("00001", "00002", "00003", "00004")]
     assert max(children(delivered, folder) for folder in ("ledger", *folders)) < CHILDREN / 5
     assert children(delivered, folders[-1]) == 4  # three events and a state
-    said = delivered.done("status", "staging", "--output", "json")
-    assert said.json[0]["release"] == source.more.name.removesuffix(".tar.gz")
+    result = delivered.done("status", "staging", "--output", "json")
+    assert result.json[0]["release"] == source.more.name.removesuffix(".tar.gz")

@@ -29,7 +29,7 @@ from delivery.workspace.bundle_cli import BundleCli
 from harness import attacks
 from harness.attacks import Aim, Files
 from harness.baking import ROOT, commit, environment
-from harness.delivering import Lake
+from harness.delivering import Sandbox
 
 pytestmark = pytest.mark.slow
 
@@ -91,30 +91,32 @@ def aim(target: str, listener: Listener, marker: Path) -> Aim:
 
 
 @pytest.fixture
-def checkout(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> Lake:
+def checkout(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
     """A checkout, with the surroundings of a pipeline in this process, and room for previews."""
-    lake.workspace.add_catalog(f"{lake.name.replace('-', '_')}_preview", creators=["person"])
-    previews = f"/Workspace/Deployments/{lake.name}/previews"
-    lake.workspace.grant_folder(previews, "person", "CAN_MANAGE")
-    text = lake.text("targets/preview.yml")
-    lake.write("targets/preview.yml", re.sub(r'host: ".*"', f'host: "{lake.workspace.url}"', text))
-    (lake.path / "Makefile").write_text("wheel:\n\t@true\n", encoding="utf-8")
-    commit(lake.path, "previews are here")
+    sandbox.workspace.add_catalog(f"{sandbox.name.replace('-', '_')}_preview", creators=["person"])
+    previews = f"/Workspace/Deployments/{sandbox.name}/previews"
+    sandbox.workspace.grant_folder(previews, "person", "CAN_MANAGE")
+    text = sandbox.text("targets/preview.yml")
+    sandbox.write(
+        "targets/preview.yml", re.sub(r'host: ".*"', f'host: "{sandbox.workspace.url}"', text)
+    )
+    (sandbox.path / "Makefile").write_text("wheel:\n\t@true\n", encoding="utf-8")
+    commit(sandbox.path, "previews are here")
     for name in [name for name in os.environ if name.startswith(("DATABRICKS_", "BUNDLE_"))]:
         monkeypatch.delenv(name)
-    for name, value in lake.settings("deployer").items():
+    for name, value in sandbox.settings("deployer").items():
         if name.startswith(("DATABRICKS", "PATH", "HOME", "XDG")):
             monkeypatch.setenv(name, value)
-    return lake
+    return sandbox
 
 
 # --- what is tried ---
 
 
-def planned(lake: Lake, archive: Archive, wishes: PlanRequest) -> str:
+def planned(sandbox: Sandbox, archive: Archive, wishes: PlanRequest) -> str:
     """Plan a release in this process: why it is refused, or nothing."""
     try:
-        site = open_target(lake.path, "staging", archive)
+        site = open_target(sandbox.path, "staging", archive)
         site.ledger.may_be_missing = wishes.first
         make_plan(site, archive, wishes)
     except DeliveryError as error:
@@ -170,7 +172,7 @@ def nothing_left(listener: Listener, marker: Path) -> None:
 
 
 def test_no_release_sends_a_token_or_starts_a_program(
-    checkout: Lake, source: Source, listener: Listener, marker: Path
+    checkout: Sandbox, source: Source, listener: Listener, marker: Path
 ) -> None:
     before = checkout.workspace.snapshot()
     tried, passed = 0, []
@@ -191,7 +193,7 @@ def test_no_release_sends_a_token_or_starts_a_program(
 
 
 def test_an_archive_has_no_member_that_is_no_plain_file(
-    checkout: Lake, source: Source, listener: Listener, marker: Path
+    checkout: Sandbox, source: Source, listener: Listener, marker: Path
 ) -> None:
     for name, kind, link in (
         ("targets/zz.yml", tarfile.SYMTYPE, "/etc/hosts"),
@@ -217,7 +219,7 @@ def test_an_archive_has_no_member_that_is_no_plain_file(
 
 
 def test_a_release_of_the_store_is_judged_too(
-    checkout: Lake, source: Source, listener: Listener, marker: Path
+    checkout: Sandbox, source: Source, listener: Listener, marker: Path
 ) -> None:
     files = contents(source.first)
     dict(attacks.attacks(aim("staging", listener, marker)))["target file: engine"](files)
@@ -228,7 +230,7 @@ def test_a_release_of_the_store_is_judged_too(
 
 
 def test_no_credential_is_used_before_the_judgement(
-    checkout: Lake,
+    checkout: Sandbox,
     source: Source,
     listener: Listener,
     marker: Path,
@@ -270,7 +272,7 @@ DETOURS: dict[str, tuple[str, str, str]] = {
 
 
 def test_no_detour_leads_to_the_deployer(
-    checkout: Lake, source: Source, listener: Listener, marker: Path
+    checkout: Sandbox, source: Source, listener: Listener, marker: Path
 ) -> None:
     """A job with the deployer's rights could forge releases and the ledger."""
     me = checkout.workspace.identities.all["deployer"].principal
@@ -309,7 +311,7 @@ def _yaml_of(files: Files) -> Callable[[str, str, str], None]:
 
 
 def test_a_preview_goes_up_without_what_a_folder_remembers(
-    checkout: Lake, monkeypatch: pytest.MonkeyPatch
+    checkout: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DATABRICKS_TOKEN", checkout.workspace.token("person"))
     overrides = ".databricks/bundle/preview/variable-overrides.json"
@@ -325,7 +327,7 @@ def test_a_preview_goes_up_without_what_a_folder_remembers(
 
 
 def test_no_preview_sends_a_token_or_starts_a_program(
-    checkout: Lake, listener: Listener, marker: Path, monkeypatch: pytest.MonkeyPatch
+    checkout: Sandbox, listener: Listener, marker: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DATABRICKS_TOKEN", checkout.workspace.token("person"))
     before, clean = tracked(checkout.path), {*tracked(checkout.path)}
@@ -352,7 +354,7 @@ def test_no_preview_sends_a_token_or_starts_a_program(
 
 
 def test_check_is_red_for_what_no_command_takes(
-    checkout: Lake, listener: Listener, marker: Path, monkeypatch: pytest.MonkeyPatch
+    checkout: Sandbox, listener: Listener, marker: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("delivery.workspace.bundle_cli.find_cli", lambda: None)
     before, clean = tracked(checkout.path), {*tracked(checkout.path)}
@@ -386,21 +388,21 @@ SAMPLED = (
 
 @pytest.mark.parametrize("name", SAMPLED)
 def test_whole_commands_refuse(
-    checkout: Lake, source: Source, listener: Listener, marker: Path, tmp_path: Path, name: str
+    checkout: Sandbox, source: Source, listener: Listener, marker: Path, tmp_path: Path, name: str
 ) -> None:
     chosen = dict(attacks.attacks(aim("staging", listener, marker)))[name]
     files = contents(source.first)
     chosen(files)
     archive = packed(source.first, files).write(tmp_path / "attacked")
-    told = ("--first", "--archive", archive)
+    options = ("--first", "--archive", archive)
     for command in (
-        ("plan", "staging", *told),
-        ("plan", "staging", *told, "--request"),
-        ("deploy", "staging", *told),
-        ("adopt", "staging", "jobs.flights_daily", "--id", "1", "--reason", "x", *told[1:]),
+        ("plan", "staging", *options),
+        ("plan", "staging", *options, "--request"),
+        ("deploy", "staging", *options),
+        ("adopt", "staging", "jobs.flights_daily", "--id", "1", "--reason", "x", *options[1:]),
     ):
-        said = checkout.run(*command)
-        assert said.code == 3, (command, said)
+        result = checkout.run(*command)
+        assert result.code == 3, (command, result)
     nothing_left(listener, marker)
     if name not in LEFT_BEHIND:
         before = tracked(checkout.path)
@@ -413,19 +415,19 @@ def test_whole_commands_refuse(
         nothing_left(listener, marker)
 
 
-def test_a_release_is_not_built_of_it(checkout: Lake, listener: Listener, marker: Path) -> None:
+def test_a_release_is_not_built_of_it(checkout: Sandbox, listener: Listener, marker: Path) -> None:
     attack = dict(attacks.attacks(aim("staging", listener, marker)))["hidden folder: engine"]
     files = tracked(checkout.path)
     attack(files)
     write(checkout.path, files)
     commit(checkout.path, "an attack")
-    said = checkout.run("release")
-    assert said.code == 3
-    assert "resources/.x/y.yml" in said.err
+    result = checkout.run("release")
+    assert result.code == 3
+    assert "resources/.x/y.yml" in result.err
     nothing_left(listener, marker)
 
 
-def test_local_state_is_in_no_release(checkout: Lake) -> None:
+def test_local_state_is_in_no_release(checkout: Sandbox) -> None:
     checkout.edit(
         "delivery.yml", "release:\n", "release:\n  include: [databricks.yml, .databricks/]\n"
     )
@@ -440,7 +442,7 @@ def test_local_state_is_in_no_release(checkout: Lake) -> None:
 
 @pytest.mark.parametrize("name", ["hidden folder: host", "negated class: host", "JSON: host"])
 def test_the_cli_alone_would_send_a_token(
-    checkout: Lake, source: Source, listener: Listener, marker: Path, tmp_path: Path, name: str
+    checkout: Sandbox, source: Source, listener: Listener, marker: Path, tmp_path: Path, name: str
 ) -> None:
     files = contents(source.first)
     dict(attacks.attacks(aim("staging", listener, marker)))[name](files)
@@ -451,7 +453,7 @@ def test_the_cli_alone_would_send_a_token(
 
 @pytest.mark.parametrize("name", ["artifacts", "engine"])
 def test_the_cli_alone_would_start_a_program(
-    checkout: Lake, source: Source, listener: Listener, marker: Path, tmp_path: Path, name: str
+    checkout: Sandbox, source: Source, listener: Listener, marker: Path, tmp_path: Path, name: str
 ) -> None:
     files = contents(source.first)
     dict(attacks.attacks(aim("staging", listener, marker)))[f"target file: {name}"](files)
@@ -461,7 +463,7 @@ def test_the_cli_alone_would_start_a_program(
 
 
 def test_the_cli_alone_would_obey_overrides(
-    checkout: Lake, source: Source, listener: Listener, marker: Path, tmp_path: Path
+    checkout: Sandbox, source: Source, listener: Listener, marker: Path, tmp_path: Path
 ) -> None:
     files = contents(source.first)
     dict(attacks.attacks(aim("staging", listener, marker)))["variable overrides"](files)
@@ -469,9 +471,9 @@ def test_the_cli_alone_would_obey_overrides(
     assert "acme_lakehouse_prod" in _plan_alone(checkout, tmp_path / "alone")
 
 
-def _plan_alone(lake: Lake, folder: Path) -> str:
+def _plan_alone(sandbox: Sandbox, folder: Path) -> str:
     """What the CLI says when nobody looks at what it is given."""
-    settings = lake.settings("deployer")
+    settings = sandbox.settings("deployer")
     given = {k: v for k, v in settings.items() if k.startswith(("DATABRICKS", "PATH", "HOME"))}
     command = ["databricks", "bundle", "plan", "--target", "staging", "--output", "json"]
     program = shutil.which(command[0], path=settings["PATH"])
@@ -490,7 +492,7 @@ def _plan_alone(lake: Lake, folder: Path) -> str:
 # --- the table of what the CLI does ---
 
 KNOWN = {
-    *(name for said in (attacks.FOREIGN, attacks.CHANGED) for name in said),
+    *(name for values in (attacks.FOREIGN, attacks.CHANGED) for name in values),
     *attacks.HIDDEN,
     *attacks.BESIDE,
     *attacks.READINGS,

@@ -68,9 +68,9 @@ def validate(project: Path, target: str, home: Path) -> subprocess.CompletedProc
 def test_the_cli_has_nothing_to_say_but_that_it_is_offline(
     project: Baked, target: str, tmp_path: Path
 ) -> None:
-    said = validate(project.path, target, tmp_path).stderr
-    complaints = [line for line in said.splitlines() if line.startswith(("Warning", "Error"))]
-    assert len(complaints) == 1, said
+    output = validate(project.path, target, tmp_path).stderr
+    complaints = [line for line in output.splitlines() if line.startswith(("Warning", "Error"))]
+    assert len(complaints) == 1, output
     assert NO_CREDENTIALS in complaints[0]
 
 
@@ -91,7 +91,7 @@ def test_our_loader_reads_the_bundle_as_the_cli_does(
 
 
 @pytest.mark.parametrize(
-    ("name", "old", "new", "said"),
+    ("name", "old", "new", "expected"),
     [
         (JOB, "                - &tables\n  ", "                &tables\n  ", "map merge requires"),
         (VOLUMES, "    flights_landing:", "    flights_bronze:", "same key"),
@@ -101,7 +101,7 @@ def test_our_loader_reads_the_bundle_as_the_cli_does(
     ids=["an inline merge", "a key of two kinds", "indentation", "an include of nothing"],
 )
 def test_what_the_cli_refuses_is_found_before_it(
-    name: str, old: str, new: str, said: str, bake: Bake, tmp_path: Path
+    name: str, old: str, new: str, expected: str, bake: Bake, tmp_path: Path
 ) -> None:
     copy = offline(bake(), tmp_path)
     text = copy.text(name)
@@ -111,7 +111,7 @@ def test_what_the_cli_refuses_is_found_before_it(
     theirs = validate(copy.path, "dev", tmp_path)
     assert ours.returncode == 1
     assert NO_CREDENTIALS not in theirs.stderr
-    assert said in theirs.stderr
+    assert expected in theirs.stderr
 
 
 def test_two_stars_reach_one_level_for_both(bake: Bake, tmp_path: Path) -> None:
@@ -138,15 +138,15 @@ def test_strict_validation_in_a_workspace_has_no_warning(
             (project.path / made).parent.mkdir(exist_ok=True)
             (project.path / made).touch()
         variables = ("--var", "release=2026.11.23-g01234567", "--var", "wheel=x.whl")
-        told = () if target == "dev" else variables
-        said = run(
-            *("databricks", "bundle", "validate", "--strict", "--target", target, *told),
+        options = () if target == "dev" else variables
+        result = run(
+            *("databricks", "bundle", "validate", "--strict", "--target", target, *options),
             cwd=project.path,
             HOME=str(tmp_path),
             DATABRICKS_HOST=workspace.url,
             DATABRICKS_TOKEN=workspace.token("admin"),
             DATABRICKS_CLI_DISABLE_TELEMETRY="1",
         )
-    assert said.returncode == 0, said.stdout + said.stderr
-    assert "Warning" not in said.stdout + said.stderr
-    assert "Validation OK!" in said.stdout
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "Warning" not in result.stdout + result.stderr
+    assert "Validation OK!" in result.stdout

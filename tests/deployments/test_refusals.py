@@ -13,7 +13,7 @@ import pytest
 from conftest import Source
 from fake_workspace import Workspace
 from harness.baking import commit, expect_success, git
-from harness.delivering import Lake
+from harness.delivering import Sandbox
 
 pytestmark = pytest.mark.slow
 
@@ -21,7 +21,7 @@ SCHEMA = "resources/flights/schemas.yml"
 
 
 @pytest.fixture
-def untouched(delivered: Lake) -> Iterator[Lake]:
+def untouched(delivered: Sandbox) -> Iterator[Sandbox]:
     """A target that must be the same after the test."""
     before = delivered.workspace.snapshot()
     yield delivered
@@ -30,17 +30,17 @@ def untouched(delivered: Lake) -> Iterator[Lake]:
 
 def deploy(source: Source, **options: object) -> tuple[object, ...]:
     """The command that delivers the newer release to staging."""
-    told = [
+    arguments = [
         part for key, value in options.items() for part in (f"--{key.replace('_', '-')}", value)
     ]
-    return "deploy", "staging", "--archive", source.more, *told
+    return "deploy", "staging", "--archive", source.more, *arguments
 
 
 # --- saved plans ---
 
 
 @pytest.fixture
-def saved(delivered: Lake, source: Source, tmp_path: Path) -> Path:
+def saved(delivered: Sandbox, source: Source, tmp_path: Path) -> Path:
     """A plan of the newer release for staging."""
     file = tmp_path / "plan.json"
     delivered.done("plan", "staging", "--archive", source.more, "--save", file)
@@ -58,45 +58,45 @@ def saved(delivered: Lake, source: Source, tmp_path: Path) -> Path:
     ],
 )
 def test_a_plan_that_was_edited_is_refused(
-    untouched: Lake, source: Source, saved: Path, field: str, value: object, reason: str
+    untouched: Sandbox, source: Source, saved: Path, field: str, value: object, reason: str
 ) -> None:
     document = json.loads(saved.read_text(encoding="utf-8"))
     document["plan"][field] = value
     saved.write_text(json.dumps(document), encoding="utf-8")
-    said = untouched.run(*deploy(source, plan=saved))
-    assert said.code in (3, 4)
-    assert reason in said.err
+    result = untouched.run(*deploy(source, plan=saved))
+    assert result.code in (3, 4)
+    assert reason in result.err
 
 
-def test_a_plan_is_carried_out_once(delivered: Lake, source: Source, saved: Path) -> None:
+def test_a_plan_is_carried_out_once(delivered: Sandbox, source: Source, saved: Path) -> None:
     delivered.done(*deploy(source, plan=saved))
     delivered.done("rollback", "staging", "--reason", "totals are wrong")
     delivered.done("unblock", "staging", source.more.name.removesuffix(".tar.gz"), "--reason", "ok")
-    said = delivered.refused(*deploy(source, plan=saved))
-    assert "the target or the release changed since the approval" in said
-    assert "serial: approved" in said
+    error = delivered.refused(*deploy(source, plan=saved))
+    assert "the target or the release changed since the approval" in error
+    assert "serial: approved" in error
 
 
 def test_a_plan_for_another_release_is_refused(
-    untouched: Lake, source: Source, saved: Path
+    untouched: Sandbox, source: Source, saved: Path
 ) -> None:
-    said = untouched.refused("deploy", "staging", "--archive", source.after, "--plan", saved)
-    assert "release: approved" in said
+    error = untouched.refused("deploy", "staging", "--archive", source.after, "--plan", saved)
+    assert "release: approved" in error
 
 
 def test_a_hand_edit_after_the_plan_is_refused_by_name(
-    delivered: Lake, source: Source, saved: Path
+    delivered: Sandbox, source: Source, saved: Path
 ) -> None:
     delivered.workspace.job("flights_daily")["settings"]["timeout_seconds"] = 77
-    said = delivered.refused(*deploy(source, plan=saved))
-    assert "jobs.flights_daily" in said
-    assert "77" in said
+    error = delivered.refused(*deploy(source, plan=saved))
+    assert "jobs.flights_daily" in error
+    assert "77" in error
     assert delivered.ledger("staging") == ["started", "deployed", "verified"]
 
 
 @pytest.mark.parametrize("renewed", [600, 3600])
 def test_a_deploy_does_not_begin_with_a_token_that_it_could_outlive(
-    delivered: Lake, renewed: int
+    delivered: Sandbox, renewed: int
 ) -> None:
     archive, workspace = delivered.code("second"), delivered.workspace
     identity = {
@@ -106,13 +106,13 @@ def test_a_deploy_does_not_begin_with_a_token_that_it_could_outlive(
     }
     workspace.token_seconds = 600
     workspace.fault("POST", "/workspace/import$", lambda: _live(workspace, renewed))
-    said = delivered.run("deploy", "staging", "--archive", archive, **identity)
+    result = delivered.run("deploy", "staging", "--archive", archive, **identity)
     if renewed == 600:
-        assert said.code == 3
-        assert "token: expires in 10 minutes, expected at least 50" in said.err
+        assert result.code == 3
+        assert "token: expires in 10 minutes, expected at least 50" in result.err
         assert delivered.ledger("staging") == ["started", "deployed", "verified"]
     else:
-        assert (said.code, delivered.ledger("staging")[-1]) == (0, "verified")
+        assert (result.code, delivered.ledger("staging")[-1]) == (0, "verified")
 
 
 def _live(workspace: Workspace, seconds: int) -> None:
@@ -122,8 +122,8 @@ def _live(workspace: Workspace, seconds: int) -> None:
 # --- targets ---
 
 
-def _marker(lake: Lake) -> str:
-    return f"{lake.root('staging')}/TARGET.json"
+def _marker(sandbox: Sandbox) -> str:
+    return f"{sandbox.root('staging')}/TARGET.json"
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def _marker(lake: Lake) -> str:
     ],
 )
 def test_a_target_that_is_not_ours_is_refused(
-    delivered: Lake, source: Source, content: bytes | None, code: int, reason: str
+    delivered: Sandbox, source: Source, content: bytes | None, code: int, reason: str
 ) -> None:
     files = delivered.workspace.files
     if content is None:
@@ -152,7 +152,7 @@ def test_a_target_that_is_not_ours_is_refused(
     assert delivered.workspace.snapshot() == before
 
 
-def test_a_state_that_no_event_explains_is_refused(delivered: Lake, source: Source) -> None:
+def test_a_state_that_no_event_explains_is_refused(delivered: Sandbox, source: Source) -> None:
     files = delivered.workspace.files
     for name in [name for name in files if "/staging/ledger/" in name]:
         del files[name]
@@ -162,9 +162,9 @@ def test_a_state_that_no_event_explains_is_refused(delivered: Lake, source: Sour
 # --- the ledger ---
 
 
-def _event(lake: Lake, kind: str) -> str:
-    folder = f"{lake.root('staging')}/ledger/"
-    return next(n for n in lake.workspace.files if folder in n and f"-{kind}-" in n
+def _event(sandbox: Sandbox, kind: str) -> str:
+    folder = f"{sandbox.root('staging')}/ledger/"
+    return next(n for n in sandbox.workspace.files if folder in n and f"-{kind}-" in n
                 and ".state." not in n)  # fmt: skip
 
 
@@ -182,7 +182,7 @@ FORGERIES: dict[str, Callable[[bytes], bytes | None]] = {
 
 
 @pytest.mark.parametrize("forgery", FORGERIES)
-def test_a_ledger_that_was_changed_is_told(delivered: Lake, forgery: str) -> None:
+def test_a_ledger_that_was_changed_is_told(delivered: Sandbox, forgery: str) -> None:
     name = _event(delivered, "started")
     forged = FORGERIES[forgery](delivered.workspace.files[name])
     if forged is None:
@@ -190,15 +190,15 @@ def test_a_ledger_that_was_changed_is_told(delivered: Lake, forgery: str) -> Non
     else:
         delivered.workspace.files[name] = forged
     code = 4 if forgery == "newer" else 3
-    said = delivered.refused("history", "staging", code=code)
-    assert "ledger of staging" in said
+    error = delivered.refused("history", "staging", code=code)
+    assert "ledger of staging" in error
 
 
 # --- receipts and releases ---
 
 
-def _fetched(lake: Lake, folder: Path) -> tuple[Path, dict[str, Any]]:
-    found = lake.done("fetch", "staging", "--into", folder, "--output", "json").json
+def _fetched(sandbox: Sandbox, folder: Path) -> tuple[Path, dict[str, Any]]:
+    found = sandbox.done("fetch", "staging", "--into", folder, "--output", "json").json
     file = Path(found["receipt"])
     return file, json.loads(file.read_text(encoding="utf-8"))
 
@@ -211,44 +211,44 @@ FORGED_RECEIPTS = [
 ]
 
 
-def test_a_forged_receipt_is_refused(delivered: Lake, source: Source, tmp_path: Path) -> None:
+def test_a_forged_receipt_is_refused(delivered: Sandbox, source: Source, tmp_path: Path) -> None:
     file, receipt = _fetched(delivered, tmp_path)
-    told = ("--archive", source.first, "--receipt", file, "--first")
+    options = ("--archive", source.first, "--receipt", file, "--first")
     saved = tmp_path / "plan.json"
     for changes, reason in FORGED_RECEIPTS:
         file.write_text(json.dumps({**receipt, **changes}), encoding="utf-8")
-        plan = delivered.done("plan", "prod", *told, "--save", saved, "--output", "json").json
+        plan = delivered.done("plan", "prod", *options, "--save", saved, "--output", "json").json
         assert any(reason in verdict["reason"] for verdict in plan["decisions"])
     approved = ("--plan", saved, "--approved-by", "ana")
-    assert reason in delivered.refused("deploy", "prod", *told, *approved)
+    assert reason in delivered.refused("deploy", "prod", *options, *approved)
 
 
 def test_a_receipt_ends_when_its_target_leaves_the_release(
-    delivered: Lake, source: Source, tmp_path: Path
+    delivered: Sandbox, source: Source, tmp_path: Path
 ) -> None:
     file, _ = _fetched(delivered, tmp_path)
     release = source.first.name.removesuffix(".tar.gz")
     delivered.done("block", "staging", release, "--reason", "totals are wrong")
-    told = ("--archive", source.first, "--receipt", file, "--first", "--output", "json")
-    (verdict,) = delivered.done("plan", "prod", *told).json["decisions"]
+    options = ("--archive", source.first, "--receipt", file, "--first", "--output", "json")
+    (verdict,) = delivered.done("plan", "prod", *options).json["decisions"]
     assert verdict["action"] == "refuse"
     assert "was blocked on staging after the receipt" in verdict["reason"]
 
 
-def test_a_named_key_to_which_nothing_happens_is_told(delivered: Lake, source: Source) -> None:
+def test_a_named_key_to_which_nothing_happens_is_told(delivered: Sandbox, source: Source) -> None:
     named = ("--allow-destroy", "volumes.flihgts_landing", "--reason", "moved")
-    told = ("plan", "staging", "--archive", source.more, *named, "--output", "json")
-    (verdict,) = [v for v in delivered.done(*told).json["decisions"] if "flihgts" in v["key"]]
+    command = ("plan", "staging", "--archive", source.more, *named, "--output", "json")
+    (verdict,) = [v for v in delivered.done(*command).json["decisions"] if "flihgts" in v["key"]]
     assert verdict["reason"] == "may be destroyed, but this plan does not change it"
 
 
-def test_a_token_of_nobody_is_a_bad_set_up(untouched: Lake, source: Source) -> None:
-    said = untouched.run("status", "staging", DATABRICKS_TOKEN="of-nobody")
-    assert (said.code, said.out) == (4, "")
-    assert f"credentials for {untouched.workspace.url}" in said.err
+def test_a_token_of_nobody_is_a_bad_set_up(untouched: Sandbox, source: Source) -> None:
+    result = untouched.run("status", "staging", DATABRICKS_TOKEN="of-nobody")
+    assert (result.code, result.out) == (4, "")
+    assert f"credentials for {untouched.workspace.url}" in result.err
 
 
-def test_blocking_explains_no_state(delivered: Lake, source: Source) -> None:
+def test_blocking_explains_no_state(delivered: Sandbox, source: Source) -> None:
     files = delivered.workspace.files
     for name in [name for name in files if "/staging/ledger/" in name]:
         del files[name]
@@ -256,13 +256,13 @@ def test_blocking_explains_no_state(delivered: Lake, source: Source) -> None:
     assert "that no event records" in delivered.refused(*deploy(source))
 
 
-def test_prod_asks_for_receipt_plan_and_approval(delivered: Lake, source: Source) -> None:
-    said = delivered.refused("deploy", "prod", "--archive", source.first, "--first")
-    assert "approval of prod" in said
+def test_prod_asks_for_receipt_plan_and_approval(delivered: Sandbox, source: Source) -> None:
+    error = delivered.refused("deploy", "prod", "--archive", source.first, "--first")
+    assert "approval of prod" in error
 
 
 def test_a_blocked_release_reaches_no_later_target(
-    delivered: Lake, source: Source, tmp_path: Path
+    delivered: Sandbox, source: Source, tmp_path: Path
 ) -> None:
     release = source.first.name.removesuffix(".tar.gz")
     delivered.done("block", "staging", release, "--reason", "wrong totals")
@@ -275,44 +275,46 @@ def test_a_blocked_release_reaches_no_later_target(
 # --- the guard ---
 
 
-def test_what_holds_data_goes_only_when_it_is_named(delivered: Lake, source: Source) -> None:
+def test_what_holds_data_goes_only_when_it_is_named(delivered: Sandbox, source: Source) -> None:
     delivered.done(*deploy(source))
-    said = delivered.refused("deploy", "staging", "--archive", source.after)
-    assert "volumes.extra_files" in said
-    assert "--allow-destroy volumes.extra_files" in said
-    assert "1 of 2 jobs would be deleted" in said
-    told = ("deploy", "staging", "--archive", source.after, "--reason", "copied")
+    error = delivered.refused("deploy", "staging", "--archive", source.after)
+    assert "volumes.extra_files" in error
+    assert "--allow-destroy volumes.extra_files" in error
+    assert "1 of 2 jobs would be deleted" in error
+    command = ("deploy", "staging", "--archive", source.after, "--reason", "copied")
     keys = ("schemas.extra_raw", "volumes.extra_files", "secret_scopes.extra_scope",
             "pipelines.extra_pipe", "dashboards.extra_dash", "jobs.extra_job")  # fmt: skip
     named = [part for key in keys for part in ("--allow-destroy", key)]
-    delivered.done(*told, *named)
+    delivered.done(*command, *named)
     assert not any("extra" in name for name in delivered.workspace.volumes)
 
 
-def test_a_planner_may_look_and_nothing_else(untouched: Lake, source: Source) -> None:
+def test_a_planner_may_look_and_nothing_else(untouched: Sandbox, source: Source) -> None:
     untouched.done("plan", "staging", "--archive", source.more, who="planner")
     untouched.done("status", "staging", who="planner")
     untouched.done("history", "staging", who="planner")
-    said = untouched.run(*deploy(source), who="planner")
-    assert said.code == 1
-    assert "Traceback" not in said.err
+    result = untouched.run(*deploy(source), who="planner")
+    assert result.code == 1
+    assert "Traceback" not in result.err
 
 
 # --- two at once ---
 
 
-def _both(lake: Lake, one: tuple[object, ...], other: tuple[object, ...]) -> list[tuple[int, str]]:
+def _both(
+    sandbox: Sandbox, one: tuple[object, ...], other: tuple[object, ...]
+) -> list[tuple[int, str]]:
     """Run two commands at the same instant."""
-    lake.workspace.latency = 0.02
-    processes = [lake.start(*command) for command in (one, other)]
-    said = [(process.communicate(timeout=300), process.returncode) for process in processes]
-    lake.workspace.latency = 0
-    return sorted((code, err) for (_, err), code in said)
+    sandbox.workspace.latency = 0.02
+    processes = [sandbox.start(*command) for command in (one, other)]
+    results = [(process.communicate(timeout=300), process.returncode) for process in processes]
+    sandbox.workspace.latency = 0
+    return sorted((code, err) for (_, err), code in results)
 
 
 @pytest.mark.parametrize("pair", ["two releases", "the same release", "a deploy and a rollback"])
 def test_of_two_at_once_one_wins_and_the_other_is_told_who(
-    delivered: Lake, source: Source, pair: str
+    delivered: Sandbox, source: Source, pair: str
 ) -> None:
     one: tuple[object, ...] = ("deploy", "staging", "--archive", source.after)
     other = deploy(source)
@@ -322,33 +324,33 @@ def test_of_two_at_once_one_wins_and_the_other_is_told_who(
         other = ("rollback", "staging", "--reason", "totals are wrong")
     elif pair == "the same release":
         one = other
-    (first, _), (second, told) = _both(delivered, one, other)
-    assert (first, second) == (0, 3), told
-    assert any(reason in told for reason in ("held by", "is blocked", "is older than"))
+    (first, _), (second, errors) = _both(delivered, one, other)
+    assert (first, second) == (0, 3), errors
+    assert any(reason in errors for reason in ("held by", "is blocked", "is older than"))
     assert delivered.leftovers("staging") == []
     delivered.done("history", "staging")
 
 
-def test_of_two_first_deploys_one_wins(lake: Lake, source: Source) -> None:
+def test_of_two_first_deploys_one_wins(sandbox: Sandbox, source: Source) -> None:
     one = ("deploy", "staging", "--first", "--archive", source.first)
-    (first, _), (second, told) = _both(lake, one, one)
-    assert (first, second) == (0, 3), told
-    assert len(lake.workspace.jobs) == 1
-    assert lake.leftovers("staging") == []
+    (first, _), (second, errors) = _both(sandbox, one, one)
+    assert (first, second) == (0, 3), errors
+    assert len(sandbox.workspace.jobs) == 1
+    assert sandbox.leftovers("staging") == []
 
 
-def test_a_second_deploy_may_wait(delivered: Lake, source: Source) -> None:
+def test_a_second_deploy_may_wait(delivered: Sandbox, source: Source) -> None:
     waiting = deploy(source, wait="120s")
-    (first, _), (second, told) = _both(
+    (first, _), (second, errors) = _both(
         delivered, waiting, ("deploy", "staging", "--archive", source.after, "--wait", "120s")
     )
     assert first == 0
-    assert second in (0, 3), told
+    assert second in (0, 3), errors
     assert delivered.leftovers("staging") == []
 
 
 def test_a_plan_on_the_same_machine_does_not_disturb_a_deploy(
-    delivered: Lake, source: Source
+    delivered: Sandbox, source: Source
 ) -> None:
     delivered.workspace.latency = 0.02
     process = delivered.start(*deploy(source))
@@ -362,9 +364,9 @@ def test_a_plan_on_the_same_machine_does_not_disturb_a_deploy(
 
 
 def test_a_second_project_of_the_same_name_is_refused(
-    delivered: Lake, source: Source, tmp_path: Path
+    delivered: Sandbox, source: Source, tmp_path: Path
 ) -> None:
-    other = Lake(tmp_path / "fork" / delivered.name, delivered.workspace, delivered.programs,
+    other = Sandbox(tmp_path / "fork" / delivered.name, delivered.workspace, delivered.programs,
                  tmp_path / "elsewhere")  # fmt: skip
     shutil.copytree(delivered.path, other.path, symlinks=True)
     uuid = other.path / "targets/identity.yml"
@@ -373,14 +375,14 @@ def test_a_second_project_of_the_same_name_is_refused(
                               else line for line in text), encoding="utf-8")  # fmt: skip
     commit(other.path, "a project of its own")
     archive = other.release("a project of its own")
-    said = other.refused("deploy", "staging", "--first", "--archive", archive)
-    assert "belongs to the project" in said
+    error = other.refused("deploy", "staging", "--first", "--archive", archive)
+    assert "belongs to the project" in error
 
 
 # --- who else is at work ---
 
 
-def test_the_cli_s_lock_of_somebody_else_is_not_taken(delivered: Lake) -> None:
+def test_the_cli_s_lock_of_somebody_else_is_not_taken(delivered: Sandbox) -> None:
     name = f"{delivered.root('staging')}/state/deploy.lock"
     held = {"ID": "11111111-1111-4111-8111-111111111111", "User": "bo", "IsForced": False}
 
@@ -389,8 +391,8 @@ def test_the_cli_s_lock_of_somebody_else_is_not_taken(delivered: Lake) -> None:
         delivered.workspace.files[name] = json.dumps(lock).encode()
 
     delivered.workspace.fault("POST", r"deploy\.lock", strike)
-    said = delivered.refused("deploy", "staging", "--archive", delivered.code("second"))
-    assert "held by bo since 2099-01-01T00:00:00Z, who deploys outside delivery" in said
+    error = delivered.refused("deploy", "staging", "--archive", delivered.code("second"))
+    assert "held by bo since 2099-01-01T00:00:00Z, who deploys outside delivery" in error
     assert json.loads(delivered.workspace.files[name])["User"] == "bo"
     assert "blocked" not in delivered.ledger("staging")
 
@@ -398,16 +400,16 @@ def test_the_cli_s_lock_of_somebody_else_is_not_taken(delivered: Lake) -> None:
 # --- what a release may not do to itself ---
 
 
-def test_a_release_does_not_drop_its_own_proof(delivered: Lake) -> None:
+def test_a_release_does_not_drop_its_own_proof(delivered: Sandbox) -> None:
     before = len(delivered.workspace.runs)
     delivered.edit("delivery.yml", "jobs:\n    flights: flights_daily", "jobs: {}")
     delivered.done("deploy", "staging", "--archive", delivered.code("without proof"))
     assert len(delivered.workspace.runs) == before + 1
-    said = delivered.done("plan", "staging", "--archive", delivered.code("again")).out
-    assert "nothing verifies this release" in said
+    result = delivered.done("plan", "staging", "--archive", delivered.code("again")).out
+    assert "nothing verifies this release" in result
 
 
-def test_rights_of_the_planner_are_seen_by_all(delivered: Lake) -> None:
+def test_rights_of_the_planner_are_seen_by_all(delivered: Sandbox) -> None:
     delivered.edit(
         "databricks.yml",
         "level: CAN_VIEW\n        service_principal_name: ${var.planner}",
@@ -428,21 +430,21 @@ def test_rights_of_the_planner_are_seen_by_all(delivered: Lake) -> None:
 # --- clocks ---
 
 
-def commit_at(lake: Lake, time: str) -> None:
+def commit_at(sandbox: Sandbox, time: str) -> None:
     """Commit something, by a clock that says so."""
-    lake.write("src/lakehouse/more.py", "")
-    git(lake.path, "add", "--all")
+    sandbox.write("src/lakehouse/more.py", "")
+    git(sandbox.path, "add", "--all")
     identity = ("-c", "user.name=T", "-c", "user.email=t@example.com")
-    told = ("commit", "--quiet", "--no-verify", "--message=another clock")
-    expect_success("git", *identity, *told, cwd=lake.path, GIT_COMMITTER_DATE=time)
+    command = ("commit", "--quiet", "--no-verify", "--message=another clock")
+    expect_success("git", *identity, *command, cwd=sandbox.path, GIT_COMMITTER_DATE=time)
 
 
-def test_a_commit_of_the_future_becomes_no_release(delivered: Lake) -> None:
+def test_a_commit_of_the_future_becomes_no_release(delivered: Sandbox) -> None:
     commit_at(delivered, "2099-01-01T00:00Z")
     assert "the commit is dated 2099.01.01, in the future" in delivered.refused("release")
 
 
-def test_order_is_told_by_git_and_not_by_clocks(delivered: Lake) -> None:
+def test_order_is_told_by_git_and_not_by_clocks(delivered: Sandbox) -> None:
     commit_at(delivered, "2020-01-01T00:00Z")
     archive = delivered.release("of a slow clock")
     delivered.done("deploy", "staging", "--archive", archive)

@@ -15,7 +15,7 @@ from conftest import Source
 from fake_workspace import Workspace
 from harness.archives import consistent, contents, packed
 from harness.baking import git
-from harness.delivering import Lake
+from harness.delivering import Sandbox
 
 pytestmark = pytest.mark.slow
 
@@ -27,46 +27,46 @@ STAGING = "targets/staging.yml"
 
 @pytest.mark.parametrize("written", ["version = '0.1.0'", 'version="0.1.0+local"'])
 def test_the_commit_is_in_the_wheel_s_version_however_that_is_written(
-    lake: Lake, written: str
+    sandbox: Sandbox, written: str
 ) -> None:
-    lake.edit("pyproject.toml", 'version = "0.1.0"', written)
-    lake.edit("pyproject.toml", "[project]\n", '[tool.other]\nversion = "9.9.9"\n\n[project]\n')
-    files = contents(lake.release("another form"))
+    sandbox.edit("pyproject.toml", 'version = "0.1.0"', written)
+    sandbox.edit("pyproject.toml", "[project]\n", '[tool.other]\nversion = "9.9.9"\n\n[project]\n')
+    files = contents(sandbox.release("another form"))
     manifest = json.loads(files["manifest.json"])
     assert manifest["version"] == f"0.1.0+g{manifest['commit'][:8]}"
     assert f"dist/{manifest['wheel']}" in files
 
 
-def test_a_version_that_no_commit_can_be_added_to_is_refused(lake: Lake) -> None:
-    lake.edit("pyproject.toml", 'version = "0.1.0"', 'dynamic = ["version"]')
-    git(lake.path, "commit", "--quiet", "--all", "--no-verify", "--message=dynamic")
-    told = lake.refused("release")
-    assert "version in pyproject.toml: dynamic, expected a literal version" in told
-    assert 'version = "0.1.0"' in told
+def test_a_version_that_no_commit_can_be_added_to_is_refused(sandbox: Sandbox) -> None:
+    sandbox.edit("pyproject.toml", 'version = "0.1.0"', 'dynamic = ["version"]')
+    git(sandbox.path, "commit", "--quiet", "--all", "--no-verify", "--message=dynamic")
+    error = sandbox.refused("release")
+    assert "version in pyproject.toml: dynamic, expected a literal version" in error
+    assert 'version = "0.1.0"' in error
 
 
-def test_two_clones_make_the_same_bytes(lake: Lake, tmp_path: Path) -> None:
+def test_two_clones_make_the_same_bytes(sandbox: Sandbox, tmp_path: Path) -> None:
     made = []
     for number, (zone, mask) in enumerate([("UTC", 0o022), ("Asia/Kathmandu", 0o077)]):
-        clone = tmp_path / f"clone-{number}" / ("deeper" * number or "here") / lake.name
+        clone = tmp_path / f"clone-{number}" / ("deeper" * number or "here") / sandbox.name
         clone.parent.mkdir(parents=True)
-        git(tmp_path, "clone", "--quiet", str(lake.path), str(clone))
-        other = Lake(clone, lake.workspace, lake.programs, tmp_path / f"home-{number}")
+        git(tmp_path, "clone", "--quiet", str(sandbox.path), str(clone))
+        other = Sandbox(clone, sandbox.workspace, sandbox.programs, tmp_path / f"home-{number}")
         old = os.umask(mask)
         try:
-            said = other.done("release", "--output", "json", TZ=zone).json
+            result = other.done("release", "--output", "json", TZ=zone).json
         finally:
             os.umask(old)
         made.append(
-            (said["digest"], Path(said["archive"]).name, Path(said["archive"]).read_bytes())
+            (result["digest"], Path(result["archive"]).name, Path(result["archive"]).read_bytes())
         )
     assert made[0] == made[1]
 
 
-def test_a_branch_whose_name_yaml_would_read_is_refused(lake: Lake) -> None:
-    git(lake.path, "checkout", "--quiet", "-b", "feature/${var.catalog}")
-    said = lake.refused("release")
-    assert "given the branch feature/${var.catalog}, expected a name without ${" in said
+def test_a_branch_whose_name_yaml_would_read_is_refused(sandbox: Sandbox) -> None:
+    git(sandbox.path, "checkout", "--quiet", "-b", "feature/${var.catalog}")
+    error = sandbox.refused("release")
+    assert "given the branch feature/${var.catalog}, expected a name without ${" in error
 
 
 # --- bytes that are not what they say ---
@@ -101,13 +101,13 @@ DAMAGES: list[Callable[[Path, Path], None]] = [_truncated, _flipped, _swapped, _
 
 @pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__.strip("_"))
 def test_a_damaged_release_is_refused(
-    delivered: Lake, source: Source, tmp_path: Path, damage: Callable[[Path, Path], None]
+    delivered: Sandbox, source: Source, tmp_path: Path, damage: Callable[[Path, Path], None]
 ) -> None:
     archive = tmp_path / source.more.name
     damage(source.more, archive)
     before = delivered.workspace.snapshot()
-    said = delivered.refused("deploy", "staging", "--archive", archive)
-    assert "not a valid release" in said
+    error = delivered.refused("deploy", "staging", "--archive", archive)
+    assert "not a valid release" in error
     assert delivered.workspace.snapshot() == before
 
 
@@ -159,11 +159,11 @@ def evil() -> Iterator[Workspace]:
 
 @pytest.mark.parametrize("harm", HARM)
 def test_a_malicious_release_is_refused_before_it_can_do_anything(
-    delivered: Lake, source: Source, evil: Workspace, tmp_path: Path, harm: str
+    delivered: Sandbox, source: Source, evil: Workspace, tmp_path: Path, harm: str
 ) -> None:
     canary = tmp_path / "canary"
-    told = {"host": f'"{delivered.workspace.url}"', "evil": f'"{evil.url}"', "canary": canary}
-    old, new = (text.format(**told) for text in HARM[harm])
+    values = {"host": f'"{delivered.workspace.url}"', "evil": f'"{evil.url}"', "canary": canary}
+    old, new = (text.format(**values) for text in HARM[harm])
     files = contents(source.more)
     text = files[STAGING].decode()
     assert old in text
@@ -172,10 +172,10 @@ def test_a_malicious_release_is_refused_before_it_can_do_anything(
         tmp_path / source.more.name,
     )
     before = delivered.workspace.snapshot()
-    said = delivered.run("deploy", "staging", "--archive", archive, DATABRICKS_HOST="")
-    assert (said.code, said.out) == (3, ""), said.err
+    result = delivered.run("deploy", "staging", "--archive", archive, DATABRICKS_HOST="")
+    assert (result.code, result.out) == (3, ""), result.err
     if harm == "another state":  # no rule of an allow-list holds this
-        assert "workspace.state_path of staging: given" in said.err
+        assert "workspace.state_path of staging: given" in result.err
     assert delivered.workspace.snapshot() == before
     assert evil.requests == []
     assert not canary.exists()

@@ -16,7 +16,7 @@ import pytest
 from conftest import Source
 from delivery.release.archive import pack
 from delivery.release.manifest import FileEntry, Manifest, sha256
-from harness.delivering import MORE, Lake
+from harness.delivering import MORE, Sandbox
 
 pytestmark = pytest.mark.slow
 
@@ -26,73 +26,73 @@ def name_of(archive: Path) -> str:
     return archive.name.removesuffix(".tar.gz")
 
 
-def running(lake: Lake, target: str = "staging") -> str:
+def running(sandbox: Sandbox, target: str = "staging") -> str:
     """What runs on a target, by its own word."""
-    (status,) = lake.done("status", target, "--no-drift", "--output", "json").json
+    (status,) = sandbox.done("status", target, "--no-drift", "--output", "json").json
     return str(status["release"])
 
 
-def by_hand(lake: Lake) -> int:
+def by_hand(sandbox: Sandbox) -> int:
     """A job that a person made, like the one that was delivered."""
-    (known, job), number = next(iter(lake.workspace.jobs.items())), 888
+    (known, job), number = next(iter(sandbox.workspace.jobs.items())), 888
     made = copy.deepcopy(job)
     made["job_id"], made["settings"]["name"] = number, "made by hand"
     del made["settings"]["deployment"]
-    lake.workspace.jobs[number] = made
-    rights = lake.workspace.permissions
+    sandbox.workspace.jobs[number] = made
+    rights = sandbox.workspace.permissions
     rights[f"/jobs/{number}"] = copy.deepcopy(rights[f"/jobs/{known}"])
     return number
 
 
 @pytest.fixture
-def second(delivered: Lake) -> Path:
+def second(delivered: Sandbox) -> Path:
     """A second release, delivered and verified, in which only code differs."""
     archive = delivered.code("second")
     delivered.done("deploy", "staging", "--archive", archive)
     return archive
 
 
-def refuse_changes_of_jobs(lake: Lake, times: int) -> None:
+def refuse_changes_of_jobs(sandbox: Sandbox, times: int) -> None:
     """The workspace takes no change of a job, so that the CLI fails."""
-    lake.workspace.fault("POST", "/jobs/(update|reset)", 400, times=times)
+    sandbox.workspace.fault("POST", "/jobs/(update|reset)", 400, times=times)
 
 
 # --- the right release ---
 
 
-def test_when_the_cli_fails_what_ran_stays(delivered: Lake, second: Path) -> None:
+def test_when_the_cli_fails_what_ran_stays(delivered: Sandbox, second: Path) -> None:
     refuse_changes_of_jobs(delivered, 2)  # the first try and the second
     third = delivered.code("third")
-    said = delivered.run("deploy", "staging", "--archive", third)
-    assert said.code == 1
-    assert f"{name_of(second)} is running again, and verified" in said.err
+    result = delivered.run("deploy", "staging", "--archive", third)
+    assert result.code == 1
+    assert f"{name_of(second)} is running again, and verified" in result.err
     assert running(delivered) == name_of(second)
     assert delivered.leftovers("staging") == []
 
 
 def test_a_failed_rollback_blocks_nothing_and_can_be_tried_again(
-    delivered: Lake, source: Source, second: Path
+    delivered: Sandbox, source: Source, second: Path
 ) -> None:
     refuse_changes_of_jobs(delivered, 2)
-    told = ("rollback", "staging", "--reason", "totals are wrong")
-    said = delivered.run(*told)
-    assert said.code == 1
-    assert "Run the command again" in said.err
-    delivered.done(*told)
+    command = ("rollback", "staging", "--reason", "totals are wrong")
+    result = delivered.run(*command)
+    assert result.code == 1
+    assert "Run the command again" in result.err
+    delivered.done(*command)
     assert running(delivered) == name_of(source.first)
     assert delivered.ledger("staging").count("blocked") == 1  # the one that was left
 
 
-def test_going_back_does_not_lead_forward(delivered: Lake, source: Source, second: Path) -> None:
+def test_going_back_does_not_lead_forward(delivered: Sandbox, source: Source, second: Path) -> None:
     delivered.done("rollback", "staging", "--reason", "totals are wrong")
     delivered.done("unblock", "staging", name_of(second), "--reason", "it was the source")
-    said = delivered.refused("rollback", "staging", "--reason", "once more", code=4)
-    assert "stores no earlier release that was verified and is not blocked" in said
+    error = delivered.refused("rollback", "staging", "--reason", "once more", code=4)
+    assert "stores no earlier release that was verified and is not blocked" in error
     assert running(delivered) == name_of(source.first)
 
 
 def test_a_rollback_that_was_cut_off_goes_on_where_it_was(
-    delivered: Lake, source: Source, second: Path
+    delivered: Sandbox, source: Source, second: Path
 ) -> None:
     delivered.done("deploy", "staging", "--archive", delivered.code("third"))
     delivered.workspace.on_run("flights_daily", "hang")
@@ -111,14 +111,14 @@ def test_a_rollback_that_was_cut_off_goes_on_where_it_was(
 
 
 def test_an_older_release_comes_back_by_rollback_alone(
-    delivered: Lake, source: Source, second: Path
+    delivered: Sandbox, source: Source, second: Path
 ) -> None:
-    said = delivered.refused("deploy", "staging", "--archive", source.first)
-    assert f"older than the running release {name_of(second)}" in said
-    assert f"delivery rollback staging {name_of(source.first)}" in said
+    error = delivered.refused("deploy", "staging", "--archive", source.first)
+    assert f"older than the running release {name_of(second)}" in error
+    assert f"delivery rollback staging {name_of(source.first)}" in error
 
 
-def test_no_way_back_crosses_data_that_was_changed_for_good(delivered: Lake) -> None:
+def test_no_way_back_crosses_data_that_was_changed_for_good(delivered: Sandbox) -> None:
     delivered.write(
         "delivery.yml",
         f"{delivered.text('delivery.yml')}data: {{irreversible: a column is gone}}\n",
@@ -128,35 +128,35 @@ def test_no_way_back_crosses_data_that_was_changed_for_good(delivered: Lake) -> 
     delivered.done("block", "staging", name_of(changed), "--reason", "wrong totals")
     delivered.edit("delivery.yml", "data: {irreversible: a column is gone}\n", "")
     delivered.workspace.on_run("flights_daily", "fail")
-    said = delivered.run("deploy", "staging", "--archive", delivered.code("next"))
-    assert said.code == 1
-    assert "a column is gone" in said.err
+    result = delivered.run("deploy", "staging", "--archive", delivered.code("next"))
+    assert result.code == 1
+    assert "a column is gone" in result.err
     assert "rolled_back" not in delivered.ledger("staging")
 
 
 def test_what_was_left_behind_does_not_come_back(
-    delivered: Lake, source: Source, second: Path
+    delivered: Sandbox, source: Source, second: Path
 ) -> None:
     third = delivered.code("third")
     delivered.done("deploy", "staging", "--archive", third)
     delivered.done("rollback", "staging", name_of(source.first), "--reason", "both are wrong")
     (status,) = delivered.done("status", "staging", "--output", "json").json
     assert {*status["blocked"]} == {name_of(second), name_of(third)}
-    said = delivered.refused("rollback", "staging", name_of(second), "--reason", "x", code=4)
-    assert f"given {name_of(second)}, expected an earlier release that staging verified: " in said
+    error = delivered.refused("rollback", "staging", name_of(second), "--reason", "x", code=4)
+    assert f"given {name_of(second)}, expected an earlier release that staging verified: " in error
     outcomes = ["fail", "succeed"]
     delivered.workspace.on_run("flights_daily", lambda _: outcomes.pop(0))
-    said = delivered.run("deploy", "staging", "--archive", delivered.code("fourth")).err
-    assert f"{name_of(source.first)} is running again, and verified" in said
+    error = delivered.run("deploy", "staging", "--archive", delivered.code("fourth")).err
+    assert f"{name_of(source.first)} is running again, and verified" in error
     delivered.workspace.on_run("flights_daily", "succeed")
     delivered.done("unblock", "staging", name_of(third), "--reason", "it may come again")
     delivered.done("deploy", "staging", "--archive", delivered.code("fifth"))
-    said = delivered.done("rollback", "staging", "--reason", "back to what led here").out
-    assert said.startswith(name_of(source.first))
+    error = delivered.done("rollback", "staging", "--reason", "back to what led here").out
+    assert error.startswith(name_of(source.first))
 
 
 def test_after_a_deploy_that_was_cut_off_what_ran_comes_back(
-    delivered: Lake, source: Source, second: Path
+    delivered: Sandbox, source: Source, second: Path
 ) -> None:
     third = delivered.code("third")
     delivered.workspace.fault("POST", "/jobs/(update|reset)", "hang", seconds=20)
@@ -179,13 +179,13 @@ def test_after_a_deploy_that_was_cut_off_what_ran_comes_back(
 
 
 def test_the_way_back_is_not_approved_by_who_approved_the_failure(
-    delivered: Lake, source: Source
+    delivered: Sandbox, source: Source
 ) -> None:
     outcomes = ["fail", "succeed"]
     delivered.workspace.on_run("flights_daily", lambda _: outcomes.pop(0))
-    told = ("--approved-by", "ana", "--reason", "ticket 7")
+    options = ("--approved-by", "ana", "--reason", "ticket 7")
     second = delivered.code("second")
-    delivered.run("deploy", "staging", "--archive", second, *told)
+    delivered.run("deploy", "staging", "--archive", second, *options)
     events = delivered.done("history", "staging", "--output", "json").json
     of_first = [e for e in events if e["release"] == name_of(source.first)][:3]
     assert [e["kind"] for e in of_first] == ["verified", "rolled_back", "started"]
@@ -195,7 +195,7 @@ def test_the_way_back_is_not_approved_by_who_approved_the_failure(
 
 
 def test_an_archive_that_was_swapped_does_not_come_back(
-    delivered: Lake, source: Source, second: Path
+    delivered: Sandbox, source: Source, second: Path
 ) -> None:
     folder = f"{delivered.root('staging')}/archives/{name_of(source.first)}"
     with tarfile.open(source.first) as tar:
@@ -206,13 +206,13 @@ def test_an_archive_that_was_swapped_does_not_come_back(
     swapped = pack(manifest.model_copy(update={"files": entries}), files)
     delivered.workspace.files[f"{folder}/release.tar.gz"] = swapped.content
     delivered.workspace.files[f"{folder}/manifest.json"] = swapped.manifest.content()
-    said = delivered.refused("rollback", "staging", "--reason", "totals are wrong")
-    assert "the archive is not the one that was verified on staging" in said
+    error = delivered.refused("rollback", "staging", "--reason", "totals are wrong")
+    assert "the archive is not the one that was verified on staging" in error
     assert running(delivered) == name_of(second)
 
 
 def test_a_rollback_that_is_refused_blocks_nothing(
-    delivered: Lake, source: Source, second: Path
+    delivered: Sandbox, source: Source, second: Path
 ) -> None:
     lock = {"ID": str(uuid.uuid4()), "AcquisitionTime": "2026-01-01T00:00:00Z", "User": "somebody"}
     name = f"{delivered.root('staging')}/state/deploy.lock"
@@ -225,16 +225,16 @@ def test_a_rollback_that_is_refused_blocks_nothing(
 
 
 def test_what_hands_made_and_a_release_adopted_is_let_go_and_not_deleted(
-    delivered: Lake, source: Source
+    delivered: Sandbox, source: Source
 ) -> None:
     mine = by_hand(delivered)
-    told = ("--archive", source.more, "--reason", "made by hand")
-    delivered.done("adopt", "staging", "jobs.extra_job", "--id", mine, *told)
+    options = ("--archive", source.more, "--reason", "made by hand")
+    delivered.done("adopt", "staging", "jobs.extra_job", "--id", mine, *options)
     refused = delivered.refused("deploy", "staging", "--archive", source.after)
     assert "jobs.extra_job was adopted, so the release must declare it" in refused
     delivered.workspace.on_run("extra_job", "fail")
-    said = delivered.run("deploy", "staging", "--archive", source.more).err
-    assert f"{name_of(source.first)} is running again, and verified" in said
+    result = delivered.run("deploy", "staging", "--archive", source.more).err
+    assert f"{name_of(source.first)} is running again, and verified" in result
     assert mine in delivered.workspace.jobs
     assert "resources.jobs.extra_job" not in delivered.state("staging")
     assert (
@@ -248,29 +248,29 @@ def test_what_hands_made_and_a_release_adopted_is_let_go_and_not_deleted(
 # --- whatever failed ---
 
 
-def test_a_verification_that_cannot_start_has_failed(delivered: Lake, source: Source) -> None:
+def test_a_verification_that_cannot_start_has_failed(delivered: Sandbox, source: Source) -> None:
     delivered.workspace.fault("POST", "/jobs/run-now", 403)
-    said = delivered.run("deploy", "staging", "--archive", delivered.code("second"))
-    assert said.code == 1
-    assert f"{name_of(source.first)} is running again, and verified" in said.err
+    result = delivered.run("deploy", "staging", "--archive", delivered.code("second"))
+    assert result.code == 1
+    assert f"{name_of(source.first)} is running again, and verified" in result.err
     assert running(delivered) == name_of(source.first)
 
 
 def test_what_failed_is_verified_anew_and_not_by_an_old_run(
-    delivered: Lake, source: Source, second: Path
+    delivered: Sandbox, source: Source, second: Path
 ) -> None:
     outcomes = ["fail", "succeed"]
     delivered.workspace.on_run("flights_daily", lambda _: outcomes.pop(0))
-    said = delivered.run("rollback", "staging", "--reason", "totals are wrong")
-    assert said.code == 1
-    assert "Run the command again" in said.err
+    result = delivered.run("rollback", "staging", "--reason", "totals are wrong")
+    assert result.code == 1
+    assert "Run the command again" in result.err
     delivered.done("rollback", "staging", "--reason", "totals are wrong")
     assert outcomes == []
     assert running(delivered) == name_of(source.first)
 
 
 def test_when_the_cli_fails_what_ran_is_verified_by_a_run_of_its_own(
-    delivered: Lake, second: Path
+    delivered: Sandbox, second: Path
 ) -> None:
     before = len(delivered.workspace.runs)
     refuse_changes_of_jobs(delivered, 2)
@@ -279,7 +279,7 @@ def test_when_the_cli_fails_what_ran_is_verified_by_a_run_of_its_own(
 
 
 def test_what_comes_back_is_what_was_meant_when_somebody_delivered_meanwhile(
-    delivered: Lake, source: Source, second: Path
+    delivered: Sandbox, source: Source, second: Path
 ) -> None:
     third, calls = delivered.code("third"), delivered.workspace.requests
 
@@ -298,35 +298,37 @@ def test_what_comes_back_is_what_was_meant_when_somebody_delivered_meanwhile(
     while lock not in delivered.workspace.files:
         assert time.monotonic() < end
         time.sleep(0.02)
-    said = delivered.run("rollback", "staging", "--wait", "2m", "--reason", "second is wrong")
+    result = delivered.run("rollback", "staging", "--wait", "2m", "--reason", "second is wrong")
     assert deploy.wait(timeout=120) == 0
     deploy.communicate()
-    assert (said.code, "another deploy ended in the meantime" in said.err) == (3, True), said.err
+    assert (result.code, "another deploy ended in the meantime" in result.err) == (3, True), (
+        result.err
+    )
     assert running(delivered) == name_of(third)
 
 
-def test_reasons_are_no_markup(delivered: Lake, source: Source) -> None:
+def test_reasons_are_no_markup(delivered: Sandbox, source: Source) -> None:
     reason = "see [/Volumes/a/b], it is [bold]gone"
-    said = delivered.done("block", "staging", "2026.11.23-g01234567", "--reason", reason)
-    assert reason in said.out
+    result = delivered.done("block", "staging", "2026.11.23-g01234567", "--reason", reason)
+    assert reason in result.out
 
 
 def test_what_was_approved_is_the_way_back_that_is_gone(
-    delivered: Lake, second: Path, tmp_path: Path
+    delivered: Sandbox, second: Path, tmp_path: Path
 ) -> None:
     delivered.done("deploy", "staging", "--archive", second)
-    plan, told = tmp_path / "plan.json", ("rollback", "staging", "--reason", "totals are wrong")
-    delivered.done(*told, "--dry-run", "--save", plan)
+    plan, command = tmp_path / "plan.json", ("rollback", "staging", "--reason", "totals are wrong")
+    delivered.done(*command, "--dry-run", "--save", plan)
     settings = delivered.workspace.job("flights_daily")["settings"]
     settings["timeout_seconds"] = 3601
-    assert "jobs.flights_daily: approved" in delivered.refused(*told, "--plan", plan)
+    assert "jobs.flights_daily: approved" in delivered.refused(*command, "--plan", plan)
     settings["timeout_seconds"] = 1200
-    delivered.done(*told, "--plan", plan)
+    delivered.done(*command, "--plan", plan)
     assert delivered.ledger("staging")[-1] == "verified"
 
 
 def test_prod_goes_back_without_a_second_approval(
-    delivered: Lake, source: Source, tmp_path: Path
+    delivered: Sandbox, source: Source, tmp_path: Path
 ) -> None:
     outcomes = ["succeed", "succeed", "succeed", "fail", "succeed"]
     delivered.workspace.on_run("flights_daily", lambda _: outcomes.pop(0))
@@ -334,13 +336,13 @@ def test_prod_goes_back_without_a_second_approval(
     for number, archive in enumerate((first, delivered.code("two"))):
         delivered.done("deploy", "staging", "--archive", archive)
         fetched = delivered.done("fetch", "staging", "--into", tmp_path, "--output", "json").json
-        told = ["--archive", fetched["archive"], "--receipt", fetched["receipt"]]
-        told += ["--first"] if number == 0 else []
+        options = ["--archive", fetched["archive"], "--receipt", fetched["receipt"]]
+        options += ["--first"] if number == 0 else []
         plan = tmp_path / "plan.json"
-        delivered.done("plan", "prod", *told, "--save", plan)
-        said = delivered.run("deploy", "prod", *told, "--plan", plan, "--approved-by", "ana")
-    assert said.code == 1
-    assert f"{name_of(first)} is running again, and verified" in said.err
+        delivered.done("plan", "prod", *options, "--save", plan)
+        result = delivered.run("deploy", "prod", *options, "--plan", plan, "--approved-by", "ana")
+    assert result.code == 1
+    assert f"{name_of(first)} is running again, and verified" in result.err
     assert outcomes == []
 
 
@@ -354,7 +356,7 @@ ALLOWED = """allow:
 
 
 def test_exceptions_of_an_earlier_release_do_not_destroy_what_came_later(
-    delivered: Lake, source: Source
+    delivered: Sandbox, source: Source
 ) -> None:
     delivered.edit("delivery.yml", "allow: []\n", ALLOWED)
     delivered.done("deploy", "staging", "--archive", delivered.release("allowed"))
@@ -367,7 +369,7 @@ def test_exceptions_of_an_earlier_release_do_not_destroy_what_came_later(
 
 
 def test_what_is_named_after_the_approval_is_refused(
-    delivered: Lake, source: Source, tmp_path: Path
+    delivered: Sandbox, source: Source, tmp_path: Path
 ) -> None:
     delivered.done("deploy", "staging", "--archive", source.more)
     plan = tmp_path / "plan.json"
@@ -377,11 +379,11 @@ def test_what_is_named_after_the_approval_is_refused(
             "pipelines.extra_pipe", "dashboards.extra_dash", "jobs.extra_job")  # fmt: skip
     named = [part for key in keys for part in ("--allow-destroy", key)]
     reason = ("--reason", "copied")
-    said = delivered.refused("deploy", "staging", *archive, "--plan", plan, *named, *reason)
-    assert "allow_destroy: approved []" in said
+    error = delivered.refused("deploy", "staging", *archive, "--plan", plan, *named, *reason)
+    assert "allow_destroy: approved []" in error
 
 
-def test_an_exception_is_used_up_for_good(delivered: Lake) -> None:
+def test_an_exception_is_used_up_for_good(delivered: Sandbox) -> None:
     delivered.edit("delivery.yml", "allow: []\n", ALLOWED)
     delivered.write("resources/extra/all.yml", DATA)
     delivered.done("deploy", "staging", "--archive", delivered.release("with data"))
@@ -391,8 +393,8 @@ def test_an_exception_is_used_up_for_good(delivered: Lake) -> None:
     delivered.write("resources/extra/all.yml", DATA)
     delivered.done("deploy", "staging", "--archive", delivered.release("again"))
     (delivered.path / "resources/extra/all.yml").unlink()
-    said = delivered.refused("deploy", "staging", "--archive", delivered.release("lost"))
-    assert "volumes.extra_files: would lose its data (delete)" in said
+    error = delivered.refused("deploy", "staging", "--archive", delivered.release("lost"))
+    assert "volumes.extra_files: would lose its data (delete)" in error
 
 
 DATA = """
@@ -418,20 +420,24 @@ resources:
         "targets/staging.yml, targets/prod.yml, resources/*/*.yml",
     ],
 )
-def test_what_is_kept_does_not_depend_on_how_files_are_included(lake: Lake, include: str) -> None:
+def test_what_is_kept_does_not_depend_on_how_files_are_included(
+    sandbox: Sandbox, include: str
+) -> None:
     lines = "  - targets/*.yml\n  - resources/*/*.yml\n  - release*.yml\n"
-    told = "".join(f"  - {pattern}\n" for pattern in include.split(", "))
-    lake.edit("databricks.yml", lines, told)
-    first = lake.release("another include")
-    lake.done("deploy", "staging", "--first", "--archive", first)
-    lake.write("resources/extra/all.yml", DATA)
+    patterns = "".join(f"  - {pattern}\n" for pattern in include.split(", "))
+    sandbox.edit("databricks.yml", lines, patterns)
+    first = sandbox.release("another include")
+    sandbox.done("deploy", "staging", "--first", "--archive", first)
+    sandbox.write("resources/extra/all.yml", DATA)
     outcomes = ["fail", "succeed", "succeed"]
-    lake.workspace.on_run("flights_daily", lambda _: outcomes.pop(0))
-    said = lake.run("deploy", "staging", "--archive", lake.release("with data"))
-    assert f"{name_of(first)} is running again, and verified" in said.err, said.err
-    (volume,) = [name for name in lake.workspace.volumes if name.endswith("extra_files")]
-    (lake.path / "resources/extra/all.yml").unlink()
-    lake.done("deploy", "staging", "--archive", lake.code("after"))
-    assert volume in lake.workspace.volumes
-    assert not [file for file in lake.workspace.files if "retained" in file]  # it is no file of it
-    lake.done("drift", "staging")
+    sandbox.workspace.on_run("flights_daily", lambda _: outcomes.pop(0))
+    result = sandbox.run("deploy", "staging", "--archive", sandbox.release("with data"))
+    assert f"{name_of(first)} is running again, and verified" in result.err, result.err
+    (volume,) = [name for name in sandbox.workspace.volumes if name.endswith("extra_files")]
+    (sandbox.path / "resources/extra/all.yml").unlink()
+    sandbox.done("deploy", "staging", "--archive", sandbox.code("after"))
+    assert volume in sandbox.workspace.volumes
+    assert not [
+        file for file in sandbox.workspace.files if "retained" in file
+    ]  # it is no file of it
+    sandbox.done("drift", "staging")

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from conftest import Source
 from fake_workspace import Workspace
-from harness.delivering import Lake, furnish
+from harness.delivering import Sandbox, furnish
 
 pytestmark = pytest.mark.slow
 
@@ -35,21 +35,21 @@ def test_the_story_is_what_the_earlier_version_wrote() -> None:
 @pytest.fixture
 def old(
     source: Source, programs: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Lake]:
+) -> Iterator[Sandbox]:
     """A checkout of the project as it was updated, and its workspace as version 0.1.0 left it."""
     with _workspace() as workspace:
         furnish(workspace, source.path.name)
         path = tmp_path / source.path.name
         shutil.copytree(source.path, path, symlinks=True)
         bytecode = tmp_path_factory.getbasetemp() / "bytecode"
-        lake = Lake(path, workspace, programs, tmp_path / "home", bytecode=bytecode)
+        sandbox = Sandbox(path, workspace, programs, tmp_path / "home", bytecode=bytecode)
         for target in ("staging", "prod"):
-            text = lake.text(f"targets/{target}.yml")
-            lake.write(f"targets/{target}.yml", re.sub(r":\d+\"", f':{PORT}"', text))
-        lake.write("targets/identity.yml", f'bundle:\n  uuid: "{PROJECT}"\n')
-        lake.edit("delivery.yml", "    prod: refuse", "    staging: mark\n    prod: mark")
-        _load(lake)
-        yield lake
+            text = sandbox.text(f"targets/{target}.yml")
+            sandbox.write(f"targets/{target}.yml", re.sub(r":\d+\"", f':{PORT}"', text))
+        sandbox.write("targets/identity.yml", f'bundle:\n  uuid: "{PROJECT}"\n')
+        sandbox.edit("delivery.yml", "    prod: refuse", "    staging: mark\n    prod: mark")
+        _load(sandbox)
+        yield sandbox
     assert workspace.unknown == []
 
 
@@ -64,51 +64,55 @@ def _workspace() -> Workspace:
             time.sleep(0.2)
 
 
-def _load(lake: Lake) -> None:
-    held = _load_jobs(lake, "workspace.json")
+def _load(sandbox: Sandbox) -> None:
+    held = _load_jobs(sandbox, "workspace.json")
     for name in ("permissions", "schemas", "volumes"):
-        getattr(lake.workspace, name).update(held[name])
-    lake.workspace.grants.update({(kind, name): rights for kind, name, rights in held["grants"]})
-    _put(lake, "target")
+        getattr(sandbox.workspace, name).update(held[name])
+    sandbox.workspace.grants.update({(kind, name): rights for kind, name, rights in held["grants"]})
+    _put(sandbox, "target")
     for release in (FIRST, SECOND, THIRD):
         with tarfile.open(fileobj=io.BytesIO(_archive(release).read_bytes())) as archive:
             for member in archive:
                 if member.name != "manifest.json":
                     file = archive.extractfile(member)
                     assert file
-                    folder = f"{lake.root('staging')}/releases/{release}/files"
-                    lake.workspace.files[f"{folder}/{member.name}"] = file.read()
+                    folder = f"{sandbox.root('staging')}/releases/{release}/files"
+                    sandbox.workspace.files[f"{folder}/{member.name}"] = file.read()
 
 
-def _load_jobs(lake: Lake, name: str) -> Any:
+def _load_jobs(sandbox: Sandbox, name: str) -> Any:
     held = json.loads((STORED / name).read_bytes())
-    lake.workspace.jobs.update({job["job_id"]: job for job in held["jobs"]})
+    sandbox.workspace.jobs.update({job["job_id"]: job for job in held["jobs"]})
     return held
 
 
-def _interrupt(lake: Lake) -> None:
-    _load_jobs(lake, "interrupted.json")
-    _put(lake, "interrupted")
+def _interrupt(sandbox: Sandbox) -> None:
+    _load_jobs(sandbox, "interrupted.json")
+    _put(sandbox, "interrupted")
 
 
-def _put(lake: Lake, folder: str) -> None:
+def _put(sandbox: Sandbox, folder: str) -> None:
     for file in (STORED / folder).rglob("*"):
         if file.is_file():
-            path = f"{lake.root('staging')}/{file.relative_to(STORED / folder).as_posix()}"
-            lake.workspace.files[path] = file.read_bytes()
+            path = f"{sandbox.root('staging')}/{file.relative_to(STORED / folder).as_posix()}"
+            sandbox.workspace.files[path] = file.read_bytes()
 
 
 def _archive(release: str) -> Path:
     return STORED / f"target/archives/{release}/release.tar.gz"
 
 
-def test_it_is_shown_as_it_is(old: Lake) -> None:
+def test_it_is_shown_as_it_is(old: Sandbox) -> None:
     before = old.workspace.snapshot()
     for who in ("planner", "deployer"):
-        (said,) = old.done("status", "staging", "--output", "json", who=who).json
-        assert (said["release"], said["health"], said["sync"]) == (SECOND, "verified", "in sync")
-        assert (said["rollback_target"], said["orphans"]) == (FIRST, [])
-        assert [*said["blocked"]] == [THIRD]
+        (status,) = old.done("status", "staging", "--output", "json", who=who).json
+        assert (status["release"], status["health"], status["sync"]) == (
+            SECOND,
+            "verified",
+            "in sync",
+        )
+        assert (status["rollback_target"], status["orphans"]) == (FIRST, [])
+        assert [*status["blocked"]] == [THIRD]
         assert old.done("history", "staging", who=who).out.count("\n") == 13
         assert "no drift" in old.done("drift", "staging", who=who).out
         old.done("plan", "staging", "--archive", _archive(THIRD), who=who)
@@ -116,7 +120,7 @@ def test_it_is_shown_as_it_is(old: Lake) -> None:
     assert old.workspace.snapshot() == before
 
 
-def test_it_is_delivered_on_and_goes_back_to_what_the_earlier_version_built(old: Lake) -> None:
+def test_it_is_delivered_on_and_goes_back_to_what_the_earlier_version_built(old: Sandbox) -> None:
     kept = {n: c for n, c in old.workspace.files.items() if "/ledger/" in n or FIRST in n}
     new = old.code("the first of this version")
     release = new.name.removesuffix(".tar.gz")
@@ -141,19 +145,19 @@ def test_it_is_delivered_on_and_goes_back_to_what_the_earlier_version_built(old:
     old.done("history", "staging", "--limit", 99)
 
 
-def test_a_deploy_that_the_earlier_version_began_is_finished(old: Lake) -> None:
+def test_a_deploy_that_the_earlier_version_began_is_finished(old: Sandbox) -> None:
     _interrupt(old)
-    (said,) = old.done("status", "staging", "--output", "json").json
-    assert f"deploy of {THIRD}" in said["in_progress"]
-    told = ("deploy", "staging", "--archive", _archive(THIRD))
-    assert f"deploy {THIRD}" in old.refused(*told)
+    (status,) = old.done("status", "staging", "--output", "json").json
+    assert f"deploy of {THIRD}" in status["in_progress"]
+    command = ("deploy", "staging", "--archive", _archive(THIRD))
+    assert f"deploy {THIRD}" in old.refused(*command)
     old.done("break-lock", "staging", "--reason", "the machine is gone")
-    old.done(*told)
+    old.done(*command)
     assert (old.running("staging"), old.ledger("staging")[-1]) == (THIRD, "verified")
     assert old.leftovers("staging") == []
 
 
-def test_a_deploy_that_the_earlier_version_began_is_taken_back(old: Lake) -> None:
+def test_a_deploy_that_the_earlier_version_began_is_taken_back(old: Sandbox) -> None:
     _interrupt(old)
     old.done("rollback", "staging", "--break-lock", "--reason", "the machine is gone")
     assert (old.running("staging"), old.ledger("staging")[-1]) == (SECOND, "verified")
@@ -161,9 +165,9 @@ def test_a_deploy_that_the_earlier_version_began_is_taken_back(old: Lake) -> Non
     assert old.leftovers("staging") == []
 
 
-def test_a_plan_that_the_earlier_version_saved_is_made_again(old: Lake) -> None:
+def test_a_plan_that_the_earlier_version_saved_is_made_again(old: Sandbox) -> None:
     before = old.workspace.snapshot()
-    told = ("deploy", "staging", "--archive", _archive(THIRD), "--plan", STORED / "plan.json")
-    said = old.refused(*told, code=4)
-    assert "plan.json: an earlier version of delivery made this plan" in said
+    command = ("deploy", "staging", "--archive", _archive(THIRD), "--plan", STORED / "plan.json")
+    error = old.refused(*command, code=4)
+    assert "plan.json: an earlier version of delivery made this plan" in error
     assert old.workspace.snapshot() == before

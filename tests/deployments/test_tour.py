@@ -14,17 +14,17 @@ pytestmark = pytest.mark.slow
 
 @pytest.mark.longest
 def test_the_tour_is_taken_from_the_first_to_the_last_stop() -> None:
-    said = run(sys.executable, ROOT / "tests/harness/tour.py", cwd=ROOT)
-    assert said.returncode == 0, said.stdout[-3000:] + said.stderr[-3000:]
-    assert re.findall(r"^(\d)\. ", said.stdout, re.MULTILINE) == list("1234567")
+    result = run(sys.executable, ROOT / "tests/harness/tour.py", cwd=ROOT)
+    assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
+    assert re.findall(r"^(\d)\. ", result.stdout, re.MULTILINE) == list("1234567")
     for promise in (
         "is running again, and verified",
         "volumes.extra_files is retained",
         "timeout_seconds: 900",
         "staging: no drift",
     ):
-        assert promise in said.stdout
-    (page,) = re.findall(r"The status page is (\S+)", said.stdout)
+        assert promise in result.stdout
+    (page,) = re.findall(r"The status page is (\S+)", result.stdout)
     text = Path(page).read_text(encoding="utf-8")
     assert text.startswith("<!doctype html>")
     assert "prod" in text

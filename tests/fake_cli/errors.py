@@ -6,12 +6,12 @@ import sys
 class CommandError(Exception):
     """The command fails with this message and exit code 1."""
 
-    told = False
+    reported = False
 
     def tell(self) -> None:
         """Say it, once."""
-        if not self.told:
-            self.told = True
+        if not self.reported:
+            self.reported = True
             say(f"Error: {self}\n")
 
 

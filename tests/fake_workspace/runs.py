@@ -118,13 +118,13 @@ def start(
 ) -> Run:
     """Starts a run."""
     outcome = workspace.outcomes.get(job["settings"].get("name", ""), "succeed")
-    said = outcome({"job": job, **(request or {})}) if callable(outcome) else outcome
-    if said not in OUTCOMES:
-        raise ValueError(f"{said!r} is none of {OUTCOMES}")
+    result = outcome({"job": job, **(request or {})}) if callable(outcome) else outcome
+    if result not in OUTCOMES:
+        raise ValueError(f"{result!r} is none of {OUTCOMES}")
     creator = creator or job["creator_user_name"]
-    run = Run(job, said, trigger, creator, workspace.run_seconds, request or {})
+    run = Run(job, result, trigger, creator, workspace.run_seconds, request or {})
     run.task_ids = {task["task_key"]: next_id() for task in job["settings"].get("tasks", [])}
-    run.skipped = said == "skip" or (not has_queue(job) and not _has_room(workspace, job))
+    run.skipped = result == "skip" or (not has_queue(job) and not _has_room(workspace, job))
     workspace.runs[run.id] = run
     dequeue(workspace)
     return run

@@ -352,9 +352,9 @@ POSTGRES = {
 
 def _operation(workspace: "Workspace", name: str, response: Json) -> Json:
     key = f"{name}/operations/{next_id()}"
-    told = {"name": key, "done": True, "response": response}
-    kept(workspace, "operations")[key] = told
-    return told
+    operation = {"name": key, "done": True, "response": response}
+    kept(workspace, "operations")[key] = operation
+    return operation
 
 
 def _postgres(name: str) -> Service:

@@ -21,7 +21,7 @@ from urllib.request import Request, urlopen
 import pytest
 from fake_workspace import Workspace
 from harness.baking import environment
-from harness.delivering import Said
+from harness.delivering import CommandResult
 
 ROOT = "/Workspace/Deployments/lake/prod"
 JOB = "resources.jobs.daily"
@@ -188,22 +188,26 @@ class Target:
             start_new_session=True,
         )
 
-    def command(self, *arguments: str, identity: str = "deployer", **changes: str | None) -> Said:
+    def command(
+        self, *arguments: str, identity: str = "deployer", **changes: str | None
+    ) -> CommandResult:
         """Run any command of the CLI."""
         process = self.start(*arguments, identity=identity, **changes)
         out, err = process.communicate(timeout=120)
-        return Said(process.returncode, out, err)
+        return CommandResult(process.returncode, out, err)
 
-    def run(self, *arguments: str, identity: str = "deployer", **changes: str | None) -> Said:
+    def run(
+        self, *arguments: str, identity: str = "deployer", **changes: str | None
+    ) -> CommandResult:
         """Run a command about the bundle."""
         return self.command(
             *("bundle", *arguments, "--target", "prod"), identity=identity, **changes
         )
 
-    def done(self, *arguments: str, **changes: str) -> Said:
-        said = self.run(*arguments, **changes)
-        assert said.code == 0, said.err
-        return said
+    def done(self, *arguments: str, **changes: str) -> CommandResult:
+        result = self.run(*arguments, **changes)
+        assert result.code == 0, result.err
+        return result
 
     def plan(self, **changes: str) -> Any:
         return self.done("plan", "--output", "json", **changes).json
@@ -279,17 +283,17 @@ def deployed(target: Target) -> Target:
 def test_it_tells_its_version(target: Target) -> None:
     for arguments in (["version"], ["--version"]):
         assert re.fullmatch(r"Databricks CLI v\d+\.\d+\.\d+\n", target.command(*arguments).out)
-    said = target.command("version", "--output", "json")
-    assert re.fullmatch(r"\d+\.\d+\.\d+", said.json["Version"])
+    result = target.command("version", "--output", "json")
+    assert re.fullmatch(r"\d+\.\d+\.\d+", result.json["Version"])
 
 
 def test_offline_validate_fails_but_prints_the_merged_configuration(target: Target) -> None:
     nowhere = {"DATABRICKS_HOST": "", "DATABRICKS_TOKEN": "", "DATABRICKS_AUTH_TYPE": ""}
-    said = target.run("validate", "--output", "json", **nowhere)
-    assert said.code == 1
-    assert "cannot configure default credentials" in said.err
-    assert said.err.count("Error") == 1
-    tree = said.json
+    result = target.run("validate", "--output", "json", **nowhere)
+    assert result.code == 1
+    assert "cannot configure default credentials" in result.err
+    assert result.err.count("Error") == 1
+    tree = result.json
     assert tree["include"] == [name for name in sorted(FILES) if name.startswith("targets")] + [
         name for name in sorted(FILES) if name.startswith("resources")
     ]
@@ -375,8 +379,8 @@ def test_whoever_plans_becomes_owner_in_the_plan(target: Target) -> None:
 
 
 def test_a_deploy_makes_resources_files_and_state(target: Target) -> None:
-    said = target.done("deploy")
-    assert "Resources: 15 created, 0 changed, 0 deleted, 0 unchanged" in said.err
+    result = target.done("deploy")
+    assert "Resources: 15 created, 0 changed, 0 deleted, 0 unchanged" in result.err
     workspace = target.workspace
     stream = workspace.job("daily")["settings"]["tasks"][1]["pipeline_task"]["pipeline_id"]
     assert stream in workspace.pipelines
@@ -460,8 +464,8 @@ def test_what_is_added_and_removed(deployed: Target) -> None:
         newer: "create",
         f"{newer}.permissions": "create",
     }
-    said = deployed.done("deploy")  # jobs alone need no approval
-    assert "Resources: 2 created, 0 changed, 2 deleted" in said.err
+    result = deployed.done("deploy")  # jobs alone need no approval
+    assert "Resources: 2 created, 0 changed, 2 deleted" in result.err
     assert deployed.job_names() == ["daily", "newer"]
 
 
@@ -475,9 +479,9 @@ def test_destroying_data_needs_approval(deployed: Target) -> None:
     assert plan["resources.schemas.bronze"]["changes"]["name"]["reason"] == "id_field"
     assert plan["resources.volumes.landing"]["action"] == "recreate"
     schemas = dict(deployed.workspace.schemas)
-    said = deployed.run("deploy")
-    assert said.code == 1
-    assert "destructive actions" in said.err
+    result = deployed.run("deploy")
+    assert result.code == 1
+    assert "destructive actions" in result.err
     assert deployed.workspace.schemas == schemas
     assert deployed.remote("deploy.lock") is None
     deployed.done("deploy", "--auto-approve")
@@ -559,10 +563,10 @@ def test_what_is_gone_already_is_only_forgotten(deployed: Target) -> None:
 def test_a_held_lock_refuses_and_force_lock_takes_it_over(deployed: Target) -> None:
     hold_lock(deployed)
     before = deployed.remote("deployment.json")
-    said = deployed.run("deploy")
-    assert said.code == 1
-    assert "deploy lock acquired by somebody at 2026-11-23 08:00:00" in said.err
-    assert "--force-lock" in said.err
+    result = deployed.run("deploy")
+    assert result.code == 1
+    assert "deploy lock acquired by somebody at 2026-11-23 08:00:00" in result.err
+    assert "--force-lock" in result.err
     assert deployed.remote("deployment.json") == before
     assert deployed.plan()
     deployed.done("deploy", "--force-lock")
@@ -626,9 +630,9 @@ def test_a_stale_plan_is_refused_before_anything_is_written(
 ) -> None:
     saved = save(deployed, tmp_path, **changes)
     deployed.workspace.requests.clear()
-    said = deployed.run("deploy", "--plan", str(saved))
-    assert said.code == 1
-    assert message in said.err
+    result = deployed.run("deploy", "--plan", str(saved))
+    assert result.code == 1
+    assert message in result.err
     assert deployed.workspace.writes() == []
 
 
@@ -710,17 +714,17 @@ def test_unbind_forgets_a_resource_and_its_permissions(deployed: Target) -> None
 
 def test_unbind_knows_only_what_is_in_the_yaml(deployed: Target) -> None:
     deployed.cut(JOBS, REPORT)
-    said = deployed.run("deployment", "unbind", "report")
-    assert said.code == 1
-    assert "no such resource: report" in said.err
+    result = deployed.run("deployment", "unbind", "report")
+    assert result.code == 1
+    assert "no such resource: report" in result.err
     assert "resources.jobs.report" in deployed.remote()["state"]
 
 
 @pytest.mark.parametrize("command", ["plan", "deploy", "summary"])
 def test_a_variable_without_a_value_is_refused(target: Target, command: str) -> None:
-    said = target.run(command, BUNDLE_VAR_release=None)
-    assert said.code == 1
-    assert "no value assigned to required variable release" in said.err
+    result = target.run(command, BUNDLE_VAR_release=None)
+    assert result.code == 1
+    assert "no value assigned to required variable release" in result.err
     assert target.workspace.writes() == []
 
 
@@ -733,10 +737,10 @@ def test_a_variable_of_the_command_line_wins(target: Target) -> None:
 
 def test_an_error_of_the_api_keeps_what_was_done(target: Target) -> None:
     target.workspace.fault("POST", "/api/2.0/pipelines", 400)
-    said = target.run("deploy")
-    assert said.code == 1
-    assert "cannot create resources.pipelines.stream" in said.err
-    assert "cannot create resources.jobs.daily: dependency failed" in said.err
+    result = target.run("deploy")
+    assert result.code == 1
+    assert "cannot create resources.pipelines.stream" in result.err
+    assert "cannot create resources.jobs.daily: dependency failed" in result.err
     state = target.remote()["state"]
     assert "resources.jobs.report" in state
     assert JOB not in state
@@ -770,9 +774,9 @@ def test_reading_and_updating_is_repeated_twice(deployed: Target, status: int) -
     deployed.workspace.fault("GET", "/api/2.1/unity-catalog/schemas", status, times=2)
     deployed.plan()
     fault = deployed.workspace.fault("GET", "/api/2.1/unity-catalog/schemas", status, times=9)
-    said = deployed.run("plan")
-    assert said.code == 1
-    assert 'cannot plan resources.schemas.bronze: reading id="prod.bronze"' in said.err
+    result = deployed.run("plan")
+    assert result.code == 1
+    assert 'cannot plan resources.schemas.bronze: reading id="prod.bronze"' in result.err
     assert fault.fired == 3
 
 
@@ -814,21 +818,21 @@ def test_a_lost_answer_to_a_create_leaves_a_job_that_only_its_deployment_tells(
     target.done("deploy")
     known = {target.identity(JOB), target.identity("resources.jobs.report")}
     (orphan,) = [job for key, job in target.workspace.jobs.items() if str(key) not in known]
-    told = orphan["settings"]["deployment"]["metadata_file_path"]
-    assert told == f"{ROOT}/state/metadata.json"
+    metadata_file = orphan["settings"]["deployment"]["metadata_file_path"]
+    assert metadata_file == f"{ROOT}/state/metadata.json"
 
 
 def test_a_call_that_hangs_ends_with_its_timeout(deployed: Target) -> None:
     deployed.workspace.fault("GET", "/api/2.2/jobs/get", "hang", times=9, seconds=20)
-    said = deployed.run("plan", DATABRICKS_BUNDLE_HTTP_TIMEOUT_SECONDS="1")
-    assert said.code == 1
-    assert "request timed out after 1s of inactivity" in said.err
+    result = deployed.run("plan", DATABRICKS_BUNDLE_HTTP_TIMEOUT_SECONDS="1")
+    assert result.code == 1
+    assert "request timed out after 1s of inactivity" in result.err
 
 
 def test_the_planner_reads_and_may_not_deploy(deployed: Target) -> None:
-    said = deployed.run("deploy", identity="planner")
-    assert said.code == 1
-    assert "access denied" in said.err
+    result = deployed.run("deploy", identity="planner")
+    assert result.code == 1
+    assert "access denied" in result.err
     assert deployed.remote("deployment.json")["seq"] == 1
 
 
@@ -844,9 +848,9 @@ def test_a_summary_knows_ids_and_addresses(deployed: Target, tmp_path: Path) -> 
 
 
 def test_destroy_needs_approval_and_deletes_everything(deployed: Target) -> None:
-    said = deployed.run("destroy")
-    assert said.code == 1
-    assert "--auto-approve" in said.err
+    result = deployed.run("destroy")
+    assert result.code == 1
+    assert "--auto-approve" in result.err
     assert deployed.workspace.writes() == []
     deployed.done("destroy", "--auto-approve")
     assert deployed.workspace.jobs == {}
@@ -870,9 +874,9 @@ def test_a_dashboard_edited_by_hand_stops_a_deploy_without_a_plan(
     identity = deployed.identity("resources.dashboards.overview")
     body = {"display_name": "Overview", "serialized_dashboard": '{"pages": [{"name": "new"}]}'}
     call(deployed, "PATCH", f"/api/2.0/lakeview/dashboards/{identity}", body)
-    said = deployed.run("deploy")
-    assert said.code == 1
-    assert "has been modified remotely" in said.err
+    result = deployed.run("deploy")
+    assert result.code == 1
+    assert "has been modified remotely" in result.err
     saved = save(deployed, tmp_path)
     deployed.done("deploy", "--plan", str(saved))
     assert deployed.actions() == {}
@@ -899,10 +903,10 @@ def test_files_of_the_release_before_stay(deployed: Target, tmp_path: Path) -> N
 def test_the_host_of_the_yaml_beats_the_environment(target: Target) -> None:
     host = target.workspace.url
     target.edit("targets/prod.yml", "workspace:", f'workspace:\n      host: "{host}"')
-    target.plan(DATABRICKS_HOST="http://127.0.0.1:9")
+    assert target.plan(DATABRICKS_HOST="http://127.0.0.1:9")["plan"]
 
 
 def test_there_is_no_such_target(target: Target) -> None:
-    said = target.command("bundle", "plan", "-t", "nope")
-    assert said.code == 1
-    assert "nope: no such target. Available targets: prod" in said.err
+    result = target.command("bundle", "plan", "-t", "nope")
+    assert result.code == 1
+    assert "nope: no such target. Available targets: prod" in result.err

@@ -150,9 +150,9 @@ def test_each_identity_is_told_who_it_is(workspace: Workspace, deployer: Caller)
     workspace.add_identity(Identity("bo", user_name="bo@example.com", groups=("analysts",)))
     me = "/api/2.0/preview/scim/v2/Me"
     assert deployer("GET", me)[1]["userName"] == IDS["deployer"]
-    told = Caller(workspace, "bo")("GET", me)[1]
-    assert told["userName"] == "bo@example.com"
-    assert {group["display"] for group in told["groups"]} == {"users", "analysts"}
+    identity = Caller(workspace, "bo")("GET", me)[1]
+    assert identity["userName"] == "bo@example.com"
+    assert {group["display"] for group in identity["groups"]} == {"users", "analysts"}
 
 
 def test_a_token_must_be_known_and_alive(workspace: Workspace, deployer: Caller) -> None:
@@ -332,8 +332,8 @@ def test_permissions_of_a_folder_are_replaced(
     assert Caller(workspace, "person").status(LEDGER)[0] == 200
     assert deployer("PUT", path, {"access_control_list": []})[0] == 200
     assert Caller(workspace, "person").status(LEDGER)[0] == 403
-    told = deployer("GET", path)[1]["access_control_list"]
-    assert all(line["all_permissions"][0]["inherited"] for line in told)
+    permissions = deployer("GET", path)[1]["access_control_list"]
+    assert all(line["all_permissions"][0]["inherited"] for line in permissions)
 
 
 # Jobs and runs

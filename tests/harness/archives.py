@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from harness.delivering import Lake
+from harness.delivering import Sandbox
 
 Files = dict[str, bytes]
 EVIL = "src/lakehouse/evil.py"
@@ -49,15 +49,15 @@ def consistent(files: Files) -> Files:
 def swapped(archive: Path, folder: Path, manifest: Mapping[str, Any] | None = None) -> Path:
     """A whole archive of the same name, with code that nobody has reviewed."""
     files = consistent({**contents(archive), EVIL: b'"""Evil."""\n'})
-    told = {**json.loads(files["manifest.json"]), **(manifest or {})}
-    files["manifest.json"] = f"{json.dumps(told, indent=1, sort_keys=True)}\n".encode()
+    edited = {**json.loads(files["manifest.json"]), **(manifest or {})}
+    files["manifest.json"] = f"{json.dumps(edited, indent=1, sort_keys=True)}\n".encode()
     folder.mkdir(exist_ok=True)
     return packed(files, folder / archive.name)
 
 
-def forge_store(lake: Lake, archive: Path, target: str = "staging") -> None:
+def forge_store(sandbox: Sandbox, archive: Path, target: str = "staging") -> None:
     """What a target's deployer can do: other bytes in its store, and a ledger that fits them."""
-    files, root = lake.workspace.files, lake.root(target)
+    files, root = sandbox.workspace.files, sandbox.root(target)
     release = archive.name.removesuffix(".tar.gz")
     manifest = contents(archive)["manifest.json"]
     files[f"{root}/archives/{release}/release.tar.gz"] = archive.read_bytes()

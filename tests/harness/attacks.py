@@ -39,8 +39,8 @@ class Aim:
 def _file(name: str, *patterns: str) -> Place:
     """A file, and the patterns of `include` that reach it."""
 
-    def put(files: Files, said: dict[str, Any]) -> None:
-        files[name] = json.dumps(said).encode()  # JSON is YAML
+    def put(files: Files, values: dict[str, Any]) -> None:
+        files[name] = json.dumps(values).encode()  # JSON is YAML
         include(files, *patterns)
 
     return put
@@ -78,11 +78,11 @@ SEEN: dict[str, Place] = {
 
 
 def _workspace(**values: object) -> Callable[[Aim], dict[str, Any]]:
-    def said(aim: Aim) -> dict[str, Any]:
-        told = {k: aim.host if v == "HOST" else v for k, v in values.items()}
-        return {"targets": {aim.target: {"workspace": told}}}
+    def content(aim: Aim) -> dict[str, Any]:
+        resolved = {k: aim.host if v == "HOST" else v for k, v in values.items()}
+        return {"targets": {aim.target: {"workspace": resolved}}}
 
-    return said
+    return content
 
 
 def _target(value: Callable[[Aim], dict[str, Any]]) -> Callable[[Aim], dict[str, Any]]:
@@ -291,9 +291,9 @@ READINGS: dict[str, Callable[[Files, Aim], None]] = {
 def attacks(aim: Aim) -> Iterator[tuple[str, Callable[[Files], None]]]:
     """Every attack on one target, by its name."""
     for place, put in {**HIDDEN, **SEEN}.items():
-        said = {**FOREIGN, **(CHANGED if place in HIDDEN else {})}
+        values = {**FOREIGN, **(CHANGED if place in HIDDEN else {})}
         whole = put in (HIDDEN["hidden folder"], HIDDEN["negated class"], SEEN["target file"])
-        for way, words in said.items():
+        for way, words in values.items():
             if whole or way in _EVERYWHERE:
                 yield f"{place}: {way}", partial(_at, put, words, aim)
     for name, change in {**BESIDE, **READINGS}.items():

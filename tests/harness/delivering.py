@@ -74,8 +74,8 @@ resources:
 
 
 @dataclass(frozen=True)
-class Said:
-    """What a command did."""
+class CommandResult:
+    """The exit code and the output of a command."""
 
     code: int
     out: str
@@ -88,8 +88,8 @@ class Said:
 
 
 @dataclass
-class Lake:
-    """A checkout of a project, and the workspace that it is delivered to.
+class Sandbox:
+    """A checkout of a project with its own home and CLI, and the workspace that it is delivered to.
 
     Attributes:
         programs: the folder of the CLI.
@@ -147,28 +147,28 @@ class Lake:
             start_new_session=True,
         )
 
-    def run(self, *arguments: object, who: str = "deployer", **changes: str) -> Said:
+    def run(self, *arguments: object, who: str = "deployer", **changes: str) -> CommandResult:
         """Run a command of the tool."""
         if any(name.startswith(("PYTHON", "LANG", "LC_")) for name in changes):
             process = self.start(*arguments, who=who, **changes)  # read when Python starts
             out, err = process.communicate(timeout=300)
-            return Said(process.returncode, out, err)
+            return CommandResult(process.returncode, out, err)
         typed, env = [*map(str, arguments)], self.settings(who, **changes)
-        return Said(*warm.run("delivery", typed, str(self.path), env, timeout=300))
+        return CommandResult(*warm.run("delivery", typed, str(self.path), env, timeout=300))
 
-    def done(self, *arguments: object, who: str = "deployer", **changes: str) -> Said:
+    def done(self, *arguments: object, who: str = "deployer", **changes: str) -> CommandResult:
         """Run a command that must succeed."""
-        said = self.run(*arguments, who=who, **changes)
-        assert said.code == 0, f"{arguments}: {said.code}\n{said.out}\n{said.err}"
-        return said
+        result = self.run(*arguments, who=who, **changes)
+        assert result.code == 0, f"{arguments}: {result.code}\n{result.out}\n{result.err}"
+        return result
 
     def refused(self, *arguments: object, who: str = "deployer", code: int = 3) -> str:
         """Run a command that must be refused; gives the reason."""
-        said = self.run(*arguments, who=who)
-        assert said.code == code, f"{arguments}: {said.code}\n{said.out}\n{said.err}"
-        assert said.out == ""
-        assert "Traceback" not in said.err
-        return said.err
+        result = self.run(*arguments, who=who)
+        assert result.code == code, f"{arguments}: {result.code}\n{result.out}\n{result.err}"
+        assert result.out == ""
+        assert "Traceback" not in result.err
+        return result.err
 
     # The project
 
@@ -365,20 +365,20 @@ def _job(key: str, domain: str) -> dict[str, Any]:
     }
 
 
-def write_history(lake: Lake, target: str, releases: int, flat: bool = False) -> None:
+def write_history(sandbox: Sandbox, target: str, releases: int, flat: bool = False) -> None:
     """Put events before those that a target has, as if so many releases had been delivered.
 
     Args:
         flat: as an earlier version of the tool did, which kept all of them in one folder.
     """
-    folder, files = f"{lake.root(target)}/ledger/", lake.workspace.files
+    folder, files = f"{sandbox.root(target)}/ledger/", sandbox.workspace.files
     names = sorted(n for n in files if re.match(rf"{folder}\d{{8}}-", n))
     kept = {name: files.pop(name) for name in names}
     last = [json.loads(kept[name]) for name in names if not name.endswith(".state.json")]
-    told = [{**e, **_earlier(number)} for number in range(releases) for e in last]
+    events = [{**e, **_earlier(number)} for number in range(releases) for e in last]
     state = next(kept[name] for name in names if name.endswith(".state.json"))
     previous = 64 * "0"
-    for seq, event in enumerate([*told, *last], start=1):
+    for seq, event in enumerate([*events, *last], start=1):
         body = json.dumps({**event, "seq": seq, "previous": previous}).encode()
         stem = f"-{event['kind']}-{event['release']}"
         within = "" if flat or seq < 1000 else f"{seq - seq % 1000:08d}/"

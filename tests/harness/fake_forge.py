@@ -124,8 +124,8 @@ class Forge:
 
     def write(self, texts: list[Text], body: Any) -> Text:
         """A new text."""
-        told = body.get("body", body.get("description", ""))
-        texts.append(Text(len(self.comments) + len(self.issues) + 1, told, body.get("title", "")))
+        text = body.get("body", body.get("description", ""))
+        texts.append(Text(len(self.comments) + len(self.issues) + 1, text, body.get("title", "")))
         return texts[-1]
 
 
@@ -172,8 +172,8 @@ def _page(query: dict[str, list[str]], rows: list[Any]) -> list[Any]:
 def _comment(text: Text) -> dict[str, Any]:
     address = f"https://github.example.com/{NAME}/pull/7#{text.id}"
     user = {"login": "someone", "type": text.author, "username": "someone"}
-    told = {"id": text.id, "body": text.body, "html_url": address, "user": user}
-    return {**told, "author": _author(text), "system": False}
+    comment = {"id": text.id, "body": text.body, "html_url": address, "user": user}
+    return {**comment, "author": _author(text), "system": False}
 
 
 def _author(text: Text) -> dict[str, int]:
@@ -298,7 +298,7 @@ def _branch(forge: Forge, found: re.Match[str], *_: Any) -> Any:
 
 def _variables(forge: Forge, _: Any, query: dict[str, list[str]], __: Any) -> Any:
     names = ("key", "environment_scope", "value")
-    return _page(query, [dict(zip(names, told, strict=True)) for told in forge.variables])
+    return _page(query, [dict(zip(names, variable, strict=True)) for variable in forge.variables])
 
 
 def _waiting(forge: Forge, found: re.Match[str], query: dict[str, list[str]], _: Any) -> Any:

@@ -21,7 +21,7 @@ from fake_workspace.identities import service_principal
 
 from harness import warm
 from harness.baking import commit, environment, git
-from harness.delivering import Lake
+from harness.delivering import Sandbox
 from harness.fake_forge import NAME, Forge, id_token
 
 ACT = shutil.which("act")
@@ -49,7 +49,7 @@ _STUBS = {
 
 
 @dataclass
-class Ran:
+class WorkflowResult:
     """How a workflow ended."""
 
     code: int
@@ -69,7 +69,7 @@ class GitHub:
     """A repository on GitHub.
 
     Attributes:
-        lake: the checkout, and the workspace that it is delivered to.
+        sandbox: the checkout, and the workspace that it is delivered to.
         folder: where artifacts, stubs and copies of workflows are kept.
         variables: those of the repository; those of environments are made from the workspace.
         first: nothing was ever delivered.
@@ -77,7 +77,7 @@ class GitHub:
         checked: also check what is pushed, before it is delivered.
     """
 
-    lake: Lake
+    sandbox: Sandbox
     forge: Forge
     folder: Path
     variables: dict[str, str] = field(default_factory=lambda: {"DELIVERY": "on"})
@@ -94,7 +94,7 @@ class GitHub:
 
     def __post_init__(self) -> None:
         """Trust each environment's jobs with its own identity, and with no other."""
-        workspace, name = self.lake.workspace, self.lake.name
+        workspace, name = self.sandbox.workspace, self.sandbox.name
         workspace.add_identity(service_principal("previewer"))
         workspace.allow_run_as("previewer", "previewer")
         workspace.add_catalog(f"{name.replace('-', '_')}_preview", creators=["previewer"])
@@ -107,29 +107,31 @@ class GitHub:
 
     def _client(self, place: str) -> str:
         who = {"staging": "deployer", "prod": "deployer", "preview": "previewer"}
-        return self.lake.workspace.identity(who.get(place, "planner")).application_id
+        return self.sandbox.workspace.identity(who.get(place, "planner")).application_id
 
-    def push(self, branch: str) -> Ran:
+    def push(self, branch: str) -> WorkflowResult:
         """What happens when a branch is pushed."""
-        git(self.lake.path, "checkout", "--quiet", branch)
+        git(self.sandbox.path, "checkout", "--quiet", branch)
         return self.run("deliver.yml", "push", {"ref": f"refs/heads/{branch}"})
 
     def preview_here(self) -> None:
         """Let previews be in the emulated workspace, too."""
-        text = self.lake.text("targets/preview.yml")
-        host = f'host: "{self.lake.workspace.url}"'
-        self.lake.write("targets/preview.yml", re.sub(r'host: ".*"', host, text))
-        commit(self.lake.path, "chore: previews are here")
+        text = self.sandbox.text("targets/preview.yml")
+        host = f'host: "{self.sandbox.workspace.url}"'
+        self.sandbox.write("targets/preview.yml", re.sub(r'host: ".*"', host, text))
+        commit(self.sandbox.path, "chore: previews are here")
 
     def artifacts(self, name: str) -> Path:
         """What the last run left under a name."""
         return self.folder / f"run-{self.runs}" / "artifacts" / name
 
-    def request(self, workflow: str, action: str = "opened", labels: tuple[str, ...] = ()) -> Ran:
+    def request(
+        self, workflow: str, action: str = "opened", labels: tuple[str, ...] = ()
+    ) -> WorkflowResult:
         """What happens to pull request 7, from the branch that is checked out into `main`."""
-        head = git(self.lake.path, "rev-parse", "HEAD").strip()
-        base = git(self.lake.path, "rev-parse", "main").strip()
-        branch = git(self.lake.path, "rev-parse", "--abbrev-ref", "HEAD").strip()
+        head = git(self.sandbox.path, "rev-parse", "HEAD").strip()
+        base = git(self.sandbox.path, "rev-parse", "main").strip()
+        branch = git(self.sandbox.path, "rev-parse", "--abbrev-ref", "HEAD").strip()
         of = {"repo": {"full_name": NAME}}
         event = {
             "action": action,
@@ -143,22 +145,22 @@ class GitHub:
         }
         return self.run(workflow, "pull_request", event)
 
-    def dispatch(self, workflow: str, **inputs: str | bool) -> Ran:
+    def dispatch(self, workflow: str, **inputs: str | bool) -> WorkflowResult:
         """What a person starts by hand."""
         return self.run(workflow, "workflow_dispatch", {"inputs": inputs})
 
-    def run(self, workflow: str, event: str, told: Mapping[str, Any]) -> Ran:
+    def run(self, workflow: str, event: str, payload: Mapping[str, Any]) -> WorkflowResult:
         """Let act run one workflow, in a copy of the checkout."""
         self.runs += 1
         place = self.folder / f"run-{self.runs}"
         checkout = place / "checkout"
-        shutil.copytree(self.lake.path, checkout, symlinks=True)
+        shutil.copytree(self.sandbox.path, checkout, symlinks=True)
         git(checkout, "remote", "add", "origin", f"https://github.com/{NAME}.git")
         for file in (checkout / ".github/workflows").glob("*.yml"):
             _emulate(file, self.forge, self.left_out if file.name != "check.yml" else set())
             git(checkout, "update-index", "--assume-unchanged", str(file))
         (place / "event.json").write_text(
-            json.dumps({"repository": {"full_name": NAME}, **told}), encoding="utf-8"
+            json.dumps({"repository": {"full_name": NAME}, **payload}), encoding="utf-8"
         )
         command = [
             ACT or "act", event, *_OPTIONS, "-W", f".github/workflows/{workflow}",
@@ -181,7 +183,7 @@ class GitHub:
     def _variables(self) -> dict[str, str]:
         given = {
             name: {
-                "DATABRICKS_HOST": self.lake.workspace.url,
+                "DATABRICKS_HOST": self.sandbox.workspace.url,
                 "DATABRICKS_CLIENT_ID": self._client(name),
                 "DATABRICKS_TOKEN_AUDIENCE": AUDIENCE,
             }
@@ -191,14 +193,16 @@ class GitHub:
 
     def _environment(self, place: Path) -> dict[str, str]:
         """What GitHub gives to every job, and what this machine has in place of the index."""
-        programs = tools(self.folder / "programs", self.lake)
+        programs = tools(self.folder / "programs", self.sandbox)
         home = place / "home"
         home.mkdir(exist_ok=True)
         return {
-            "PATH": f"{programs}{os.pathsep}{self.lake.programs}{os.pathsep}{os.environ['PATH']}",
+            "PATH": os.pathsep.join(
+                map(str, (programs, self.sandbox.programs, os.environ["PATH"]))
+            ),
             "HOME": str(home),
             "STUB": str(place / "artifacts"),
-            "PYTHONPYCACHEPREFIX": str(self.lake.bytecode),
+            "PYTHONPYCACHEPREFIX": str(self.sandbox.bytecode),
             "DATABRICKS_CONFIG_FILE": os.devnull,
             **({"DELIVERY_FIRST": "true"} if self.first else {}),
         }
@@ -218,7 +222,7 @@ class GitHub:
         return made
 
 
-def tools(folder: Path, lake: Lake) -> Path:
+def tools(folder: Path, sandbox: Sandbox) -> Path:
     """`make` in jobs: what set-up would install is here already; all else is the real one."""
     folder.mkdir(parents=True, exist_ok=True)
     sources = os.pathsep.join(["$PWD/tools/delivery/src", "$PWD/src"])
@@ -315,14 +319,14 @@ def _write_stub(folder: Path, script: str) -> None:
     (folder / "action.yml").write_text(yaml.safe_dump(document), encoding="utf-8")
 
 
-def _read(done: subprocess.CompletedProcess[str]) -> Ran:
+def _read(done: subprocess.CompletedProcess[str]) -> WorkflowResult:
     """What act said, without its own words."""
     lines, jobs = [], {}
     for line in done.stdout.splitlines():
         entry = json.loads(line)
-        told = str(entry.get("msg", "")).rstrip()
-        if not told.startswith("LocalRepositoryCache"):
-            lines.append(f"[{entry.get('jobID', '')}] {told}")
+        message = str(entry.get("msg", "")).rstrip()
+        if not message.startswith("LocalRepositoryCache"):
+            lines.append(f"[{entry.get('jobID', '')}] {message}")
         if "jobResult" in entry:
             jobs[entry["jobID"]] = entry["jobResult"]
-    return Ran(done.returncode, "\n".join([*lines, done.stderr]), jobs)
+    return WorkflowResult(done.returncode, "\n".join([*lines, done.stderr]), jobs)

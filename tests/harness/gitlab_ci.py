@@ -19,7 +19,7 @@ from fake_workspace.identities import service_principal
 
 from harness import warm
 from harness.baking import Baked, commit, expect_success, git
-from harness.delivering import Lake, identities
+from harness.delivering import Sandbox, identities
 from harness.fake_forge import Forge
 
 VERSION = "4.73.0"  # newer ones need Node 22
@@ -205,19 +205,19 @@ def _situations(definition: Definition) -> Iterator[tuple[str, dict[str, str]]]:
     branches = ("main", "staging", "prod", "feature/x")
     events: list[tuple[str, dict[str, str]]] = []
     for source, target in itertools.product(("7", "8"), branches[:3]):
-        told = {"CI_MERGE_REQUEST_TARGET_BRANCH_NAME": target}
-        told["CI_MERGE_REQUEST_SOURCE_PROJECT_ID"] = source
+        variables = {"CI_MERGE_REQUEST_TARGET_BRANCH_NAME": target}
+        variables["CI_MERGE_REQUEST_SOURCE_PROJECT_ID"] = source
         kind = "request" if source == "7" else "request of a fork"
-        events.append((f"{kind} to {target}", {**REQUEST, **told}))
-        told = {**told, "CI_MERGE_REQUEST_TARGET_BRANCH_PROTECTED": "false"}
-        events.append((f"{kind} to {target} when it is open", {**REQUEST, **told}))
+        events.append((f"{kind} to {target}", {**REQUEST, **variables}))
+        variables = {**variables, "CI_MERGE_REQUEST_TARGET_BRANCH_PROTECTED": "false"}
+        events.append((f"{kind} to {target} when it is open", {**REQUEST, **variables}))
     for source, branch in itertools.product(("push", "schedule", "api", "trigger"), branches):
-        told = {"CI_PIPELINE_SOURCE": source, "CI_COMMIT_BRANCH": branch}
-        events.append((f"{source} {branch}", told))
+        variables = {"CI_PIPELINE_SOURCE": source, "CI_COMMIT_BRANCH": branch}
+        events.append((f"{source} {branch}", variables))
     for form, target, branch in itertools.product(forms, (*TARGETS, "other"), branches):
-        told = {"CI_PIPELINE_SOURCE": "web", "CI_COMMIT_BRANCH": branch}
-        told |= {"PIPELINE": form, "TARGET": target}
-        events.append((f"web {form} {target} {branch}", told))
+        variables = {"CI_PIPELINE_SOURCE": "web", "CI_COMMIT_BRANCH": branch}
+        variables |= {"PIPELINE": form, "TARGET": target}
+        events.append((f"web {form} {target} {branch}", variables))
     for name, event in events:
         for delivery, protected, token, lock in itertools.product(
             ("on", ""), ("true", "false"), ("secret", ""), ("yes", "no")
@@ -226,8 +226,8 @@ def _situations(definition: Definition) -> Iterator[tuple[str, dict[str, str]]]:
             if token:  # protected variables are for protected branches
                 settings |= {"STATUS_PAGES": "on"}
                 settings |= {"DELIVERY_TELLS": "on", "DELIVERY_DOCTOR": "on"}
-            said = ", ".join(f"{k}={v}" for k, v in settings.items() if v)
-            yield f"{name} ({said})", {**event, **settings}
+            text = ", ".join(f"{k}={v}" for k, v in settings.items() if v)
+            yield f"{name} ({text})", {**event, **settings}
 
 
 # --- run on this machine ---
@@ -258,8 +258,8 @@ def listed(program: Path, folder: Path, variables: Mapping[str, str]) -> str:
 
 
 @dataclass(frozen=True)
-class Told:
-    """What a pipeline said, and how its jobs ended."""
+class PipelineResult:
+    """The exit code and the output of a pipeline."""
 
     code: int
     text: str
@@ -278,7 +278,7 @@ class Started:
     folder: Path
     variables: Mapping[str, str]
 
-    def run(self, *jobs: str, **variables: str) -> Told:
+    def run(self, *jobs: str, **variables: str) -> PipelineResult:
         """Run some jobs, or all that start by themselves; what they need has run before."""
         given = {**self.variables, **variables}
         options = [part for item in given.items() for part in ("--variable", "=".join(item))]
@@ -293,20 +293,20 @@ class Started:
             command, cwd=self.folder, env=self.gitlab.settings(), capture_output=True, text=True,
             check=False, timeout=300,
         )  # fmt: skip
-        return Told(result.returncode, result.stdout + result.stderr)
+        return PipelineResult(result.returncode, result.stdout + result.stderr)
 
     def passes(self, *jobs: str, **variables: str) -> set[str]:
         """Run jobs that must all succeed; gives all that ran."""
-        told = self.run(*jobs, **variables)
-        assert told.code == 0, told.text[-8000:]
-        assert told.ended("FAIL") == set()
-        return told.ended("PASS")
+        result = self.run(*jobs, **variables)
+        assert result.code == 0, result.text[-8000:]
+        assert result.ended("FAIL") == set()
+        return result.ended("PASS")
 
     def fails(self, *jobs: str, **variables: str) -> set[str]:
         """Run jobs of which some must fail; gives those."""
-        told = self.run(*jobs, **variables)
-        assert told.code != 0, told.text[-8000:]
-        return told.ended("FAIL")
+        result = self.run(*jobs, **variables)
+        assert result.code != 0, result.text[-8000:]
+        return result.ended("FAIL")
 
     def artifact(self, job: str, name: str) -> str:
         """A file that a job left."""
@@ -319,7 +319,7 @@ class GitLab:
     """A project on GitLab whose jobs run on this machine, against an emulated workspace.
 
     Attributes:
-        lake: where its author works, and the workspace.
+        sandbox: where its author works, and the workspace.
         forge: what its jobs may ask GitLab.
         origin: the repository.
         variables: what an admin has set, by environment.
@@ -327,7 +327,7 @@ class GitLab:
         seen: how many events of each target a test has looked at.
     """
 
-    lake: Lake
+    sandbox: Sandbox
     forge: Forge
     origin: Path
     variables: Path
@@ -337,34 +337,34 @@ class GitLab:
 
     def settings(self) -> dict[str, str]:
         """The surroundings of a runner: no identity."""
-        kept = self.lake.settings("deployer")
+        kept = self.sandbox.settings("deployer")
         named = {n: v for n, v in kept.items() if not n.startswith(("DATABRICKS_", "PYTHONPATH"))}
         return {**named, "TYPED": str(self.typed)}
 
     def branch(self, target: str) -> str:
         """The branch that a target is delivered from."""
-        policy = yaml.safe_load(self.lake.text("delivery.yml"))["branches"]["targets"]
+        policy = yaml.safe_load(self.sandbox.text("delivery.yml"))["branches"]["targets"]
         return str(policy[target])
 
     def branch_off(self, name: str, start: str = "main") -> None:
         """The author begins a change."""
-        git(self.lake.path, "switch", "--quiet", "--create", name, start)
+        git(self.sandbox.path, "switch", "--quiet", "--create", name, start)
 
     def push(self, message: str) -> None:
         """The author commits and pushes what was changed."""
-        commit(self.lake.path, message)
-        git(self.lake.path, "push", "--quiet", "--no-verify", "origin", "HEAD")
+        commit(self.sandbox.path, message)
+        git(self.sandbox.path, "push", "--quiet", "--no-verify", "origin", "HEAD")
 
     def merge(self, source: str, target: str) -> None:
         """A request is merged."""
-        git(self.lake.path, "switch", "--quiet", target)
+        git(self.sandbox.path, "switch", "--quiet", target)
         options = ("--quiet", "--no-verify", "--no-ff", f"--message=merge {source}")
-        git(self.lake.path, "merge", *options, source)
-        git(self.lake.path, "push", "--quiet", "--no-verify", "origin", target)
+        git(self.sandbox.path, "merge", *options, source)
+        git(self.sandbox.path, "push", "--quiet", "--no-verify", "origin", target)
 
     def delete(self, branch: str) -> None:
         """A branch that is merged goes."""
-        git(self.lake.path, "push", "--quiet", "--no-verify", "--delete", "origin", branch)
+        git(self.sandbox.path, "push", "--quiet", "--no-verify", "--delete", "origin", branch)
 
     def merged(self, target: str, **form: str) -> Started:
         """The pipeline that delivers to a target, of the merge that starts it, or by hand."""
@@ -379,10 +379,10 @@ class GitLab:
         git(self.origin, "clone", "--quiet", f"--branch={branch}", ".", str(folder))
         git(folder, "remote", "set-url", "origin", REMOTE)
         given = {"CI_REPOSITORY_URL": self.origin.as_uri(), "CI_COMMIT_REF_PROTECTED": "true"}
-        told = {**given, **self.forge.gitlab(), **variables}
-        if told["CI_COMMIT_REF_PROTECTED"] != "true":
-            del told["DELIVERY_FORGE_TOKEN"]  # a protected variable
-        return Started(self, folder, told)
+        environment = {**given, **self.forge.gitlab(), **variables}
+        if environment["CI_COMMIT_REF_PROTECTED"] != "true":
+            del environment["DELIVERY_FORGE_TOKEN"]  # a protected variable
+        return Started(self, folder, environment)
 
     def pushed(self, branch: str) -> Started:
         """The pipeline of a merge."""
@@ -390,9 +390,9 @@ class GitLab:
 
     def requested(self, branch: str, target: str, protected: str = "false") -> Started:
         """The pipeline of a request; it is protected when both of its branches are."""
-        told = {"CI_MERGE_REQUEST_TARGET_BRANCH_NAME": target, "CI_COMMIT_BRANCH": ""}
-        told["CI_MERGE_REQUEST_SOURCE_BRANCH_NAME"] = branch
-        return self.start(branch, **{**REQUEST, **told, "CI_COMMIT_REF_PROTECTED": protected})
+        request = {"CI_MERGE_REQUEST_TARGET_BRANCH_NAME": target, "CI_COMMIT_BRANCH": ""}
+        request["CI_MERGE_REQUEST_SOURCE_BRANCH_NAME"] = branch
+        return self.start(branch, **{**REQUEST, **request, "CI_COMMIT_REF_PROTECTED": protected})
 
     def by_hand(self, branch: str, **form: str) -> Started:
         """A pipeline that somebody started with the form."""
@@ -423,9 +423,9 @@ def settle(project: Path, address: str) -> None:
     commit(project, "settle")
 
 
-def host(lake: Lake, forge: Forge) -> GitLab:
+def host(sandbox: Sandbox, forge: Forge) -> GitLab:
     """Put a project on GitLab: its repository, its settings, and what its runners have."""
-    project, workspace, folder = lake.path, lake.workspace, lake.home.parent
+    project, workspace, folder = sandbox.path, sandbox.workspace, sandbox.home.parent
     origin = folder / "origin.git"
     git(folder, "clone", "--quiet", "--bare", str(project), str(origin))
     git(project, "remote", "add", "origin", str(origin))
@@ -445,10 +445,10 @@ def host(lake: Lake, forge: Forge) -> GitLab:
     settings: Job = {name: {"values": values} for name, values in by_environment.items()}
     variables = folder / "variables.yml"
     variables.write_text(yaml.safe_dump({"DELIVERY": "on", **settings}), encoding="utf-8")
-    workspace.add_catalog(f"{lake.name.replace('-', '_')}_preview", creators=["previewer"])
-    previews = f"/Workspace/Deployments/{lake.name}/previews"
+    workspace.add_catalog(f"{sandbox.name.replace('-', '_')}_preview", creators=["previewer"])
+    previews = f"/Workspace/Deployments/{sandbox.name}/previews"
     workspace.grant_folder(previews, "previewer", "CAN_MANAGE")
-    return GitLab(lake, forge, origin, variables, folder / "typed")
+    return GitLab(sandbox, forge, origin, variables, folder / "typed")
 
 
 def install(folder: Path) -> None:

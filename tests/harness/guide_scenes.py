@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import yaml
 
 from harness.baking import commit
-from harness.delivering import MORE, Lake, hold, restore
+from harness.delivering import MORE, Sandbox, hold, restore
 from harness.fake_forge import NAME
 
 if TYPE_CHECKING:
@@ -23,101 +23,103 @@ DOMAIN = "resources/extra/all.yml"
 JOB = "resources/flights/job.yml"
 
 
-def change(lake: Lake, message: str) -> None:
+def change(sandbox: Sandbox, message: str) -> None:
     """A commit in which only code differs."""
-    lake.write("src/lakehouse/version_of_the_guide.py", f'"""{message}."""\n')
-    commit(lake.path, message)
+    sandbox.write("src/lakehouse/version_of_the_guide.py", f'"""{message}."""\n')
+    commit(sandbox.path, message)
 
 
-def once(lake: Lake, outcomes: list[str]) -> None:
+def once(sandbox: Sandbox, outcomes: list[str]) -> None:
     """What the next runs of the job come to; the last for all that follow."""
-    lake.workspace.on_run(
+    sandbox.workspace.on_run(
         "flights_daily", lambda _: outcomes.pop(0) if len(outcomes) > 1 else outcomes[0]
     )
 
 
-def more(lake: Lake) -> None:
+def more(sandbox: Sandbox) -> None:
     """A release with one more domain, which has data."""
     resources = yaml.safe_load(MORE)["resources"]
     chosen = {kind: resources[kind] for kind in ("schemas", "volumes", "jobs")}
-    lake.write(DOMAIN, yaml.safe_dump({"resources": chosen}))
+    sandbox.write(DOMAIN, yaml.safe_dump({"resources": chosen}))
     old = "flights: flights_daily"
-    lake.edit("delivery.yml", old, f"{old}\n    extra: extra_job")
-    lake.release("feat: a new domain")
-    lake.done("deploy", "staging")
+    sandbox.edit("delivery.yml", old, f"{old}\n    extra: extra_job")
+    sandbox.release("feat: a new domain")
+    sandbox.done("deploy", "staging")
 
 
-def less(lake: Lake) -> None:
+def less(sandbox: Sandbox) -> None:
     """The checkout without that domain."""
-    shutil.rmtree(lake.path / "resources/extra")
-    lake.edit("delivery.yml", "\n    extra: extra_job", "")
-    lake.release("revert: a new domain")
+    shutil.rmtree(sandbox.path / "resources/extra")
+    sandbox.edit("delivery.yml", "\n    extra: extra_job", "")
+    sandbox.release("revert: a new domain")
 
 
-def by_hand(lake: Lake) -> None:
+def by_hand(sandbox: Sandbox) -> None:
     """Somebody changes a job in the workspace."""
-    lake.job("staging", "flights_daily")["timeout_seconds"] = 900
+    sandbox.job("staging", "flights_daily")["timeout_seconds"] = 900
 
 
-def left_lock(lake: Lake) -> None:
+def left_lock(sandbox: Sandbox) -> None:
     """A run that is gone for good, and has the lock."""
     at = (datetime.now(UTC) - timedelta(hours=3)).isoformat()
     held = {"id": "1", "actor": "bo", "run_url": "", "at": at, "what": "deploy"}
-    lake.workspace.files[f"{lake.root('staging')}/ledger/lock.json"] = json.dumps(held).encode()
+    sandbox.workspace.files[f"{sandbox.root('staging')}/ledger/lock.json"] = json.dumps(
+        held
+    ).encode()
 
 
 def _release(stage: Stage) -> None:
-    change(stage.lake, "feat: late arrivals")
+    change(stage.sandbox, "feat: late arrivals")
 
 
 def _bad(stage: Stage) -> None:
-    change(stage.lake, "feat: totals by hour")
-    stage.lake.done("release")
-    once(stage.lake, ["fail", "succeed"])
+    change(stage.sandbox, "feat: totals by hour")
+    stage.sandbox.done("release")
+    once(stage.sandbox, ["fail", "succeed"])
 
 
 def _drift(stage: Stage) -> None:
-    by_hand(stage.lake)
+    by_hand(stage.sandbox)
 
 
 def _more(stage: Stage) -> None:
-    stage.lake.done("prune", "staging", "--keep", "2")  # one is left to prune: ids have no order
-    more(stage.lake)
+    stage.sandbox.done("prune", "staging", "--keep", "2")  # one is left to prune: ids have no order
+    more(stage.sandbox)
 
 
 def _block(stage: Stage) -> None:
-    stage.words["2026.11.23-g3f2a9c10"] = stage.lake.running("staging")
+    stage.words["2026.11.23-g3f2a9c10"] = stage.sandbox.running("staging")
 
 
 def _adopt(stage: Stage) -> None:
     """What was retained is declared again; its job is there, made by hand."""
-    stage.held = hold(stage.lake.workspace)
-    made = stage.lake.workspace.jobs
+    stage.held = hold(stage.sandbox.workspace)
+    made = stage.sandbox.workspace.jobs
     job = copy.deepcopy(next(iter(made.values())))
     job["settings"].pop("deployment", None)
     job["settings"]["name"] = "extra_job"
     made[777] = {**job, "job_id": 777}
     stage.words["1042"] = "777"
-    rights = stage.lake.workspace.permissions
+    rights = stage.sandbox.workspace.permissions
     rights["/jobs/777"] = rights[f"/jobs/{next(iter(made))}"]
 
 
 def _prune(stage: Stage) -> None:
     """As if nothing had been adopted."""
-    restore(stage.lake.workspace, stage.held)
+    restore(stage.sandbox.workspace, stage.held)
 
 
 def _lock(stage: Stage) -> None:
-    left_lock(stage.lake)
+    left_lock(stage.sandbox)
 
 
 def _github(stage: Stage) -> None:
     _named(stage)
-    stage.lake.extra = stage.forge.github()
+    stage.sandbox.extra = stage.forge.github()
 
 
 def _gitlab(stage: Stage) -> None:
-    stage.lake.extra = stage.forge.gitlab()
+    stage.sandbox.extra = stage.forge.gitlab()
 
 
 def _named(stage: Stage) -> None:
@@ -126,22 +128,22 @@ def _named(stage: Stage) -> None:
 
 
 def _going_back(stage: Stage) -> None:
-    less(stage.lake)
-    change(stage.lake, "feat: totals by day")
-    stage.lake.done("release")
-    stage.lake.done("deploy", "staging")
+    less(stage.sandbox)
+    change(stage.sandbox, "feat: totals by day")
+    stage.sandbox.done("release")
+    stage.sandbox.done("deploy", "staging")
 
 
 def _failed(stage: Stage) -> None:
-    change(stage.lake, "feat: totals by week")
-    stage.lake.done("release")
-    once(stage.lake, ["fail", "succeed"])
-    stage.lake.run("deploy", "staging")
-    stage.words["2026.11.23-g3f2a9c12"] = _last_blocked(stage.lake)
+    change(stage.sandbox, "feat: totals by week")
+    stage.sandbox.done("release")
+    once(stage.sandbox, ["fail", "succeed"])
+    stage.sandbox.run("deploy", "staging")
+    stage.words["2026.11.23-g3f2a9c12"] = _last_blocked(stage.sandbox)
 
 
-def _last_blocked(lake: Lake) -> str:
-    return str([e["release"] for e in lake.events("staging") if e["kind"] == "blocked"][-1])
+def _last_blocked(sandbox: Sandbox) -> str:
+    return str([e["release"] for e in sandbox.events("staging") if e["kind"] == "blocked"][-1])
 
 
 RUNBOOKS = "docs/runbooks"

@@ -31,7 +31,7 @@ from fake_workspace.identities import service_principal
 
 from harness import warm
 from harness.baking import TEMPLATE, Baked, commit, cookiecutter, expect_success, export
-from harness.delivering import Lake, furnish, lock_file, prepare
+from harness.delivering import Sandbox, furnish, lock_file, prepare
 from harness.fake_forge import Forge
 from harness.guide_scenes import SCENES
 
@@ -89,17 +89,17 @@ class Stage:
         held: what the workspace held before a scene that is undone.
     """
 
-    lake: Lake
+    sandbox: Sandbox
     forge: Forge
     words: dict[str, str] = field(default_factory=dict)
     held: dict[str, Any] = field(default_factory=dict)
 
     def type(self, command: str) -> tuple[int, list[str]]:
         """Type a command, with everything that it says in the order in which people see it."""
-        who = self.lake.settings(_who(command))
+        who = self.sandbox.settings(_who(command))
         done = subprocess.run(
             ["sh", "-c", _replaced(command, self.words)],
-            cwd=self.lake.path,
+            cwd=self.sandbox.path,
             env=who,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -107,18 +107,18 @@ class Stage:
             timeout=300,
             check=False,
         )
-        text = done.stdout.replace(self.lake.workspace.url, ADDRESS)
-        text = _RUN.sub("#job/11/run/22", text.replace(f"{self.lake.path}/", ""))
+        text = done.stdout.replace(self.sandbox.workspace.url, ADDRESS)
+        text = _RUN.sub("#job/11/run/22", text.replace(f"{self.sandbox.path}/", ""))
         return done.returncode, [line.rstrip() for line in text.rstrip().splitlines()]
 
-    def learn(self, expected: tuple[str, ...], said: list[str]) -> list[str]:
+    def learn(self, expected: tuple[str, ...], screen: list[str]) -> list[str]:
         """What was said, in the words of the page: releases are known by where they appear."""
-        ours, theirs = (RELEASE.findall("\n".join(lines)) for lines in (expected, said))
+        ours, theirs = (RELEASE.findall("\n".join(lines)) for lines in (expected, screen))
         for page, run in zip(ours, theirs, strict=False):
             if page not in self.words and run not in self.words.values():
                 self.words[page] = run
         back = {run: page for page, run in self.words.items()}
-        return _replaced("\n".join(said), back).splitlines()
+        return _replaced("\n".join(screen), back).splitlines()
 
 
 def _replaced(text: str, words: dict[str, str]) -> str:
@@ -167,65 +167,67 @@ def normal(lines: Iterable[str]) -> list[str]:
     return text.splitlines()
 
 
-def same(page: Iterable[str], said: Iterable[str]) -> bool:
+def same(page: Iterable[str], screen: Iterable[str]) -> bool:
     """Whether a screen is what was said; a line `[…]` stands for any lines."""
     parts = [r"(?:.*\n)*" if line == LEFT_OUT else re.escape(f"{line}\n") for line in normal(page)]
-    return re.fullmatch("".join(parts), "".join(f"{line}\n" for line in normal(said))) is not None
+    return re.fullmatch("".join(parts), "".join(f"{line}\n" for line in normal(screen))) is not None
 
 
 @dataclass(frozen=True)
-class Heard:
-    """What a command said in this run, in the words of its page."""
+class Transcript:
+    """The screen of a command in this run, in the words of its page."""
 
     step: Step
     code: int
-    said: tuple[str, ...]
+    screen: tuple[str, ...]
 
     @property
     def problem(self) -> str:
         """How it differs from its page; empty when it does not."""
-        told = f"{self.step.page}, {self.step.heading}: $ {self.step.command}"
+        heading = f"{self.step.page}, {self.step.heading}: $ {self.step.command}"
         if self.code != self.step.code:
-            said = "\n".join(self.said)
-            return f"{told}\nexpected exit {self.step.code}, given {self.code}\n{said}"
-        if same(self.step.screen, self.said):
+            screen = "\n".join(self.screen)
+            return f"{heading}\nexpected exit {self.step.code}, given {self.code}\n{screen}"
+        if same(self.step.screen, self.screen):
             return ""
-        expected, given = normal(self.step.screen), normal(self.said)
-        return "\n".join([told, *difflib.unified_diff(expected, given, "page", "run", lineterm="")])
+        expected, given = normal(self.step.screen), normal(self.screen)
+        return "\n".join(
+            [heading, *difflib.unified_diff(expected, given, "page", "run", lineterm="")]
+        )
 
 
 def _nothing(stage: Stage) -> None:
     """A scene that needs nothing."""
 
 
-def play(stage: Stage, project: Path) -> Iterator[Heard]:
+def play(stage: Stage, project: Path) -> Iterator[Transcript]:
     """Type every command of the guide, scene by scene."""
     for page in PAGES:
-        scene, stage.lake.extra = "", {}
+        scene, stage.sandbox.extra = "", {}
         for step in steps(page, (project / page).read_text(encoding="utf-8")):
             if step.heading != scene:
                 scene = step.heading
                 SCENES.get((page, scene), _nothing)(stage)
-            code, said = stage.type(step.command)
-            yield Heard(step, code, tuple(stage.learn(step.screen, said)))
+            code, screen = stage.type(step.command)
+            yield Transcript(step, code, tuple(stage.learn(step.screen, screen)))
 
 
-def written(text: str, heard: Iterable[Heard]) -> str:
+def written(text: str, heard: Iterable[Transcript]) -> str:
     """A page with the screens of a run; one that says the same stays as it is."""
     lines = text.splitlines()
     for one in sorted(heard, key=lambda h: h.step.lines, reverse=True):
-        if not same(one.step.screen, one.said):
-            lines[slice(*one.step.lines)] = _shortened(one.step.screen, one.said)
+        if not same(one.step.screen, one.screen):
+            lines[slice(*one.step.lines)] = _shortened(one.step.screen, one.screen)
     return "\n".join(lines) + "\n"
 
 
-def _shortened(page: tuple[str, ...], said: tuple[str, ...]) -> list[str]:
+def _shortened(page: tuple[str, ...], screen: tuple[str, ...]) -> list[str]:
     """What was said, without as many lines as the page leaves out."""
     if LEFT_OUT not in page:
-        return [*said]
+        return [*screen]
     before = page.index(LEFT_OUT)
     after = len(page) - before - 1
-    return [*said[:before], LEFT_OUT, *said[len(said) - after :]]
+    return [*screen[:before], LEFT_OUT, *screen[len(screen) - after :]]
 
 
 def open_stage(path: Path, workspace: Workspace, forge: Forge, folder: Path) -> Stage:
@@ -239,7 +241,7 @@ def open_stage(path: Path, workspace: Workspace, forge: Forge, folder: Path) -> 
     workspace.add_catalog(f"{path.name}_preview", creators=["previewer"])
     previews = f"/Workspace/Deployments/{path.name}/previews"
     workspace.grant_folder(previews, "previewer", "CAN_MANAGE")
-    return Stage(Lake(path, workspace, programs, folder / "home"), forge)
+    return Stage(Sandbox(path, workspace, programs, folder / "home"), forge)
 
 
 def _program(file: Path, lines: str) -> None:
@@ -289,15 +291,15 @@ def write_tables(folder: Path) -> None:
     for branching, place in (("trunk", "."), ("environments", "options/branching=environments")):
         out = folder / branching
         cookiecutter(folder / "template", out, "project_slug=lake", f"branching={branching}")
-        said = expect_success(sys.executable, "tests/guide/pipelines.py", cwd=out / "lake")
-        for forge, table in zip(("github", "gitlab"), said.strip().split("\n\n"), strict=True):
+        output = expect_success(sys.executable, "tests/guide/pipelines.py", cwd=out / "lake")
+        for forge, table in zip(("github", "gitlab"), output.strip().split("\n\n"), strict=True):
             file = TEMPLATE / place / f"docs/{forge}/pipelines.md"
-            rows = lambda _, told=table: f"{told}\n"  # noqa: E731 (backslashes stay as they are)
+            rows = lambda _, text=table: f"{text}\n"  # noqa: E731 (backslashes stay as they are)
             text = re.sub(r"(?:^\|.*\n)+", rows, file.read_text("utf-8"), flags=re.MULTILINE)
             file.write_text(text, encoding="utf-8")
 
 
-def rehearse(project: Baked, folder: Path) -> Iterator[Heard]:
+def rehearse(project: Baked, folder: Path) -> Iterator[Transcript]:
     """The story of a project, in a workspace that is made for it."""
     port = free_port()
     path = prepare(project, lock_file(project, folder / "lock"), folder / "work", port)

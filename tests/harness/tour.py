@@ -23,7 +23,7 @@ from fake_workspace import Workspace
 from rich.console import Console
 
 from harness.baking import Baked, cookiecutter, expect_success, export
-from harness.delivering import MORE, Lake, Said, furnish, lock_file, prepare
+from harness.delivering import MORE, CommandResult, Sandbox, furnish, lock_file, prepare
 
 console = Console(highlight=False, soft_wrap=True)
 DOMAIN = "resources/extra/all.yml"
@@ -35,24 +35,26 @@ class Tour:
     """A guide through one project's life.
 
     Attributes:
-        lake: the project and its workspace.
+        sandbox: the project and its workspace.
         papers: where plans and receipts are put.
     """
 
-    lake: Lake
+    sandbox: Sandbox
     papers: Path
 
-    def type(self, *arguments: object, who: str = "deployer", code: int = 0) -> Said:
+    def type(self, *arguments: object, who: str = "deployer", code: int = 0) -> CommandResult:
         """Type a command of the tool, and show what it says."""
         shown = " ".join(_short(argument) for argument in arguments)
         console.print(f"  [bold]$ delivery {shown}[/]  [dim]as {who}[/]", markup=True)
-        said = self.lake.run(*arguments, who=who)
-        text = said.out or said.err
+        result = self.sandbox.run(*arguments, who=who)
+        text = result.out or result.err
         for line in text.rstrip().splitlines()[:24]:
             console.print(f"    {line}", markup=False)
-        if said.code != code:
-            raise SystemExit(f"expected exit {code}, given {said.code}:\n{said.out}\n{said.err}")
-        return said
+        if result.code != code:
+            raise SystemExit(
+                f"expected exit {code}, given {result.code}:\n{result.out}\n{result.err}"
+            )
+        return result
 
     def run_here(self) -> None:
         """The pipeline runs on this machine."""
@@ -70,55 +72,55 @@ class Tour:
         self.type("fetch", "staging", "--into", self.papers)
         (receipt,) = self.papers.glob("receipt-staging-*.json")
         (archive,) = self.papers.glob("*.tar.gz")
-        told = ("--archive", archive, "--receipt", receipt, "--first")
-        self.type("deploy", "prod", *told, code=3)
+        options = ("--archive", archive, "--receipt", receipt, "--first")
+        self.type("deploy", "prod", *options, code=3)
         plan = self.papers / "plan.json"
-        self.type("plan", "prod", *told, "--save", plan, who="planner")
-        self.type("deploy", "prod", *told, "--plan", plan, "--approved-by", "ana")
+        self.type("plan", "prod", *options, "--save", plan, who="planner")
+        self.type("deploy", "prod", *options, "--plan", plan, "--approved-by", "ana")
 
     def bad_release(self) -> None:
         """A release whose jobs fail on staging goes back by itself, and is blocked."""
-        self.lake.code("a mistake")
-        self.lake.workspace.on_run("flights_daily", _once(["fail", "succeed"]))
+        self.sandbox.code("a mistake")
+        self.sandbox.workspace.on_run("flights_daily", _once(["fail", "succeed"]))
         self.type("deploy", "staging", code=1)
         self.type("deploy", "staging", code=3)
         self.type("history", "staging", "--limit", 4, who="planner")
 
     def rollback(self) -> None:
         """Going back keeps the volume that the newer release added."""
-        self.lake.write(DOMAIN, domain())
-        self.lake.edit(
+        self.sandbox.write(DOMAIN, domain())
+        self.sandbox.edit(
             "delivery.yml", "flights: flights_daily", "flights: flights_daily\n    extra: extra_job"
         )
-        self.lake.release("a new domain")
+        self.sandbox.release("a new domain")
         self.type("deploy", "staging")
-        before = set(self.lake.workspace.volumes)
+        before = set(self.sandbox.workspace.volumes)
         self.type("rollback", "staging", "--reason", "totals are wrong")
-        if before != set(self.lake.workspace.volumes):
+        if before != set(self.sandbox.workspace.volumes):
             raise SystemExit("a volume is gone")
         self.type("plan", "staging", "--archive", self._running(), who="planner")
 
     def drift(self) -> None:
         """A change by hand is found, and made the project's own."""
-        shutil.rmtree(self.lake.path / "resources/extra")
-        self.lake.edit("delivery.yml", "\n    extra: extra_job", "")
-        self.lake.job("staging", "flights_daily")["timeout_seconds"] = 900
+        shutil.rmtree(self.sandbox.path / "resources/extra")
+        self.sandbox.edit("delivery.yml", "\n    extra: extra_job", "")
+        self.sandbox.job("staging", "flights_daily")["timeout_seconds"] = 900
         self.type("drift", "staging", who="planner", code=2)
-        self.lake.edit(JOB, "timeout_seconds: 1200", "timeout_seconds: 900")
-        self.lake.release("adopt the timeout")
+        self.sandbox.edit(JOB, "timeout_seconds: 1200", "timeout_seconds: 900")
+        self.sandbox.release("adopt the timeout")
         self.type("deploy", "staging")
         self.type("drift", "staging", who="planner")
 
     def status(self) -> None:
         """What runs where, on one screen and one page."""
         self.type("status", who="planner")
-        page = self.lake.path / "status.html"
-        self.lake.done("status", "--html", page, who="planner")
+        page = self.sandbox.path / "status.html"
+        self.sandbox.done("status", "--html", page, who="planner")
         console.print(f"\nThe status page is {page}")
 
     def _running(self) -> Path:
-        (status,) = self.lake.done("status", "staging", "--output", "json").json
-        return self.lake.path / ".delivery/releases" / f"{status['release']}.tar.gz"
+        (status,) = self.sandbox.done("status", "staging", "--output", "json").json
+        return self.sandbox.path / ".delivery/releases" / f"{status['release']}.tar.gz"
 
 
 def main() -> None:
@@ -132,7 +134,7 @@ def main() -> None:
     path = prepare(project, lock_file(project, folder / "lock"), folder / "work", port)
     with Workspace(port=port) as workspace:
         furnish(workspace, path.name)
-        tour = Tour(Lake(path, workspace, programs(folder), folder / "home"), folder / "papers")
+        tour = Tour(Sandbox(path, workspace, programs(folder), folder / "home"), folder / "papers")
         started = time.monotonic()
         for number, stop in enumerate(stops(tour), start=1):
             console.print(f"\n[bold cyan]{number}. {stop.__doc__}[/]")
@@ -165,8 +167,8 @@ def programs(folder: Path) -> Path:
     """The folder of the real CLI, or of the fake one."""
     real = shutil.which("databricks")
     if real:
-        said = expect_success("databricks", "version", cwd=folder).strip()
-        console.print(f"with the real CLI: {said}")
+        output = expect_success("databricks", "version", cwd=folder).strip()
+        console.print(f"with the real CLI: {output}")
         return Path(real).parent
     console.print("with the fake CLI: `databricks` is not on the PATH")
     return fake_cli.install(folder / "programs").parent

@@ -40,14 +40,14 @@ def ask(address: str, module: str, arguments: list[str], cwd: str, env: dict[str
     Raises:
         TimeoutError: it took too long.
     """
-    told = marshal.dumps((module, arguments, cwd, env))
+    message = marshal.dumps((module, arguments, cwd, env))
     with_streams = [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, array.array("i", streams))]
     connection = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
     connection.settimeout(timeout)
     connection.connect(address)
-    connection.sendmsg([len(told).to_bytes(_INT, "big")], with_streams)
-    while told:
-        told = told[connection.send(told) :]
+    connection.sendmsg([len(message).to_bytes(_INT, "big")], with_streams)
+    while message:
+        message = message[connection.send(message) :]
     code = connection.recv(1)
     connection.close()
     return code[0] if code else _KILLED
@@ -108,11 +108,11 @@ def run(
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err, open(os.devnull) as none:
         streams = (none.fileno(), out.fileno(), err.fileno())
         code = ask(server(), module, arguments, cwd, env, streams, timeout)
-        told = []
+        messages = []
         for stream in (out, err):
             stream.seek(0)
-            told.append(stream.read().decode())
-    return code, told[0], told[1]
+            messages.append(stream.read().decode())
+    return code, messages[0], messages[1]
 
 
 def _serve(address: str) -> None:
@@ -160,10 +160,10 @@ def _become(connection: "_socket.socket") -> None:
     head, streams, _, _ = connection.recvmsg(_INT, 64)
     descriptors = array.array("i")
     descriptors.frombytes(streams[0][2])
-    told, size = b"", int.from_bytes(head, "big")
-    while len(told) < size:
-        told += connection.recv(size - len(told))
-    module, arguments, cwd, env = marshal.loads(told)
+    message, size = b"", int.from_bytes(head, "big")
+    while len(message) < size:
+        message += connection.recv(size - len(message))
+    module, arguments, cwd, env = marshal.loads(message)
     for number, descriptor in enumerate(descriptors):
         os.dup2(descriptor, number)
         os.close(descriptor)

@@ -34,7 +34,7 @@ def main(arguments: list[str]) -> int:
     chosen = [fault for fault in FAULTS if not names or fault.name in names]
     reached = {} if full or all(fault.test != DELIVERY for fault in chosen) else tests_by_line()
     with ThreadPoolExecutor(WORKERS) as pool:
-        outcomes = list(pool.map(lambda fault: _told(fault, full, reached), chosen))
+        outcomes = list(pool.map(lambda fault: _report(fault, full, reached), chosen))
     survivors = [fault for fault, caught in zip(chosen, outcomes, strict=True) if not caught]
     print(f"{len(chosen) - len(survivors)} of {len(chosen)} faults caught")
     for fault in survivors:
@@ -117,7 +117,7 @@ def likeliest(fault: Fault, reached: Reached) -> list[str]:
     return list(dict.fromkeys(tests or (test for line in by_line for test in by_line[line])))
 
 
-def _told(fault: Fault, full: bool, reached: Reached) -> bool:
+def _report(fault: Fault, full: bool, reached: Reached) -> bool:
     caught = is_caught(fault, full, likeliest(fault, reached) if reached else ())
     print(f"{'caught' if caught else 'SURVIVED'}: {fault.name}", flush=True)
     return caught

@@ -164,9 +164,11 @@ def test_a_job_without_a_plan_is_not_started_again_on_an_old_approval(
     enter("github")
     fake.reviewers["prod"], fake.approvals["prod"] = ["ana"], ["ana"]
     monkeypatch.setenv("GITHUB_RUN_ATTEMPT", "2")
-    with pytest.raises(DeliveryError, match="given attempt 2 of a run, expected its first") as said:
+    with pytest.raises(
+        DeliveryError, match="given attempt 2 of a run, expected its first"
+    ) as error:
         approvers(POLICY, "prod")
-    assert said.value.code is Exit.REFUSED
+    assert error.value.code is Exit.REFUSED
 
 
 def test_the_ledger_names_who_began_a_run_and_who_started_it_again(
@@ -218,8 +220,8 @@ def test_a_comment_is_kept_up_to_date(kind: str, fake: Forge, enter: Enter) -> N
     first = here.comment("plan of staging", "one")
     assert here.comment("plan of staging", "two") == first
     here.comment("preview", "up")
-    told = [comment.body for comment in fake.comments[120:]]
-    assert told == [
+    bodies = [comment.body for comment in fake.comments[120:]]
+    assert bodies == [
         "<!-- delivery: plan of staging -->\ntwo",
         "<!-- delivery: preview -->\nup",
     ]
@@ -378,7 +380,7 @@ def test_doctor_sees_who_is_let_past_on_github(fake: Forge, enter: Enter) -> Non
 
 
 @pytest.mark.parametrize(
-    ("protection", "told"),
+    ("protection", "expected"),
     [
         ({"push_access_levels": [{"access_level": 0}, {"access_level": 30}]}, "accepts pushes"),
         ({"allow_force_push": True}, "accepts force pushes"),
@@ -386,12 +388,12 @@ def test_doctor_sees_who_is_let_past_on_github(fake: Forge, enter: Enter) -> Non
     ],
 )
 def test_doctor_sees_a_protected_branch_that_is_open(
-    protection: dict[str, object], told: str, fake: Forge, enter: Enter
+    protection: dict[str, object], expected: str, fake: Forge, enter: Enter
 ) -> None:
     enter("gitlab")
     fake.locked.add("main")
     fake.review, fake.protection = dict(CLOSED["gitlab"]), protection
-    assert told in symptoms()["main review"].message
+    assert expected in symptoms()["main review"].message
 
 
 @pytest.mark.parametrize(
@@ -436,9 +438,9 @@ def test_doctor_sees_audiences_and_tokens_that_are_shared(fake: Forge, enter: En
     fake.variables = [(audience, scope, f"lake-{scope}") for scope in scopes[:-1]]
     assert symptoms()["shared variables"].message == f"no {audience} for preview/*"
     fake.variables += [(audience, "preview/*", "lake-prod"), (token, "prod", ""), (token, "*", "")]
-    told = symptoms()["shared variables"].message
-    assert f"preview/*, prod share one {audience}" in told
-    assert f"{token} is in *, where no job needs it" in told
+    message = symptoms()["shared variables"].message
+    assert f"preview/*, prod share one {audience}" in message
+    assert f"{token} is in *, where no job needs it" in message
     fake.variables = [(audience, s, f"lake-{s}") for s in scopes]
     fake.variables += [(token, scope, "") for scope in ("prod", "forge", "doctor")]
     assert symptoms()["shared variables"].ok
@@ -475,8 +477,8 @@ def test_doctor_sees_who_may_give_variables_to_jobs_that_deliver(
     enter("gitlab")
     fake.locked.add("main")
     fake.role = role
-    told = symptoms()["prod branches"].message
-    assert f"allowed for {role}, expected maintainer or owner" in told
+    message = symptoms()["prod branches"].message
+    assert f"allowed for {role}, expected maintainer or owner" in message
     fake.role = "owner"
     assert symptoms()["prod branches"].ok
 

@@ -73,8 +73,8 @@ def test_workflows_fit_their_published_schemas(github: Path) -> None:
     for part, kind in kinds.items():
         files = [f for f in workflow_files(github) if part in f.relative_to(github).parts]
         if files:
-            told: list[str | Path] = ["--builtin-schema", f"vendor.{kind}", *files]
-            expect_success(BIN / "check-jsonschema", *told, cwd=github)
+            options: list[str | Path] = ["--builtin-schema", f"vendor.{kind}", *files]
+            expect_success(BIN / "check-jsonschema", *options, cwd=github)
 
 
 def test_actionlint_finds_nothing(github: Path, tmp_path: Path) -> None:
@@ -337,9 +337,9 @@ def test_beside_an_identity_or_a_right_to_write_is_the_tool_alone(delivering: Ba
     known = {f"{job.workflow}:{job.name}": job for job in read_jobs(delivering.path)}
     whole = set()
     for name, job in jobs(delivering.path):
-        told = job.get("steps", [])
-        given = [s.get("with", {}) for s in told if s.get("uses") == "./.github/actions/setup"]
-        commands = [str(s["run"]) for s in told if "run" in s]
+        steps = job.get("steps", [])
+        given = [s.get("with", {}) for s in steps if s.get("uses") == "./.github/actions/setup"]
+        commands = [str(s["run"]) for s in steps if "run" in s]
         is_whole = any(inputs.get("development", "false") != "false" for inputs in given)
         whole |= {name} if is_whole or any(c.startswith("make ") for c in commands) else set()
         assert not [c for c in commands if "delivery" in c and "-tool/bin/" not in c], name
@@ -485,14 +485,14 @@ def test_whoever_opens_a_release_with_a_right_to_deploy_is_told_its_digest(
     delivering: Baked,
 ) -> None:
     """Artifacts of a run can be replaced by each of its jobs; outputs of a job by no other one."""
-    told = {}
+    digests = {}
     for name, job in jobs(delivering.path):
         for command in _commands(job):
             if "--archive" in command and "--request" not in command:
                 assert '--digest="$DIGEST"' in command, name
-                told[name] = job["env"]["DIGEST"]
+                digests[name] = job["env"]["DIGEST"]
     built = "${{ needs.release.outputs.digest }}"
-    assert told == {
+    assert digests == {
         "deliver.yml:staging": built,
         "operate.yml:operate": built,
         "promote.yml:plan": BUILT,

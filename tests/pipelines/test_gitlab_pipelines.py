@@ -174,8 +174,10 @@ def test_a_form_starts_what_it_says(definition: Definition, pipelines: list[Pipe
     form = definition.variables["PIPELINE"]
     assert form["value"] == "check"
     for choice in form["options"]:
-        said = {"web", choice, "DELIVERY=on"}
-        jobs = {n for p in pipelines if said <= set(re.split(r"[ (,]+", p.name)) for n in p.jobs}
+        variables = {"web", choice, "DELIVERY=on"}
+        jobs = {
+            n for p in pipelines if variables <= set(re.split(r"[ (,]+", p.name)) for n in p.jobs
+        }
         started = {"deliver": "prod"}.get(choice, choice)
         assert any(started in name for name in jobs), choice
 
@@ -440,9 +442,9 @@ def test_prod_takes_its_release_from_a_job_without_an_identity(
         assert "environment" not in job
         assert job["artifacts"]["paths"] == ["release/"]
         for name in ("plan-prod", "prod"):
-            told = [line for line in definition.jobs[name]["script"] if "--archive" in line]
-            assert told
-            assert all("--archive ../release/*.tar.gz" in line for line in told)
+            lines = [line for line in definition.jobs[name]["script"] if "--archive" in line]
+            assert lines
+            assert all("--archive ../release/*.tar.gz" in line for line in lines)
             assert builder in taken(definition, name, pipeline)
     builders = {
         n for n, job in definition.jobs.items() if {"release", "rebuild"} & {*commands(job)}
@@ -627,8 +629,8 @@ def test_what_staging_blocks_is_blocked_on_prod(
     for pipeline in blocking:
         of_staging = pipeline.variables["TARGET"] == "staging"
         assert ("block-on-prod" in pipeline.jobs) == (of_staging and trunk), pipeline.name
-    told = definition.jobs["block-on-prod"]["script"]
-    assert told == ['.venv-tool/bin/delivery block --reason="$REASON" -- prod "$RELEASE"']
+    script = definition.jobs["block-on-prod"]["script"]
+    assert script == ['.venv-tool/bin/delivery block --reason="$REASON" -- prod "$RELEASE"']
     leaving = [p for p in pipelines if "rollback" in p.jobs]
     assert leaving
     for pipeline in leaving:

@@ -20,7 +20,7 @@ from fake_workspace import Workspace
 from harness import gitlab_ci
 from harness.archives import forge_store, swapped
 from harness.baking import git
-from harness.delivering import TARGETS, Lake, furnish, lock_file, prepare
+from harness.delivering import TARGETS, Sandbox, furnish, lock_file, prepare
 from harness.fake_forge import Forge
 from harness.gitlab_ci import GitLab, Started
 
@@ -54,8 +54,8 @@ def gitlab(
     with Workspace(port=port) as workspace, Forge() as forge:
         furnish(workspace, path.name)
         bytecode = tmp_path_factory.getbasetemp() / "bytecode"
-        lake = Lake(path, workspace, tmp_path / "bin", tmp_path / "home", bytecode=bytecode)
-        yield gitlab_ci.host(lake, forge)
+        sandbox = Sandbox(path, workspace, tmp_path / "bin", tmp_path / "home", bytecode=bytecode)
+        yield gitlab_ci.host(sandbox, forge)
     assert (workspace.unknown, forge.unknown) == ([], [])
 
 
@@ -78,16 +78,16 @@ def test_a_change_goes_from_a_request_to_prod_and_back(gitlab: GitLab) -> None:
         assert_a_hotfix_reaches_prod_without_what_waits(gitlab)
     assert_drift_fails_the_night(gitlab)
     for target in TARGETS:
-        print(f"{target}: {' '.join(gitlab.lake.ledger(target))}")
-        assert gitlab.lake.leftovers(target) == []
+        print(f"{target}: {' '.join(gitlab.sandbox.ledger(target))}")
+        assert gitlab.sandbox.leftovers(target) == []
 
 
 def news(gitlab: GitLab, target: str) -> list[str]:
     """The events since the last time that this was asked."""
-    events = gitlab.lake.ledger(target)
-    told = events[gitlab.seen.get(target, 0) :]
+    events = gitlab.sandbox.ledger(target)
+    new_events = events[gitlab.seen.get(target, 0) :]
     gitlab.seen[target] = len(events)
-    return told
+    return new_events
 
 
 def deliver(gitlab: GitLab, **form: str) -> Started:
@@ -112,17 +112,17 @@ def assert_what_staging_s_owner_swapped_stops_at_the_rebuild(
     gitlab: GitLab, pipeline: Started
 ) -> None:
     """Staging's store and its ledger fit each other, but not git."""
-    lake = gitlab.lake
-    held, release = dict(lake.workspace.files), lake.running("staging")
+    sandbox = gitlab.sandbox
+    held, release = dict(sandbox.workspace.files), sandbox.running("staging")
     archive = gitlab.origin.parent / f"{release}.tar.gz"
-    kept = f"{lake.root('staging')}/archives/{release}/release.tar.gz"
-    archive.write_bytes(lake.workspace.files[kept])
-    forge_store(lake, swapped(archive, gitlab.origin.parent / "evil"))
+    kept = f"{sandbox.root('staging')}/archives/{release}/release.tar.gz"
+    archive.write_bytes(sandbox.workspace.files[kept])
+    forge_store(sandbox, swapped(archive, gitlab.origin.parent / "evil"))
     assert pipeline.passes("fetch") == {"fetch"}
-    told = pipeline.run("rebuild")
-    assert told.ended("FAIL") == {"rebuild"}
-    assert "but a build of its commit has" in told.text
-    lake.workspace.files.update(held)
+    result = pipeline.run("rebuild")
+    assert result.ended("FAIL") == {"rebuild"}
+    assert "but a build of its commit has" in result.text
+    sandbox.workspace.files.update(held)
 
 
 def approve(gitlab: GitLab, pipeline: Started) -> str:
@@ -134,35 +134,37 @@ def approve(gitlab: GitLab, pipeline: Started) -> str:
         gitlab.forge.reviewers = gitlab.forge.approvals = {"prod": ["ana"]}
         assert pipeline.passes("prod") == {"prod"}
     assert (news(gitlab, "staging"), news(gitlab, "prod")) == ([], DELIVERED)
-    approved = gitlab.lake.events("prod")[-1]["approved_by"]
+    approved = gitlab.sandbox.events("prod")[-1]["approved_by"]
     assert approved == ("" if by_digest(gitlab) else "ana")
     return str(plan["plan"]["release"])
 
 
 def by_digest(gitlab: GitLab) -> bool:
     """Whether prod is approved by the digest of its plan; otherwise by reviewers of the forge."""
-    return "  prod: dispatch" in gitlab.lake.text("delivery.yml")
+    return "  prod: dispatch" in gitlab.sandbox.text("delivery.yml")
 
 
 def assert_prod_waits_for_its_plan_to_be_approved(gitlab: GitLab, pipeline: Started) -> None:
     """Without the digest, or where the forge asks nobody, nothing happens."""
-    told = pipeline.run("prod")
-    assert told.ended("FAIL") == {"prod"}
-    assert ("the digest of the plan" if by_digest(gitlab) else "no required reviewers") in told.text
+    result = pipeline.run("prod")
+    assert result.ended("FAIL") == {"prod"}
+    assert (
+        "the digest of the plan" if by_digest(gitlab) else "no required reviewers"
+    ) in result.text
     assert news(gitlab, "prod") == []
 
 
 def assert_a_request_is_planned_by_the_tool_of_main(gitlab: GitLab) -> None:
     """The code of a request is built without an identity; with one, it never runs."""
-    lake = gitlab.lake
+    sandbox = gitlab.sandbox
     gitlab.branch_off(LATE)
-    innocent = lake.text(TOOL)
+    innocent = sandbox.text(TOOL)
     spy = f'import os\nif "DATABRICKS_OIDC_TOKEN" in os.environ: open("{gitlab.typed}", "w")\n'
-    lake.write(TOOL, innocent + spy)
-    lake.edit(JOB, "timeout_seconds: 1200", "timeout_seconds: 900")
+    sandbox.write(TOOL, innocent + spy)
+    sandbox.edit(JOB, "timeout_seconds: 1200", "timeout_seconds: 900")
     gitlab.push(f"feat: {EVIL}")
     gitlab.typed.unlink()
-    before, request = lake.workspace.snapshot(), gitlab.requested(LATE, "main")
+    before, request = sandbox.workspace.snapshot(), gitlab.requested(LATE, "main")
     assert request.passes() == {"check:", "build", "plan"}
     assert set(gitlab.typed.read_text(encoding="utf-8").split("\n")) == {
         "make setup", "make tool", "make cli", "make check", "make test", "",
@@ -170,8 +172,8 @@ def assert_a_request_is_planned_by_the_tool_of_main(gitlab: GitLab) -> None:
     report = request.artifact("plan", "plan.md")
     for part in ("timeout_seconds", "jobs.flights_daily"):
         assert part in report
-    assert lake.workspace.snapshot() == before
-    lake.write(TOOL, innocent)
+    assert sandbox.workspace.snapshot() == before
+    sandbox.write(TOOL, innocent)
     gitlab.push("feat: without a spy")
     gitlab.merge(LATE, "main")
 
@@ -179,20 +181,20 @@ def assert_a_request_is_planned_by_the_tool_of_main(gitlab: GitLab) -> None:
 def assert_what_fails_goes_back_by_itself(gitlab: GitLab, running: str) -> None:
     """A release whose job fails on staging is blocked there and never reaches prod."""
     outcomes = iter(["fail", "succeed"])
-    gitlab.lake.workspace.on_run("flights_daily", lambda run: next(outcomes))
+    gitlab.sandbox.workspace.on_run("flights_daily", lambda run: next(outcomes))
     gitlab.branch_off("fix/broken")
-    gitlab.lake.write("src/lakehouse/broken.py", '"""Broken."""\n')
+    gitlab.sandbox.write("src/lakehouse/broken.py", '"""Broken."""\n')
     gitlab.push("fix: break it")
     gitlab.merge("fix/broken", "main")
     pipeline = gitlab.merged("staging")
     assert pipeline.fails("--needs", "staging") == {"staging"}
     assert (news(gitlab, "staging"), news(gitlab, "prod")) == (WENT_BACK, [])
-    assert gitlab.lake.running("staging") == running
-    gitlab.lake.workspace.on_run("flights_daily", "succeed")
+    assert gitlab.sandbox.running("staging") == running
+    gitlab.sandbox.workspace.on_run("flights_daily", "succeed")
     if gitlab.branch("prod") != "main":  # staging has not verified these files
-        told = gitlab.merged("prod").run("fetch")
-        assert told.ended("FAIL") == {"fetch"}
-        assert "Merge it to staging first, or see why its deploy failed" in told.text
+        result = gitlab.merged("prod").run("fetch")
+        assert result.ended("FAIL") == {"fetch"}
+        assert "Merge it to staging first, or see why its deploy failed" in result.text
 
 
 def assert_prod_goes_back_by_hand(gitlab: GitLab, release: str) -> None:
@@ -203,8 +205,8 @@ def assert_prod_goes_back_by_hand(gitlab: GitLab, release: str) -> None:
     assert news(gitlab, "prod") == []
     assert pipeline.passes("rollback") == {"rollback"}
     assert news(gitlab, "prod") == ["blocked", "started", "rolled_back", "verified"]
-    assert gitlab.lake.running("prod") == release
-    (event,) = [e for e in gitlab.lake.events("prod") if e["kind"] == "rolled_back"]
+    assert gitlab.sandbox.running("prod") == release
+    (event,) = [e for e in gitlab.sandbox.events("prod") if e["kind"] == "rolled_back"]
     assert event["reason"] == EVIL
     assert not [*pipeline.folder.rglob("gone")]
 
@@ -213,8 +215,13 @@ def assert_a_release_is_blocked_and_unblocked_by_hand(gitlab: GitLab, release: s
     """The exceptions stand in the ledger."""
     branch = gitlab.branch("staging")
     for command in ("block", "unblock"):
-        told = {"PIPELINE": command, "TARGET": "staging", "RELEASE": release, "REASON": "a test"}
-        assert gitlab.by_hand(branch, **told).passes(command) == {command}
+        variables = {
+            "PIPELINE": command,
+            "TARGET": "staging",
+            "RELEASE": release,
+            "REASON": "a test",
+        }
+        assert gitlab.by_hand(branch, **variables).passes(command) == {command}
         assert news(gitlab, "staging") == [f"{command}ed"]
 
 
@@ -228,12 +235,12 @@ def assert_a_promotion_has_the_plan_as_its_comment(gitlab: GitLab) -> None:
 
 def assert_a_hotfix_reaches_prod_without_what_waits(gitlab: GitLab) -> None:
     """Staging becomes prod and the mend, verifies it, and gets what waited back later."""
-    lake = gitlab.lake
+    sandbox = gitlab.sandbox
     gitlab.branch_off("hotfix/urgent", "prod")
-    lake.write("src/lakehouse/urgent.py", '"""Urgent."""\n')
+    sandbox.write("src/lakehouse/urgent.py", '"""Urgent."""\n')
     gitlab.push("fix: an urgent mend")
     gitlab.branch_off("hotfix/urgent-to-staging", "staging")
-    git(lake.path, "restore", "--source=hotfix/urgent", "--staged", "--worktree", ".")
+    git(sandbox.path, "restore", "--source=hotfix/urgent", "--staged", "--worktree", ".")
     gitlab.push("fix: staging is prod and the urgent mend")
     gitlab.merge("hotfix/urgent-to-staging", "staging")
     gitlab.pushed("staging").passes("--needs", "staging")
@@ -246,31 +253,31 @@ def assert_a_hotfix_reaches_prod_without_what_waits(gitlab: GitLab) -> None:
 
 def assert_drift_fails_the_night(gitlab: GitLab) -> None:
     """What hands changed on prod fails its job; the report, an issue and the page say so."""
-    gitlab.lake.job("prod", "flights_daily")["timeout_seconds"] = 77
+    gitlab.sandbox.job("prod", "flights_daily")["timeout_seconds"] = 77
     night = gitlab.start(gitlab.branch("prod"), CI_PIPELINE_SOURCE="schedule")
-    told = night.run()
-    assert told.ended("FAIL") == {"drift-prod"}
-    assert told.ended("PASS") >= {"drift-staging", "sweep", "status"}
+    result = night.run()
+    assert result.ended("FAIL") == {"drift-prod"}
+    assert result.ended("PASS") >= {"drift-staging", "sweep", "status"}
     assert "timeout_seconds" in night.artifact("drift-prod", "drift-prod.md")
     assert night.artifact("drift-staging", "drift-staging.md") == ""
     page = night.artifact("status", "public/index.html")
-    assert all(part in page for part in (*TARGETS, gitlab.lake.running("prod")))
+    assert all(part in page for part in (*TARGETS, gitlab.sandbox.running("prod")))
     assert [issue.title for issue in gitlab.forge.issues] == ["drift on prod"]
-    gitlab.lake.job("prod", "flights_daily")["timeout_seconds"] = 900
+    gitlab.sandbox.job("prod", "flights_daily")["timeout_seconds"] = 900
 
 
 @pytest.mark.parametrize("gitlab", ["trunk"], indirect=True)
 def test_a_preview_is_up_while_it_is_wanted(gitlab: GitLab) -> None:
-    before = gitlab.lake.workspace.snapshot(files=False)
+    before = gitlab.sandbox.workspace.snapshot(files=False)
     gitlab.branch_off(LATE)
-    gitlab.lake.write("src/lakehouse/late.py", '"""Late."""\n')
+    gitlab.sandbox.write("src/lakehouse/late.py", '"""Late."""\n')
     gitlab.push("feat: late arrivals")
     request = gitlab.requested(LATE, "main")
     assert request.passes("preview") == {"preview"}
-    (job,) = gitlab.lake.workspace.jobs.values()
+    (job,) = gitlab.sandbox.workspace.jobs.values()
     assert "pr42" in job["settings"]["name"]
     assert "pr42" in request.artifact("preview", "preview.md")
     gitlab.merge(LATE, "main")
     gitlab.delete(LATE)
     assert request.passes("preview-down") == {"preview-down"}
-    assert gitlab.lake.workspace.snapshot(files=False) == before
+    assert gitlab.sandbox.workspace.snapshot(files=False) == before

@@ -151,9 +151,9 @@ def appears(file: Path) -> None:
 
 def test_two_set_ups_at_once_are_one_after_the_other(fresh: Baked) -> None:
     both = [starts(fresh, "make", "tool") for _ in range(2)]
-    said = [process.communicate()[0] for process in both]
-    assert [process.returncode for process in both] == [0, 0], said
-    assert "".join(said).count("creating .venv-uv") == 1
+    outputs = [process.communicate()[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0], outputs
+    assert "".join(outputs).count("creating .venv-uv") == 1
     expect_success(fresh.path / TOOL / "delivery", "--help", cwd=fresh.path)
 
 

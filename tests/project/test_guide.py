@@ -65,12 +65,12 @@ def test_a_new_pipeline_is_told_with_the_row_that_it_needs(bake: Bake, tmp_path:
     file = project.path / ".gitlab/ci/check.yml"
     text = yaml.safe_dump({"late": {**job, "rules": [rule]}})
     file.write_text(f"{file.read_text('utf-8')}\n{text}", encoding="utf-8")
-    said = project.python("-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/guide").stdout
+    output = project.python("-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/guide").stdout
     for row in (
         "| late / late | every night (`1 2 * * *`) | `make late` | none | — | write issues |",
         "| late | schedule of `main` | `make late` | planner of prod | `prod-plan` | read prod |",
     ):
-        assert f"missing:\nE         {row}\nE         to remove:" in said
+        assert f"missing:\nE         {row}\nE         to remove:" in output
 
 
 # --- screens ---
@@ -119,13 +119,13 @@ def _typed(project: Baked, block: str, programs: Path) -> dict[str, str]:
              for what in ("NAME", "EMAIL")}  # fmt: skip
     off = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "core.hooksPath",
            "GIT_CONFIG_VALUE_0": os.devnull}  # fmt: skip
-    said = {}
+    outputs = {}
     for line in block.splitlines():
         command = line.partition(" #")[0].strip()
         done = run("sh", "-c", command, cwd=project.path, PATH=path, **names, **off)
         assert done.returncode in (0, 2), f"{command}: {done.stdout}{done.stderr}"
-        said[command] = done.stdout
-    return said
+        outputs[command] = done.stdout
+    return outputs
 
 
 def _set_everything(project: Baked) -> None:
@@ -171,13 +171,13 @@ class Repository:
 
     def type(self, block: str) -> str:
         """Type a block; what is to be mended is mended where it says so."""
-        told = ""
+        output = ""
         for line in block.splitlines():
             if line.startswith("#"):
                 (self.path / "totals").write_text("mended\n", encoding="utf-8")
             elif line:
-                told += git(self.path, *re.findall(r'"[^"]*"|\S+', line.replace("git ", "", 1)))
-        return told
+                output += git(self.path, *re.findall(r'"[^"]*"|\S+', line.replace("git ", "", 1)))
+        return output
 
     def change(self, branch: str) -> None:
         """Work that reaches a branch: a file more, and one less."""

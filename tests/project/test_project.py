@@ -115,8 +115,8 @@ def test_domains_that_nobody_touched_are_not_tested(bake: Bake, tmp_path: Path) 
         return everything - collected("HEAD~1")
 
     def collected(since: str) -> set[str]:
-        told = project.pytest("tests/unit", "--collect-only", SINCE=since).splitlines()
-        return {line.partition("::")[0].rpartition("/")[2] for line in told if "::" in line}
+        lines = project.pytest("tests/unit", "--collect-only", SINCE=since).splitlines()
+        return {line.partition("::")[0].rpartition("/")[2] for line in lines if "::" in line}
 
     everything = collected("")
     assert left_out("resources/sales/schemas.yml") >= {"test_flights_rules.py"}

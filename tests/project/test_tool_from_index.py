@@ -29,7 +29,7 @@ VERSION = tomllib.loads((TEMPLATE / FOLDER / "pyproject.toml").read_text("utf-8"
 URL = "https://packages.example.com/simple"
 
 
-def told() -> str:
+def instructions() -> str:
     """What the page gives for pyproject.toml."""
     found = re.search(r"```toml\n(.*?)```", STEPS, re.DOTALL)
     assert found
@@ -40,7 +40,7 @@ def followed(text: str) -> str:
     """A project's pyproject.toml after the page: a table goes, keys are replaced, others added."""
     assert "the table `[tool.uv.workspace]`" in STEPS
     text = re.sub(r"^\[tool\.uv\.workspace\]\n(?:.+\n)*\n?", "", text, flags=re.MULTILINE)
-    for header, body in re.findall(r"^(\[.+\])\n((?:(?!\[).+\n)+)", told(), re.MULTILINE):
+    for header, body in re.findall(r"^(\[.+\])\n((?:(?!\[).+\n)+)", instructions(), re.MULTILINE):
         table = re.search(rf"^{re.escape(header)}\n(?:(?!\[\w).*\n)*", text, re.MULTILINE)
         if not table:
             text += f"\n{header}\n{body}"
@@ -138,8 +138,8 @@ def test_an_explicit_index_would_not_do_as_the_page_says(project: Baked, tmp_pat
     file = project.path / "pyproject.toml"
     text = file.read_text(encoding="utf-8")
     file.write_text(text.replace('name = "own"\n', 'name = "own"\nexplicit = true\n'), "utf-8")
-    code, said = installed(project, tmp_path / "cache", tmp_path / "there")
-    assert code != 0, said
+    code, output = installed(project, tmp_path / "cache", tmp_path / "there")
+    assert code != 0, output
 
 
 def test_the_page_changes_what_it_says_and_nothing_else(bake: Bake) -> None:

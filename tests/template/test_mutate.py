@@ -31,5 +31,5 @@ def test_a_module_that_is_not_there_is_told(
 
 def test_make_runs_the_tests_of_the_tool_unless_others_are_named() -> None:
     for given, tests in (((), "tests/tool"), (("TESTS=tests/tool/x.py",), "tests/tool/x.py")):
-        said = expect_success("make", "-n", "mutate", "MODULE=plan/guard.py", *given, cwd=ROOT)
-        assert f"scripts/mutate.py 'plan/guard.py' {tests}\n" in said
+        output = expect_success("make", "-n", "mutate", "MODULE=plan/guard.py", *given, cwd=ROOT)
+        assert f"scripts/mutate.py 'plan/guard.py' {tests}\n" in output

@@ -51,10 +51,10 @@ def test_two_demos_at_once_show_gold_and_bring_what_they_need_alone(
                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             )
         )  # fmt: skip
-    said = [process.communicate(timeout=900)[0] for process in started]
-    assert [process.returncode for process in started] == [0, 0], said
-    assert "".join(said).count("demo: creating .venv-demo") == 1
-    for output, place in zip(said, places, strict=True):
+    outputs = [process.communicate(timeout=900)[0] for process in started]
+    assert [process.returncode for process in started] == [0, 0], outputs
+    assert "".join(outputs).count("demo: creating .venv-demo") == 1
+    for output, place in zip(outputs, places, strict=True):
         assert "Airlines by punctuality" in output
         found = re.search(r"The project is in (.*)$", output, re.MULTILINE)
         assert found

@@ -89,9 +89,9 @@ class Place:
     def make(self, *targets: str, **changes: str) -> str:
         """What make says, which must succeed."""
         process = self.start(*targets, **changes)
-        said = process.communicate(timeout=60)[0]
-        assert process.returncode == 0, said
-        return said
+        output = process.communicate(timeout=60)[0]
+        assert process.returncode == 0, output
+        return output
 
     def installs(self) -> int:
         """How often something was installed since the last question."""
@@ -252,8 +252,8 @@ DAMAGE: dict[str, Callable[[Place], None]] = {
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_what_is_not_whole_is_made_anew(damage: str, ready: Place) -> None:
     DAMAGE[damage](ready)
-    said = ready.make("setup")
-    assert "No such file" not in said
+    output = ready.make("setup")
+    assert "No such file" not in output
     ready.assert_whole()
 
 
@@ -298,8 +298,8 @@ def test_of_two_set_ups_at_once_one_installs(damage: str, ready: Place) -> None:
     DAMAGE[damage or "no folder"](ready)
     (ready.beside / "slow").write_text("0.3")
     both = [ready.start("setup") for _ in range(2)]
-    said = [process.communicate(timeout=60)[0] for process in both]
-    assert [process.returncode for process in both] == [0, 0], said
+    outputs = [process.communicate(timeout=60)[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0], outputs
     (ready.beside / "slow").unlink()
     once = (
         1 if ready.kind == "project" and damage != "moved" else 2

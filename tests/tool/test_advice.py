@@ -27,14 +27,14 @@ def messages() -> Iterator[tuple[str, str]]:
     """Every text of the tool that somebody may read, with its place; no documentation."""
     for source in SOURCES:
         tree = ast.parse(source.read_text(encoding="utf-8"))
-        told = {id(n.body[0].value) for n in ast.walk(tree)
+        docstrings = {id(n.body[0].value) for n in ast.walk(tree)
                 if isinstance(n, ast.Module | ast.ClassDef | ast.FunctionDef) and n.body
                 and isinstance(n.body[0], ast.Expr)}  # fmt: skip
         parts = {id(p) for n in ast.walk(tree) if isinstance(n, ast.JoinedStr) for p in n.values}
         for node in ast.walk(tree):
             if isinstance(node, ast.JoinedStr):
                 yield f"{source.name}:{node.lineno}", _joined(node)
-            elif isinstance(node, ast.Constant) and id(node) not in parts | told:
+            elif isinstance(node, ast.Constant) and id(node) not in parts | docstrings:
                 yield f"{source.name}:{node.lineno}", str(node.value)
 
 
@@ -70,8 +70,10 @@ def test_nothing_is_destroyed_to_go_back(kind: str, action: str) -> None:
         policy = given.policy.model_copy(
             update={"guard": given.policy.guard.model_copy(update={"protected": protected})}
         )
-        told = guard.evaluate([change], situation(state=state, is_rollback=True, policy=policy))
-        assert not [v for v in told if DESTROYS.search(v.reason)]
+        decisions = guard.evaluate(
+            [change], situation(state=state, is_rollback=True, policy=policy)
+        )
+        assert not [v for v in decisions if DESTROYS.search(v.reason)]
 
 
 @pytest.mark.parametrize("action", ["delete", "recreate", "update_id"])

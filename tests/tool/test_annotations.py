@@ -63,10 +63,10 @@ def test_no_file_can_add_a_command_of_its_own(file: str, message: str, hint: str
     text = formatted([Finding(file, 1, "r", message, hint)], Format.GITHUB)
     assert "\n" not in text
     assert "\r" not in text
-    properties, _, told = text.removeprefix("::error ").partition("::")
+    properties, _, content = text.removeprefix("::error ").partition("::")
     assert len(properties.split(",")) == 3
     assert properties.count(":") == 0
-    back = told.replace("%0A", "\n").replace("%0D", "\r").replace("%25", "%")
+    back = content.replace("%0A", "\n").replace("%0D", "\r").replace("%25", "%")
     assert back == f"{message}\n{hint}".strip()
 
 

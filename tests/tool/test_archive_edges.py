@@ -55,8 +55,8 @@ def test_of_many_odd_files_the_first_five_are_named() -> None:
      ("schema", 0), ("schema", "x")],
 )  # fmt: skip
 def test_a_manifest_of_another_form_is_refused(field: str, value: object) -> None:
-    told = {**manifest(FILES).model_dump(by_alias=True), field: value}
-    content = packed((entry("manifest.json"), json.dumps(told).encode()), *WHOLE)
+    document = {**manifest(FILES).model_dump(by_alias=True), field: value}
+    content = packed((entry("manifest.json"), json.dumps(document).encode()), *WHOLE)
     with pytest.raises(DeliveryError, match=f"not a valid release: manifest: {field}: "):
         read_archive(content, "x.tar.gz")
 

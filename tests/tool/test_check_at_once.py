@@ -49,9 +49,9 @@ def test_every_rule_says_where_and_how_to_mend(
     edit(*SLIPS[rule])
     if rule == "branch":
         edit(POLICY, "staging: main", "staging: stage")
-    told = check(CheckContext(project, with_cli=True), [rule])
-    assert told
-    assert all(finding.file and finding.hint.strip() for finding in told), told
+    findings = check(CheckContext(project, with_cli=True), [rule])
+    assert findings
+    assert all(finding.file and finding.hint.strip() for finding in findings), findings
 
 
 def test_one_wrong_reference_is_one_finding(project: Path, edit: Edit) -> None:
@@ -86,8 +86,8 @@ def test_all_files_that_are_no_yaml_are_told_and_the_rest_is_judged(
     edit(JOB, "resources:", "resources: [")
     edit(SCHEMA, "resources:", "resources: {")
     edit(PROD, "mode: production", "mode: development")
-    told = {(f.file, f.rule) for f in check(CheckContext(project))}
-    assert told == {(JOB, "yaml"), (SCHEMA, "yaml"), (PROD, "released")}
+    findings = {(f.file, f.rule) for f in check(CheckContext(project))}
+    assert findings == {(JOB, "yaml"), (SCHEMA, "yaml"), (PROD, "released")}
 
 
 def test_a_broken_root_hides_no_other_broken_file_and_sets_off_no_rule(
@@ -99,8 +99,8 @@ def test_a_broken_root_hides_no_other_broken_file_and_sets_off_no_rule(
     )  # presets of the root may have them
     edit(JOB, "\n        - task_key: load\n", "\n        -\n        - task_key: load\n")
     edit(SCHEMA, "resources:", "resources: {")
-    told = check(CheckContext(project))
-    assert {(f.file, f.rule) for f in told} == {
+    findings = check(CheckContext(project))
+    assert {(f.file, f.rule) for f in findings} == {
         (ROOT, "yaml"), (SCHEMA, "yaml"), (JOB, "wiring"), (JOB, "model"),
     }  # fmt: skip
 
@@ -131,9 +131,9 @@ def test_a_wrong_kind_of_value_is_told_with_an_example(
     project: Path, edit: Edit, file: str, old: str, new: str, place: str, message: str
 ) -> None:
     edit(file, old, new)
-    told = [f for f in check(CheckContext(project)) if f.file == file]
-    assert [(f"{f.file}:{f.line}", f.message) for f in told] == [(place, message)]
-    assert told[0].hint.startswith("Example: ")
+    findings = [f for f in check(CheckContext(project)) if f.file == file]
+    assert [(f"{f.file}:{f.line}", f.message) for f in findings] == [(place, message)]
+    assert findings[0].hint.startswith("Example: ")
 
 
 def test_what_is_empty_takes_nothing_away(project: Path, edit: Edit) -> None:
@@ -145,9 +145,9 @@ def test_what_is_empty_takes_nothing_away(project: Path, edit: Edit) -> None:
 def test_all_slips_of_the_policy_are_told_with_their_lines(project: Path, edit: Edit) -> None:
     edit(POLICY, "verify:", "foo: 1\nplan_hours: 0\nverify:")
     edit(POLICY, "    shop: shop_daily", "    shop: 3")
-    told = [(f.line, f.message) for f in check(CheckContext(project))]
-    assert [line for line, _ in told] == [11, 12, 15]
-    assert [message.partition(":")[0] for _, message in told] == [
+    findings = [(f.line, f.message) for f in check(CheckContext(project))]
+    assert [line for line, _ in findings] == [11, 12, 15]
+    assert [message.partition(":")[0] for _, message in findings] == [
         "foo", "plan_hours", "verify.jobs.shop",
     ]  # fmt: skip
 
@@ -184,8 +184,8 @@ def test_a_target_that_is_none_hides_no_finding_of_those_that_are(
 ) -> None:
     edit(POLICY, "prod: release", "qa: release")
     edit(STAGING, "mode: production", "mode: development")
-    told = [(f.file, f.line, f.rule) for f in check(CheckContext(project))]
-    assert told == [(POLICY, 9, "policy"), (STAGING, 3, "released")]
+    findings = [(f.file, f.line, f.rule) for f in check(CheckContext(project))]
+    assert findings == [(POLICY, 9, "policy"), (STAGING, 3, "released")]
 
 
 def test_code_that_does_not_parse_is_told_and_the_other_tasks_are_judged(
@@ -194,9 +194,9 @@ def test_code_that_does_not_parse_is_told_and_the_other_tasks_are_judged(
     edit(TASKS, "def count(tables):", "def count(tables:")
     edit(JOB, "          depends_on:\n            - task_key: load", "          depends_on:\n"
          "            - task_key: laod")  # fmt: skip
-    told = found(project, "wiring")
-    assert [place for place, _ in told] == [f"{JOB}:11", f"{TASKS}:10"]
-    assert "target" not in told[1][1], "it is so for all of them"
+    findings = found(project, "wiring")
+    assert [place for place, _ in findings] == [f"{JOB}:11", f"{TASKS}:10"]
+    assert "target" not in findings[1][1], "it is so for all of them"
 
 
 @pytest.mark.parametrize(
@@ -274,8 +274,8 @@ def test_an_include_out_of_the_project_is_told_and_its_files_are_left_alone(
     outside.write_text("targets: {x: {workspace: {host: https://example.com}}}\n", "utf-8")
     pattern = pattern.replace("/tmp/*.yml", outside.as_posix())
     edit(ROOT, "  - targets/*.yml", f"  - targets/*.yml\n  - {pattern}")
-    told = check(CheckContext(project, with_cli=True), ["include", "cli"])
-    assert [(f.file, f.line) for f in told] == [(ROOT, 3)]
+    findings = check(CheckContext(project, with_cli=True), ["include", "cli"])
+    assert [(f.file, f.line) for f in findings] == [(ROOT, 3)]
     assert "https://example.com" in outside.read_text("utf-8")
 
 

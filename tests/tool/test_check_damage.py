@@ -27,7 +27,7 @@ damages = settings(
 )  # fmt: skip
 
 
-def judged(project: Path, name: str, text: str) -> None:
+def assert_findings_are_complete(project: Path, name: str, text: str) -> None:
     """Check the project with one file replaced, and put the file back."""
     file = project / name
     file.write_text(text, encoding="utf-8")
@@ -65,7 +65,9 @@ def test_a_value_of_any_other_kind_is_a_finding_or_nothing(
 ) -> None:
     name = data.draw(st.sampled_from(sorted(TREES)))
     path = data.draw(st.sampled_from([*places(TREES[name])]))
-    judged(project, name, with_value(name, path, data.draw(st.sampled_from(VALUES))))
+    assert_findings_are_complete(
+        project, name, with_value(name, path, data.draw(st.sampled_from(VALUES)))
+    )
 
 
 @damages
@@ -74,7 +76,9 @@ def test_a_file_cut_off_anywhere_is_a_finding_or_nothing(
     project: Path, data: st.DataObject
 ) -> None:
     name = data.draw(st.sampled_from(sorted(name for name, text in FILES.items() if text)))
-    judged(project, name, FILES[name][: data.draw(st.integers(0, len(FILES[name])))])
+    assert_findings_are_complete(
+        project, name, FILES[name][: data.draw(st.integers(0, len(FILES[name])))]
+    )
 
 
 @damages
@@ -86,4 +90,4 @@ def test_a_slip_of_the_keyboard_anywhere_is_a_finding_or_nothing(
     start = data.draw(st.integers(0, len(FILES[name])))
     end = start + data.draw(st.integers(0, 3))
     typed = data.draw(st.text(MARKS, max_size=3))
-    judged(project, name, FILES[name][:start] + typed + FILES[name][end:])
+    assert_findings_are_complete(project, name, FILES[name][:start] + typed + FILES[name][end:])

@@ -53,7 +53,7 @@ def test_what_differs_is_named_by_target_and_by_file() -> None:
     assert found["files[src/app/new.py]"][0] is None
 
 
-def said(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
+def exit_code(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
     monkeypatch.setattr(sys, "argv", ["delivery", "diff", *map(str, arguments)])
     with pytest.raises(SystemExit) as ended:
         app.main()
@@ -66,13 +66,13 @@ def test_releases_are_named_by_their_id_or_their_file(
     folder = project / ".delivery/releases"
     first, second = (release(day).write(folder) for day in (23, 24))
     names = [file.name.removesuffix(".tar.gz") for file in (first, second)]
-    assert said(monkeypatch, *names) == 0
+    assert exit_code(monkeypatch, *names) == 0
     assert capsys.readouterr().out == "no difference\n"
-    assert said(monkeypatch, first, names[1]) == 0
+    assert exit_code(monkeypatch, first, names[1]) == 0
     other = release(25, **{JOB: FILES[JOB].replace("shop_daily\n", "shop_nightly\n")})
-    assert said(monkeypatch, names[0], other.write(folder)) == 2
-    assert said(monkeypatch, "staging", "prod") == 2
+    assert exit_code(monkeypatch, names[0], other.write(folder)) == 2
+    assert exit_code(monkeypatch, "staging", "prod") == 2
     capsys.readouterr()
     for given in (("staging", names[0]), ("2026.01.01-g00000000", names[0]), ("x", "prod")):
-        assert said(monkeypatch, *given) == 4
+        assert exit_code(monkeypatch, *given) == 4
         assert capsys.readouterr().err

@@ -142,7 +142,8 @@ def test_a_number_that_the_cli_reads_otherwise_is_refused(tmp_path: Path, text: 
     ],
 )
 def test_what_two_readers_could_read_differently_is_refused(tmp_path: Path, text: str) -> None:
-    failure(tmp_path, f"{text}\n")
+    _, message = failure(tmp_path, f"{text}\n")
+    assert message
 
 
 def test_a_key_may_look_like_nothing(tmp_path: Path) -> None:

@@ -18,18 +18,18 @@ from tool.test_screens import shown, status
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 A, B, C = (f"2026.11.2{n}-g0000000{n}" for n in (1, 2, 3))
 BACK = {"back": True}
-Told = tuple[str, str] | tuple[str, str, dict[str, Any]]
+Step = tuple[str, str] | tuple[str, str, dict[str, Any]]
 
 
 class _Past:
     """A ledger whose events are known; each happens a while after the one before."""
 
-    def __init__(self, told: Sequence[Told], every: timedelta = timedelta(hours=1)) -> None:
+    def __init__(self, steps: Sequence[Step], every: timedelta = timedelta(hours=1)) -> None:
         self.reads = 0
         self._events = {}
-        for seq, (kind, release, *more) in enumerate(told, start=1):
+        for seq, (kind, release, *more) in enumerate(steps, start=1):
             event = Event(
-                seq=seq, previous="", id="", at=NOW - (len(told) - seq + 1) * every,
+                seq=seq, previous="", id="", at=NOW - (len(steps) - seq + 1) * every,
                 kind=cast(Any, kind), project="p", target="t", release=release, actor="a",
                 detail=more[0] if more else {},
             )  # fmt: skip
@@ -46,15 +46,15 @@ class _Past:
         return dora(cast(Ledger, self), list(self._events), NOW)
 
 
-def _counts(*told: Told) -> tuple[int, int, int]:
+def _counts(*steps: Step) -> tuple[int, int, int]:
     """Deliveries, failures, and how many were mended."""
-    figures = _Past(told).dora()
+    figures = _Past(steps).dora()
     return figures.deployments, figures.failed, figures.restore_of
 
 
 GOOD = (("started", A), ("deployed", A), ("verified", A))
 BY_HAND = (("blocked", B), ("started", A), ("rolled_back", A), ("verified", A))
-STORIES: dict[str, tuple[tuple[Told, ...], tuple[int, int, int]]] = {
+STORIES: dict[str, tuple[tuple[Step, ...], tuple[int, int, int]]] = {
     "good": (GOOD, (1, 0, 0)),
     "the CLI fails and the way back leads back": (
         (*GOOD, ("started", B), ("failed", B), ("blocked", B), *BY_HAND[1:]), (2, 1, 1),
@@ -95,8 +95,8 @@ STORIES: dict[str, tuple[tuple[Told, ...], tuple[int, int, int]]] = {
 
 @pytest.mark.parametrize("story", STORIES)
 def test_what_counts_as_a_delivery_and_what_as_a_failure(story: str) -> None:
-    told, expected = STORIES[story]
-    assert _counts(*told) == expected
+    steps, expected = STORIES[story]
+    assert _counts(*steps) == expected
 
 
 KINDS = ("started", "deployed", "verified", "failed", "rolled_back", "blocked", "adopted")
@@ -106,21 +106,21 @@ _STEPS = st.tuples(
 
 
 @given(st.lists(_STEPS, max_size=40))
-def test_no_more_can_fail_than_is_delivered(told: list[Told]) -> None:
-    figures = _Past(told).dora()
-    failed = [t for t in told if t[0] == "failed" and t[1] != NO_RELEASE and t[-1] != BACK]
-    deployed = [t for t in told if t[0] == "deployed"]
+def test_no_more_can_fail_than_is_delivered(steps: list[Step]) -> None:
+    figures = _Past(steps).dora()
+    failed = [t for t in steps if t[0] == "failed" and t[1] != NO_RELEASE and t[-1] != BACK]
+    deployed = [t for t in steps if t[0] == "deployed"]
     assert 0 <= figures.failed <= figures.deployments
-    assert len(deployed) <= figures.deployments <= len(deployed) + len(failed) + _by_hand(told)
-    assert figures.failed <= len(failed) + _by_hand(told)
+    assert len(deployed) <= figures.deployments <= len(deployed) + len(failed) + _by_hand(steps)
+    assert figures.failed <= len(failed) + _by_hand(steps)
     assert figures.failure_rate is None or 0 <= figures.failure_rate <= 1
 
 
-def _by_hand(told: Sequence[Told]) -> int:
+def _by_hand(steps: Sequence[Step]) -> int:
     """A rollback before which nothing failed since the last verified delivery."""
     count = 0
-    for seq, (kind, *_) in enumerate(told):
-        before = [t for t in told[:seq] if t[0] in ("failed", "rolled_back", "verified")]
+    for seq, (kind, *_) in enumerate(steps):
+        before = [t for t in steps[:seq] if t[0] in ("failed", "rolled_back", "verified")]
         known = [t for t in before if t[0] != "failed" or (t[1] != NO_RELEASE and t[-1] != BACK)]
         count += kind == "rolled_back" and (not known or known[-1][0] == "verified")
     return count
@@ -129,9 +129,9 @@ def _by_hand(told: Sequence[Told]) -> int:
 @given(st.lists(st.sampled_from(list(STORIES)), max_size=8))
 def test_one_story_after_another_counts_what_all_of_them_count(chosen: list[str]) -> None:
     ends = [name for name in chosen if STORIES[name][0][-1][0] == "verified"]
-    told = [step for name in ends for step in STORIES[name][0]]
+    steps = [step for name in ends for step in STORIES[name][0]]
     expected = [sum(STORIES[name][1][n] for name in ends) for n in range(3)]
-    assert list(_counts(*told)) == expected
+    assert list(_counts(*steps)) == expected
 
 
 def test_what_is_mended_by_hand_took_until_it_was_verified() -> None:

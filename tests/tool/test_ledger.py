@@ -118,10 +118,10 @@ def test_an_event_that_cannot_be_read_is_told(ledger: Ledger) -> None:
 
 
 def test_one_has_the_target_and_the_other_is_told_who(ledger: Ledger, memory: Memory) -> None:
-    told = r"lock of prod: held by deployer \(deploy x\) since .* \(0 min\)"
+    message = r"lock of prod: held by deployer \(deploy x\) since .* \(0 min\)"
     with (
         ledger.lock("deploy x"),
-        pytest.raises(DeliveryError, match=told) as caught,
+        pytest.raises(DeliveryError, match=message) as caught,
         fresh(memory).lock("deploy y"),
     ):
         pass

@@ -299,10 +299,10 @@ def test_whoever_waits_too_long_is_told(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 @pytest.mark.parametrize(
-    "told", [b"[]", b"null", b"{}", b'{"at": 5}', b'{"at": "noon"}', b"\xff", b""]
+    "content", [b"[]", b"null", b"{}", b'{"at": 5}', b'{"at": "noon"}', b"\xff", b""]
 )
-def test_a_lock_that_says_nothing_is_a_lock(told: bytes) -> None:
-    memory = Memory({"/lake/ledger/lock.json": told})
+def test_a_lock_that_says_nothing_is_a_lock(content: bytes) -> None:
+    memory = Memory({"/lake/ledger/lock.json": content})
     held = ledger(memory).current_lock()
     assert held is not None
     assert (held.actor, held.operation) == ("unknown holder", "unreadable lock")

@@ -61,9 +61,9 @@ def plan(
     }
     raw = {"plan": {f"resources.{kind}.x.permissions": node}}
     state = {f"{kind}.x.permissions": {"state": {"__embed__": [entry(*one) for one in given]}}}
-    told = normalize(raw, {*KNOWN[::2], me})
+    normalized = normalize(raw, {*KNOWN[::2], me})
     known = YamlMapping() if retained else tree(kind, declared)
-    return add_permission_changes(told, raw, known, state, KNOWN, me)
+    return add_permission_changes(normalized, raw, known, state, KNOWN, me)
 
 
 @pytest.mark.parametrize("hand", [
@@ -78,9 +78,9 @@ def test_all_see_the_same_and_what_hands_did(hand: list[tuple[str, str]]) -> Non
     remote = [*{**dict(GIVEN), **dict(hand)}.items()]
     mine, theirs = plan("deployer", remote), plan("planner", remote)
     assert mine == theirs
-    told = {f.path.partition("'")[2].partition("'")[0]: f for c in mine for f in c.fields}
-    assert {name: str(field.remote) for name, field in told.items()} == dict(hand)
-    assert all(field.is_drift for field in told.values())
+    fields = {f.path.partition("'")[2].partition("'")[0]: f for c in mine for f in c.fields}
+    assert {name: str(field.remote) for name, field in fields.items()} == dict(hand)
+    assert all(field.is_drift for field in fields.values())
 
 
 def test_what_was_taken_from_them_is_seen() -> None:

@@ -98,7 +98,7 @@ def test_a_reference_to_a_secret_is_no_secret() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "told"),
+    ("name", "value", "expected"),
     [
         ("target", "staging", "target: approved 'prod', now 'staging'"),
         ("host", "https://other.example.com",
@@ -112,8 +112,10 @@ def test_a_reference_to_a_secret_is_no_secret() -> None:
         ("retained", ["volumes.v"], "retained: approved [], now ['volumes.v']"),
     ],
 )  # fmt: skip
-def test_what_moved_is_told_as_approved_and_as_it_is_now(name: str, value: Any, told: str) -> None:
-    assert plan_differences(plan(), plan(**{name: value})) == [told]
+def test_what_moved_is_told_as_approved_and_as_it_is_now(
+    name: str, value: Any, expected: str
+) -> None:
+    assert plan_differences(plan(), plan(**{name: value})) == [expected]
     assert plan_differences(plan(), plan(created_at=NOW + timedelta(hours=1))) == []
 
 
@@ -196,7 +198,7 @@ def test_a_plan_that_says_no_time_zone_or_is_too_deep_is_none(tmp_path: Path) ->
 
 @pytest.mark.parametrize(
     ("path", "value"),
-    [("env.password[0]", "x"), ("conf.['fs.account.key.lake.net']", "x"), ("password", 12345)],
+    [("env.password[0]", "x"), ("conf.['fs.account.key.sandbox.net']", "x"), ("password", 12345)],
 )
 def test_a_secret_is_hidden_in_a_list_by_a_dotted_name_and_as_a_number(
     path: str, value: Any

@@ -129,8 +129,8 @@ def test_of_what_was_removed_the_line_to_delete_is_told(
 
 
 def test_of_what_no_line_declares_that_is_told(project: Path) -> None:
-    told = _drift(project, "tags['environment']", {"old": "a", "new": "a"}).hint
-    assert told == (
+    hint = _drift(project, "tags['environment']", {"old": "a", "new": "a"}).hint
+    assert hint == (
         "no line of jobs.shop_daily declares tags['environment']; see presets and variables; "
         "to revert it: delivery rollback staging r1 --reason …"
     )

@@ -135,7 +135,7 @@ def test_a_slip_is_found_with_its_place(
     assert found(project, rule) == []
     edit(file, old, new)
     assert (place, message) in [
-        (where, told.removesuffix(" (target prod)")) for where, told in found(project, rule)
+        (where, text.removesuffix(" (target prod)")) for where, text in found(project, rule)
     ], found(project, rule)
     assert all(finding.hint for finding in check(CheckContext(project), [rule]))
 

@@ -223,8 +223,8 @@ def test_a_job_that_a_target_changes_stays_in_its_domain(project: Path, edit: Ed
 
 def test_a_resource_stands_in_the_folder_of_a_domain(project: Path, edit: Edit) -> None:
     edit("databricks.yml", "variables:", "resources: {volumes: {x: {name: x}}}\nvariables:")
-    told = [message for _, message in found(project, "naming")]
-    assert told == ["volumes.x: given databricks.yml, expected a file in resources/DOMAIN/"]
+    messages = [message for _, message in found(project, "naming")]
+    assert messages == ["volumes.x: given databricks.yml, expected a file in resources/DOMAIN/"]
 
 
 def test_a_host_that_is_missing_is_told(project: Path, edit: Edit) -> None:

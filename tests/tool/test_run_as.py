@@ -24,12 +24,12 @@ PIPELINE = "\n  pipelines:\n    shop_pipe: {name: shop_pipe}\n"
 ALERT = "\n  alerts:\n    shop_alert: {run_as: {user_name: ana}, display_name: x}\n"
 
 
-def told(project: Path) -> list[str]:
+def messages(project: Path) -> list[str]:
     return [f"{f.file}:{f.line} {f.message}" for f in check(CheckContext(project), ["run_as"])]
 
 
 @pytest.mark.parametrize(
-    ("new", "line", "said"),
+    ("new", "line", "expected"),
     [
         ("", 3, "has no run_as, so it would run as the deployer"),
         ('run_as: {service_principal_name: "${var.deployer}"}', 29, "runs as the deployer"),
@@ -42,14 +42,14 @@ def told(project: Path) -> list[str]:
     ids=["nobody", "deployer", "planner", "a user", "the runner as user", "another", "two"],
 )
 def test_each_job_names_the_runner(
-    project: Path, edit: Edit, new: str, line: int, said: str
+    project: Path, edit: Edit, new: str, line: int, expected: str
 ) -> None:
-    assert told(project) == []
+    assert messages(project) == []
     edit(JOB, OWN, new)
-    first, second = told(project)
+    first, second = messages(project)
     assert first.startswith(f"{JOB}:{line} prod: jobs.shop_daily: ")
     assert second.startswith(f"{JOB}:{line} staging: jobs.shop_daily: ")
-    assert said in second
+    assert expected in second
     assert "expected the runner runner-of-staging as service_principal_name" in second
     assert all("run_as: ${var.run_as}" in f.hint for f in check(CheckContext(project), ["run_as"]))
 
@@ -58,7 +58,7 @@ def test_each_job_names_the_runner(
                                            (ALERT, "alerts.shop_alert")])  # fmt: skip
 def test_so_does_whatever_else_runs(project: Path, edit: Edit, text: str, key: str) -> None:
     edit(JOB, LAST, f"{LAST}{text}")
-    assert [t.split(": ")[1] for t in told(project)] == [key, key]
+    assert [t.split(": ")[1] for t in messages(project)] == [key, key]
 
 
 @pytest.mark.parametrize("file", [STAGING, "databricks.yml"])
@@ -66,7 +66,7 @@ def test_targets_name_nobody(project: Path, edit: Edit, file: str) -> None:
     place = "    variables:" if file == STAGING else "variables:"
     run_as = "run_as: {service_principal_name: x}"
     edit(file, place, f"{'    ' if file == STAGING else ''}{run_as}\n{place}")
-    first = told(project)[0]
+    first = messages(project)[0]
     assert first.startswith(f"{file}:")
     assert "run_as: expected none, because with it the CLI refuses apps" in first
     assert "Remove it" in check(CheckContext(project), ["run_as"])[0].hint
@@ -75,7 +75,7 @@ def test_targets_name_nobody(project: Path, edit: Edit, file: str) -> None:
 def test_other_targets_are_free(project: Path, edit: Edit) -> None:
     edit("targets/dev.yml", "    variables:", "    run_as: {user_name: ana}\n    variables:")
     edit("targets/dev.yml", "catalog: demo_dev", "catalog: demo_dev\n      runner: nobody")
-    assert told(project) == []
+    assert messages(project) == []
 
 
 # --- the guard ---
@@ -99,24 +99,24 @@ def tree_of(values: dict[str, str]) -> YamlMapping:
     return section
 
 
-@pytest.mark.parametrize(("identity", "said"), [
+@pytest.mark.parametrize(("identity", "expected"), [
     ("deployer", "runs as the deployer"),
     ("planner", "runs as the planner"),
     ("", "has no run_as, so it would run as the deployer"),
 ])  # fmt: skip
 @pytest.mark.parametrize("back", [False, True])
 def test_nothing_ever_runs_as_the_deployer_or_the_planner(
-    tmp_path: Path, identity: str, said: str, back: bool
+    tmp_path: Path, identity: str, expected: str, back: bool
 ) -> None:
     known = {"tree": job(tmp_path, identity), "identities": KNOWN, "is_rollback": back}
     ((verdict, reason),) = verdicts(ResourceChange(key="schemas.y", action="update"), **known)
     assert verdict == "refuse"
-    assert reason.startswith(said)
+    assert reason.startswith(expected)
     assert "run_as: {service_principal_name: runner}" in reason
 
 
 @pytest.mark.parametrize(
-    ("identity", "known", "said"),
+    ("identity", "known", "expected"),
     [
         ("<workspace.current_user.userName>", KNOWN, "unresolved value <workspace.current"),
         ("<var.who>", KNOWN, "unresolved value <var.who>"),
@@ -136,12 +136,12 @@ def test_nothing_ever_runs_as_the_deployer_or_the_planner(
     ],
 )
 def test_who_may_be_the_deployer_is_taken_for_it(
-    tmp_path: Path, identity: str, known: Identities, said: str
+    tmp_path: Path, identity: str, known: Identities, expected: str
 ) -> None:
     given = {"tree": job(tmp_path, identity), "identities": known}
     ((verdict, reason),) = verdicts(ResourceChange(key="schemas.y", action="update"), **given)
     assert verdict == "refuse"
-    assert said in reason
+    assert expected in reason
 
 
 @pytest.mark.parametrize(("old", "new"), [
@@ -165,7 +165,7 @@ def test_three_identities_are_three_however_they_are_written(project: Path, edit
 
 
 @pytest.mark.parametrize(
-    ("made", "told"),
+    ("made", "expected"),
     [
         ({}, []),
         ({"run_as": {"service_principal_name": "runner-of-staging"}}, []),
@@ -176,11 +176,11 @@ def test_three_identities_are_three_however_they_are_written(project: Path, edit
     ],
 )
 def test_what_the_cli_would_let_run_as_another_is_seen(
-    project: Path, made: dict[str, Any], told: list[tuple[str, str]]
+    project: Path, made: dict[str, Any], expected: list[tuple[str, str]]
 ) -> None:
     tree = resolve(load_bundle(project), "staging").tree
     plan = {"resources.jobs.shop_daily": {"action": "create", "new_state": {"value": made}}}
-    assert [*run_as_in_cli_plan(tree, plan)] == told
+    assert [*run_as_in_cli_plan(tree, plan)] == expected
     assert [*run_as_in_cli_plan(tree, {"resources.jobs.shop_daily": {"action": "skip"}})] == []
 
 

@@ -89,9 +89,9 @@ def test_the_page_loads_nothing_and_runs_nothing() -> None:
 
 def test_a_state_is_told_by_shape_and_word() -> None:
     text = re.sub(r"<[^>]+>", "", status_page("Demo", [status()], NOW))
-    for told in ("● verified", "▲ mixed", "▲ failed", "1 of 2 jobs", "volumes.v", "25% (1 of 4)",
-                 "3 h (median of 4)"):  # fmt: skip
-        assert told in text
+    for expected in ("● verified", "▲ mixed", "▲ failed", "1 of 2 jobs", "volumes.v",
+                     "25% (1 of 4)", "3 h (median of 4)"):  # fmt: skip
+        assert expected in text
 
 
 def test_an_address_that_is_no_web_address_is_no_link() -> None:
@@ -104,10 +104,10 @@ def test_a_status_says_everything_that_is_not_as_it_should_be() -> None:
     text = shown(
         status_as_text(status(in_progress="r9", out_of_band_change="serial 4", actor=HOSTILE))
     )
-    for told in ("verified, mixed", "1 of 2 jobs", "r9", "serial 4", HOSTILE, "x (1)",
-                 "deployments 4 (2 a week), change failure rate 25% (1 of 4)",
-                 "lead time 3 h (median of 4)"):  # fmt: skip
-        assert told in text
+    for expected in ("verified, mixed", "1 of 2 jobs", "r9", "serial 4", HOSTILE, "x (1)",
+                     "deployments 4 (2 a week), change failure rate 25% (1 of 4)",
+                     "lead time 3 h (median of 4)"):  # fmt: skip
+        assert expected in text
     empty = status(release="", commit="", since=None, jobs=[], blocked={}, dora=Dora())
     assert "no release deployed" in shown(status_as_text(empty))
 
@@ -131,7 +131,7 @@ def test_a_plan_shows_code_as_one_line_and_drift_as_such() -> None:
         decisions=[Decision(key="schemas.s", action="refuse", reason=HOSTILE)],
     )  # fmt: skip
     text = shown(plan_as_text(plan))
-    for told in (
+    for expected in (
         f"code: {one} → {two} (1 resource)",
         "abc feat: [x]",
         "f5: 5 → '[red]'",
@@ -144,7 +144,7 @@ def test_a_plan_shows_code_as_one_line_and_drift_as_such() -> None:
         "0 to create, 3 to change, 1 to delete, 1 retained",
         plan.digest,
     ):
-        assert told in text
+        assert expected in text
 
 
 def test_history_is_one_line_an_event() -> None:

@@ -79,9 +79,9 @@ def _hostile_values(model: type[BaseModel]) -> dict[str, st.SearchStrategy[Any]]
     st.fixed_dictionaries(_hostile_values(Status)),
     st.fixed_dictionaries(_hostile_values(JobStatus)),
 )
-def test_no_text_from_elsewhere_becomes_markup(told: dict[str, Any], job: dict[str, Any]) -> None:
+def test_no_text_from_elsewhere_becomes_markup(fields: dict[str, Any], job: dict[str, Any]) -> None:
     plain = status()
-    hostile = status(**told, jobs=[{**plain.jobs[0].model_dump(), **job}])
+    hostile = status(**fields, jobs=[{**plain.jobs[0].model_dump(), **job}])
     tags = _Page(status_page("Demo", [hostile], NOW)).tags
     known = {tag for tag, _ in _Page(status_page("Demo", [plain], NOW)).tags}
     assert {tag for tag, _ in tags} <= known
@@ -92,7 +92,7 @@ def test_no_text_from_elsewhere_becomes_markup(told: dict[str, Any], job: dict[s
     assert all(unescape(link).startswith(("https://", "http://")) for link in links)
     text = shown(status_as_text(hostile))
     assert all(
-        told[name] in text for name in ("target", "release", "jobs_on_other_releases", "lock")
+        fields[name] in text for name in ("target", "release", "jobs_on_other_releases", "lock")
     )
 
 

@@ -151,20 +151,20 @@ def test_whatever_a_lock_says_somebody_has_it(memory: Memory, content: bytes) ->
 
 
 def test_a_manifest_of_a_later_version_is_read_with_its_digest() -> None:
-    told = _with(manifest(FILES).model_dump(by_alias=True), more={"deep": 1})
-    file = next(iter(told["files"]))
-    told["files"][file] = _with(told["files"][file], mode="x")
-    later = Manifest.parse(json.dumps(told).encode())
+    document = _with(manifest(FILES).model_dump(by_alias=True), more={"deep": 1})
+    file = next(iter(document["files"]))
+    document["files"][file] = _with(document["files"][file], mode="x")
+    later = Manifest.parse(json.dumps(document).encode())
     made = packed((entry("manifest.json"), later.content()), *WHOLE)
     read, files = read_archive(made, "x.tar.gz")
     assert files == FILES
     assert read.manifest.digest == later.digest != manifest(FILES).digest
-    assert json.loads(read.manifest.content()) == told
+    assert json.loads(read.manifest.content()) == document
 
 
 def test_a_manifest_of_a_newer_form_is_refused_by_its_number() -> None:
-    told = _with(manifest(FILES).model_dump(by_alias=True), schema=2)
-    content = packed((entry("manifest.json"), json.dumps(told).encode()), *WHOLE)
+    document = _with(manifest(FILES).model_dump(by_alias=True), schema=2)
+    content = packed((entry("manifest.json"), json.dumps(document).encode()), *WHOLE)
     with pytest.raises(DeliveryError, match=f"manifest of 2026.11.23-g0a1b2c3d has {NEWER}"):
         read_archive(content, "x.tar.gz")
 
@@ -192,7 +192,7 @@ def test_a_plan_of_an_earlier_version_says_so(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("marker", "told"),
+    ("marker", "expected"),
     [
         ({"schema": 2, "project": "p"}, rf"TARGET.json in /lake has {NEWER}"),
         ({"schema": 1, "project": "p", "more": [1]}, ""),
@@ -202,13 +202,13 @@ def test_a_plan_of_an_earlier_version_says_so(tmp_path: Path) -> None:
         ("p", "cannot be parsed"),
     ],
 )
-def test_a_marker_is_judged_by_its_number(memory: Memory, marker: Any, told: str) -> None:
+def test_a_marker_is_judged_by_its_number(memory: Memory, marker: Any, expected: str) -> None:
     memory.files["/lake/TARGET.json"] = json.dumps(marker).encode()
     store = ReleaseStore(memory, target())  # type: ignore[arg-type]
-    if not told:
+    if not expected:
         store.check_marker()
         return
-    with pytest.raises(DeliveryError, match=told) as caught:
+    with pytest.raises(DeliveryError, match=expected) as caught:
         store.check_marker()
     assert caught.value.code is Exit.BAD_INPUT
 
