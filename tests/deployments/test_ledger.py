@@ -94,7 +94,7 @@ def test_what_cannot_be_seen_is_never_taken_for_new(
         if status == 500:
             assert code == (2 if name == "doctor" else 1), (name, message)
         else:
-            assert (code, "cannot be seen" in message) == (4, True), (name, message)
+            assert (code, "is not visible" in message) == (4, True), (name, message)
         assert not re.search("nothing (happened|delivered)", out), (name, out)
         faults.clear()
         assert delivered.workspace.snapshot() == before, name
@@ -110,7 +110,7 @@ def test_what_is_hidden_as_the_service_hides_it(
     for tree.hidden_status in (403, 404):
         for name, command in commands(source, tmp_path / "fetched").items():
             code, out, err = call(*command)
-            assert (code, "cannot be seen" in out + err) == (4, True), (name, out, err)
+            assert (code, "is not visible" in out + err) == (4, True), (name, out, err)
 
 
 def test_what_is_gone_is_never_taken_for_new(
@@ -128,7 +128,7 @@ def test_what_is_gone_is_never_taken_for_new(
             if gone == "state" and name in WITHOUT_STATE:
                 continue
             code, out, err = call(*command)
-            assert (code, "cannot be seen" in out + err) == (4, True), (name, out, err)
+            assert (code, "is not visible" in out + err) == (4, True), (name, out, err)
             assert dict(files) == before, name
 
 
@@ -166,7 +166,7 @@ def test_a_target_whose_first_delivery_was_cut_off_is_not_hidden(sandbox: Sandbo
 
 
 def test_the_ledger_is_there_before_the_marker(sandbox: Sandbox, source: Source) -> None:
-    """So a marker without a ledger means that the ledger cannot be seen."""
+    """So a marker without a ledger means that the ledger is not visible."""
     sandbox.done("deploy", "staging", "--first", "--archive", source.first)
     bodies = [call.body for call in sandbox.workspace.requests if call.writes]
     made = next(n for n, body in enumerate(bodies) if b'/staging/ledger"' in body)
@@ -204,7 +204,7 @@ def test_an_edited_event_is_shown_by_every_command_that_reads_it(
         assert "event 2 was edited" in out + err or "event 3 does not follow" in out + err, name
         assert "mian" not in out, name
         assert delivered.workspace.snapshot() == before
-    code, out, err = call("status")  # of all targets, of which the other cannot be seen
+    code, out, err = call("status")  # of all targets, of which the other is not visible
     assert (code, "event 2 was edited" in err) == (3, True)
     files, staging, prod = (
         delivered.workspace.files,

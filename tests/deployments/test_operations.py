@@ -59,7 +59,7 @@ def test_a_target_that_cannot_be_seen_hides_no_other(delivered: Sandbox, tmp_pat
     assert [(s["target"], s["health"]) for s in result.json] == [
         ("staging", "verified"), ("prod", "unknown"),
     ]  # fmt: skip
-    assert "cannot be seen" in result.json[1]["out_of_band_change"]
+    assert "is not visible" in result.json[1]["out_of_band_change"]
     delivered.programs = tmp_path  # where there is no CLI
     (status,) = delivered.done("status", "staging", "--output", "json", PATH="/usr/bin").json
     assert (status["health"], status["sync"]) == ("verified", "unknown")

@@ -129,7 +129,7 @@ def _marker(sandbox: Sandbox) -> str:
 @pytest.mark.parametrize(
     ("content", "code", "reason"),
     [
-        (None, 4, "cannot be seen"),
+        (None, 4, "is not visible"),
         (b"{", 4, "cannot be parsed"),
         (b'{"project": "11111111-1111-4111-8111-111111111111"}', 3, "belongs to the project"),
     ],

@@ -37,7 +37,7 @@ LEDGER_FAULTS = [
             "test_it_is_delivered_on_and_goes_back_to_what_the_earlier_version_built[fake]"),
     _stored("a plan of an earlier version is none", "plan/model.py", "0 < schema < SCHEMA", "False",
             "test_a_plan_that_the_earlier_version_saved_is_made_again[fake]"),
-    # what cannot be seen
+    # what is not visible
     _seen("a ledger that is gone is begun anew", "target/ledger.py", "if entries is None and not self.may_be_missing:", "if False:",
           "test_what_is_gone_is_never_taken_for_new[fake]"),
     _seen("a state that is gone is empty", "target/context.py", "if history.delivered and not state.content:", "if False:",

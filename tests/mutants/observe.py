@@ -28,7 +28,7 @@ OBSERVE_FAULTS = [
     _tool("always 90 days", "status/metrics.py", "    days = math.ceil((now - oldest) / timedelta(days=1))", "    days = WINDOW.days"),
     _tool("a young target is extrapolated", "status/metrics.py", "max(1 if left else 7, days)", "max(1, days)"),
     _tool("figures without their days", "render/page.html.j2", "last {{ status.dora.days }} days", "last 90 days"),
-    _tool("figures of what cannot be seen", "render/facts.py", "    if not dora.days:\n", "    if False:\n"),
+    _tool("figures of what is not visible", "render/facts.py", "    if not dora.days:\n", "    if False:\n"),
     _tool("a state becomes markup", "render/page.html.j2", "{{ shape }}</span> {{ word }}", "{{ shape }}</span> {{ word | safe }}"),
     _tool("a target becomes markup in the terminal", "render/text.py", "[bold]{escape(status.target)}", "[bold]{status.target}"),
     _tool("any word is the state of a run", "status/status.py", '    last_run: Run = "none"', '    last_run: str = "none"'),

@@ -226,7 +226,7 @@ def test_the_ledger_of_an_unknown_target_is_not_begun(memory: Memory) -> None:
     memory.hidden.add("/lake/ledger")
     made: list[str] = []
     memory.before["lock.json"] = lambda: made.append("lock.json")
-    with pytest.raises(DeliveryError, match="target prod cannot be seen: no ledger") as caught:
+    with pytest.raises(DeliveryError, match="target prod is not visible: no ledger") as caught:
         write(fresh(memory), ("blocked", ONE))
     assert (caught.value.code, memory.files, made) == (Exit.BAD_INPUT, {}, [])
     new = Ledger(memory, target())  # type: ignore[arg-type]

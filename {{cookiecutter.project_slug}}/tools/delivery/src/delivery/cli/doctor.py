@@ -20,7 +20,7 @@ def doctor_command(
 
     Example: `delivery doctor staging`
 
-    Exit codes: 0 nothing is missing, 2 something is missing, 4 the target cannot be seen.
+    Exit codes: 0 nothing is missing, 2 something is missing, 4 the target is not visible.
     """
     checks = list(run_checks(project_root(), target or None))
     text = "\n".join(f"{'✓' if c.ok else '✗'} {c.name}: {c.message}" for c in checks)

@@ -21,7 +21,7 @@ def drift_command(
 
     Example: `delivery drift prod`
 
-    Exit codes: 0 no drift, 2 drift, 4 the target cannot be seen.
+    Exit codes: 0 no drift, 2 drift, 4 the target is not visible.
     """
     progress(f"comparing {target} with its running release")
     found = find_drift(target_context(target))

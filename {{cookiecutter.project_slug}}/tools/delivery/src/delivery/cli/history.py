@@ -20,7 +20,7 @@ def history_command(
 
     Example: `delivery history prod --limit 50`
 
-    Exit codes: 0 done, 3 the ledger was edited, 4 the target cannot be seen.
+    Exit codes: 0 done, 3 the ledger was edited, 4 the target is not visible.
     """
     events = read_history(target_context(target), limit)
     write_result(

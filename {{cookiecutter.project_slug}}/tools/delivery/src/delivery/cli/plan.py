@@ -49,7 +49,7 @@ def plan_command(
 
     Example: `delivery plan prod --receipt receipt.json --save plan.json`
 
-    Exit codes: 0 done, 3 the archive has another digest, 4 the target cannot be seen.
+    Exit codes: 0 done, 3 the archive has another digest, 4 the target is not visible.
     """
     release = find_archive(archive, digest)
     context = target_context(target, release)

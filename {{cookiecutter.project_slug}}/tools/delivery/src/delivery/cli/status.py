@@ -47,7 +47,7 @@ def status_command(
 
     Example: `delivery status prod`, `delivery status --from a.json b.json --html status.html`
 
-    Exit codes: 0 done, 3 the ledger was edited, 4 the target cannot be seen.
+    Exit codes: 0 done, 3 the ledger was edited, 4 the target is not visible.
     """
     names, files = _split_arguments(targets or [], merge or [])
     statuses = [_status(name, drift) for name in names]

@@ -54,8 +54,8 @@ def check_plan(
     expected = approved.digest if approved and started else plan.digest
     if approved_digest and approved_digest != expected:
         raise RefusedError(
-            f"plan digest: given {approved_digest}, expected {plan.digest}, the digest of the "
-            f"current plan\n    Show the plan: delivery plan {target}"
+            f"plan digest: given {approved_digest}, expected {expected}, the digest of this "
+            f"plan\n    Show the current plan: delivery plan {target}"
         )
 
 

@@ -89,7 +89,7 @@ class TargetContext:
         state, name, root = self.store.state(), self.target.name, self.target.root
         if history.delivered and not state.content:
             raise NotVisibleError(
-                f"target {name} cannot be seen: {history.running} is the running release in the "
+                f"target {name} is not visible: {history.running} is the running release in the "
                 f"ledger, but {root}/state has no state\n    Ask for read access to this folder."
             )
         if state.entries and not history.managed_by_us:
@@ -97,7 +97,7 @@ class TargetContext:
             hint = "If another tool deployed there, move them to a target of this project."
             if history.is_empty and not self.ledger.may_be_missing:
                 raise NotVisibleError(
-                    f"target {name} cannot be seen: {problem}\n    Ask for read access to "
+                    f"target {name} is not visible: {problem}\n    Ask for read access to "
                     f"{root}/ledger. {hint}"
                 )
             raise RefusedError(f"target {name}: {problem}\n    {hint}")

@@ -61,7 +61,7 @@ class Ledger:
         entries = self.workspace.list_dir_or_none(self.folder)
         if entries is None and not self.may_be_missing:
             raise NotVisibleError(
-                f"target {self.target.name} cannot be seen: no ledger in {self.target.root} of "
+                f"target {self.target.name} is not visible: no ledger in {self.target.root} of "
                 f"{self.target.host}\n    Ask for read access to {self.folder}. If nothing was "
                 f"ever deployed there: delivery deploy {self.target.name} --first"
             )

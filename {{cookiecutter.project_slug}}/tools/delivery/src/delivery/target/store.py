@@ -73,7 +73,7 @@ class ReleaseStore:
             return
         if content is None:
             raise NotVisibleError(
-                f"target {target.name} cannot be seen: no {_MARKER_FILE} in {target.root} of "
+                f"target {target.name} is not visible: no {_MARKER_FILE} in {target.root} of "
                 f"{target.host}\n    Ask for read access to this folder. If nothing was ever "
                 f"deployed there: delivery deploy {target.name} --first"
             )

@@ -296,7 +296,7 @@ class Workspace:
             return None
         except PermissionDenied as error:
             raise NotVisibleError(
-                f"{path} of {self.host} cannot be seen: {_reason(error)}\n"
+                f"{path} of {self.host} is not visible: {_reason(error)}\n"
                 "    Ask for CAN_READ on this folder, which targets grant to their planner."
             ) from error
 
