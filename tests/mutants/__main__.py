@@ -10,7 +10,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -121,12 +121,6 @@ def _report(fault: Fault, full: bool, reached: Reached) -> bool:
     caught = is_caught(fault, full, likeliest(fault, reached) if reached else ())
     print(f"{'caught' if caught else 'SURVIVED'}: {fault.name}", flush=True)
     return caught
-
-
-def unnamed() -> Iterator[str]:
-    """Names that stand more than once."""
-    names = [fault.name for fault in FAULTS]
-    yield from {name for name in names if names.count(name) > 1}
 
 
 if __name__ == "__main__":

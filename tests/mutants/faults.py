@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 PROJECT = "{{cookiecutter.project_slug}}"
-CLASSIC = f"{PROJECT}/options/compute=classic/resources/flights/job.yml"
 BUNDLE = "tests/project/test_project.py::test_a_project_passes_its_own_bundle_tests"
 CHECKS = "tests/project/test_project.py::test_a_project_passes_its_own_lint_and_types"
 RULES = "tests/project/test_project.py::test_a_project_passes_its_own_rules"
