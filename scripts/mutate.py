@@ -36,10 +36,10 @@ def main(module: str, tests: list[str]) -> int:
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder)
         lay_out(copy, module, tests)
-        said = _mutmut(copy, "run")
-        counts = re.findall(r"\d+/\d+  .*", said)
+        output = _mutmut(copy, "run")
+        counts = re.findall(r"\d+/\d+  .*", output)
         if not counts:
-            print(said[-3000:])
+            print(output[-3000:])
             return 2
         left = re.findall(r"^ *(\S+): (?!killed)([\w ]+)$", _mutmut(copy, "results"), re.MULTILINE)
         for name, what in left:

@@ -49,8 +49,10 @@ _TARGETS = ("staging", "prod")
 def _does(scripts: Sequence[str]) -> str:
     """The project's commands without their options; if there are none, the names of others."""
     found = [match for script in scripts if (match := _COMMAND.match(script.strip()))]
-    told = [_command(match[1], match[2].split()) for match in found]
-    return ", ".join(f"`{one}`" for one in dict.fromkeys(told or (s.split()[0] for s in scripts)))
+    commands = [_command(match[1], match[2].split()) for match in found]
+    return ", ".join(
+        f"`{one}`" for one in dict.fromkeys(commands or (s.split()[0] for s in scripts))
+    )
 
 
 def _command(program: str, words: Sequence[str]) -> str:
@@ -144,8 +146,10 @@ def _github_row(known: Mapping[str, Yaml], file: str, name: str) -> Row:
     job = known[file]["jobs"][name]
     place, rights = _github_place(job), job.get("permissions", {})
     token = rights.get("id-token") == "write"
-    told = [f"{right}: {level}" for right, level in rights.items()]
-    more = [_RIGHTS.get(t, t) for t in told if t not in ("contents: read", "id-token: write")]
+    permissions = [f"{right}: {level}" for right, level in rights.items()]
+    more = [
+        _RIGHTS.get(t, t) for t in permissions if t not in ("contents: read", "id-token: write")
+    ]
     return Row(
         f"{file.removesuffix('.yml')} / {name}",
         _github_starts(known, file, name),
@@ -178,7 +182,7 @@ def _shown(place: str) -> str:
 
 def _github_starts(known: Mapping[str, Yaml], file: str, name: str) -> str:
     """The events that start the job, and its conditions."""
-    events, told = list(_events(known, file)), []
+    events, conditions = list(_events(known, file)), []
     for condition in _conditions(known[file]["jobs"], name):
         event = re.fullmatch(r"github\.event_name == '(\w+)'", condition)
         branch = re.fullmatch(r"github\.ref_name == '(\w+)'", condition)
@@ -188,13 +192,13 @@ def _github_starts(known: Mapping[str, Yaml], file: str, name: str) -> str:
             push = ("push", f"push to `{branch[1]}`")
             events = [push if kind == "push" else (kind, words) for kind, words in events]
         else:
-            told.append(_CONDITIONS.get(condition, f"if `{condition}`"))
+            conditions.append(_CONDITIONS.get(condition, f"if `{condition}`"))
     if re.search(r"needs\.\w+\.result == 'success'", str(known[file]["jobs"][name].get("if", ""))):
-        told = [words for words in told if words != _CONDITIONS["!cancelled()"]]
+        conditions = [words for words in conditions if words != _CONDITIONS["!cancelled()"]]
     after = _needs(known[file]["jobs"][name])
     order = [f"after `{'`, `'.join(after)}`"] if after else []
     words = ", ".join(words for _, words in events)
-    return "; ".join([words, *dict.fromkeys(filter(None, told)), *order])
+    return "; ".join([words, *dict.fromkeys(filter(None, conditions)), *order])
 
 
 def _needs(job: Yaml) -> list[str]:
@@ -359,12 +363,12 @@ def _situations(merged: Yaml) -> Iterator[tuple[str, str, dict[str, str]]]:
     forms = merged["variables"]["PIPELINE"]["options"]
     yield "request", "", {**_SET, "CI_PIPELINE_SOURCE": "merge_request_event"}
     for source, branch in itertools.product(("push", "schedule"), _BRANCHES):
-        told = {"CI_PIPELINE_SOURCE": source, "CI_COMMIT_BRANCH": branch}
-        yield source, branch, {**_SET, **told}
+        variables = {"CI_PIPELINE_SOURCE": source, "CI_COMMIT_BRANCH": branch}
+        yield source, branch, {**_SET, **variables}
     for form, branch, target in itertools.product(forms, _BRANCHES, _TARGETS):
-        told = {"CI_PIPELINE_SOURCE": "web", "CI_COMMIT_BRANCH": branch}
-        told |= {"PIPELINE": form, "TARGET": target}
-        yield f"on demand `{form}`", branch, {**_SET, **told}
+        variables = {"CI_PIPELINE_SOURCE": "web", "CI_COMMIT_BRANCH": branch}
+        variables |= {"PIPELINE": form, "TARGET": target}
+        yield f"on demand `{form}`", branch, {**_SET, **variables}
 
 
 def _when(merged: Yaml, job: Yaml, given: Mapping[str, str]) -> str:

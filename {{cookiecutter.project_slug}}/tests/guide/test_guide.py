@@ -128,7 +128,7 @@ def unknown(command: list[str]) -> Iterator[str]:
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_every_command_exists(page: Path) -> None:
-    found = {" ".join(c): told for c in commands(page) if (told := list(unknown(c)))}
+    found = {" ".join(c): wrong for c in commands(page) if (wrong := list(unknown(c)))}
     assert found == {}
 
 
@@ -140,14 +140,14 @@ def options(tree: Any) -> set[str]:
 
 @pytest.mark.parametrize("page", GUIDE, ids=name)
 def test_every_option_exists(page: Path) -> None:
-    told = {code.split()[0] for code in inline(page) if code.startswith("--")}
-    assert told - options(tool()) - {"--help"} == set()
+    named = {code.split()[0] for code in inline(page) if code.startswith("--")}
+    assert named - options(tool()) - {"--help"} == set()
 
 
 def test_the_page_of_delivery_has_every_command() -> None:
     page = text(ROOT / "docs/delivery.md")
-    told = {word for line in re.findall(r"^## (.+)$", page, re.MULTILINE) for word in line.split()}
-    assert {*tool().commands} - {word.strip(",") for word in told} == set()
+    words = {word for line in re.findall(r"^## (.+)$", page, re.MULTILINE) for word in line.split()}
+    assert {*tool().commands} - {word.strip(",") for word in words} == set()
 
 
 # --- pipelines ---
@@ -162,8 +162,8 @@ def test_the_table_of_pipelines_is_what_they_are(forge: str) -> None:
     shown = lines[start:end]
     missing = [line for line in expected if line not in shown]
     wrong = [line for line in shown if line not in expected]
-    told = ["missing:", *missing, "to remove:", *wrong, "the whole table:", *expected]
-    assert shown == expected, "\n".join([f"docs/{forge}/pipelines.md", *told])
+    differences = ["missing:", *missing, "to remove:", *wrong, "the whole table:", *expected]
+    assert shown == expected, "\n".join([f"docs/{forge}/pipelines.md", *differences])
 
 
 def test_each_forge_that_is_used_has_its_pages() -> None:

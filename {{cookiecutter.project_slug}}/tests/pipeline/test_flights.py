@@ -210,10 +210,10 @@ def _newest(batches: list[list[Landed]]) -> dict[tuple[str, str, str], Any]:
     """For each key, the values in the newest file; several rows in one file: any of them."""
     newest: dict[tuple[str, str, str], set[int | None]] = {}
     for batch in batches:
-        said: dict[tuple[str, str, str], set[int | None]] = {}
+        delays: dict[tuple[str, str, str], set[int | None]] = {}
         for row in filter(lambda row: row.valid, batch):
-            said.setdefault(row.key, set()).add(int(row.delay) if row.delay else None)
-        newest |= said
+            delays.setdefault(row.key, set()).add(int(row.delay) if row.delay else None)
+        newest |= delays
     return {key: AnyOf(answers) for key, answers in newest.items()}
 
 
