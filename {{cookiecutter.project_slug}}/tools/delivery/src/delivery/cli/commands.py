@@ -66,7 +66,7 @@ COMMANDS = {
     "unblock": Entry("block:unblock_command", "Allow a blocked release to be deployed again."),
     "break-lock": Entry(
         "break_lock:break_lock_command",
-        "Break the lock of a run that died. Its deploy counts as failed.",
+        "Break a stale lock, left by an interrupted run. Its deploy counts as failed.",
     ),
     "prune": Entry(
         "prune:prune_command",
@@ -74,9 +74,9 @@ COMMANDS = {
     ),
     "adopt": Entry(
         "adopt:adopt_command",
-        "Adopt a resource of an interrupted deploy, of another key, or created manually.",
+        "Adopt a resource that an interrupted deploy left, another key owns, or a person created.",
     ),
-    "preview": Entry("preview:previews", "An environment for one pull or merge request."),
+    "preview": Entry("preview:previews", "Preview environments of pull and merge requests."),
     "forge": Entry("forge:forges", "Comments and issues on GitHub and GitLab."),
 }
 
