@@ -39,7 +39,7 @@ KINDS_FAULTS = [
     _tool("rights that a cut-off deploy gave are a change", "plan/own_rights.py", "if new == remote:", "if new == old == remote:"),
     _tool("the deployer's level is not known", "plan/own_rights.py", "new = self._owner_level if new in (None, \"CAN_MANAGE\") else new", "pass"),
     _tool("dashboards have an owner", "plan/own_rights.py", 'return "CAN_MANAGE" if owned or not properties_of(self.kind).has_owner else _OWNER', "return _OWNER"),
-    _seen("drift hides the planner", "plan/own_rights.py", "remote = old if actual is None else", "remote = old if True else", f"{_DRIFT}[planner-fake_cli]"),
+    _seen("drift hides the planner", "plan/own_rights.py", "remote = old if actual is None else", "remote = old if True else", f"{_DRIFT}[fake-planner]"),
     _tool("an owner is proposed for adoption", "status/patch.py", "    if owns or principal[1] == planned.target.deployer:", "    if False:"),
     _tool("another identity is proposed for adoption", "status/patch.py", '    if path.partition(".")[0] == RUN_AS:', "    if False:"),
     _tool("what is retained is proposed for adoption", "status/patch.py", "or key in planned.plan.retained:", "and False:"),

@@ -146,6 +146,12 @@ def test_every_fault_names_a_test_that_exists() -> None:
         assert (ROOT / file).is_dir() or f"def {name.partition('[')[0]}(" in text_of(file), test
 
 
+def test_every_fault_names_a_case_that_exists() -> None:
+    cases = sorted({fault.test for fault in FAULTS if "[" in fault.test})
+    options = ("--collect-only", "-q", "-p", "no:cacheprovider")
+    expect_success(sys.executable, "-m", "pytest", *options, *cases, cwd=ROOT)
+
+
 @pytest.mark.slow
 def test_a_fault_that_no_test_sees_survives() -> None:
     harmless = Fault("harmless", "README.md", "# cookiecutter", "# Cookiecutter", f"{THIS}::{SELF}")
