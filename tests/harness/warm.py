@@ -3,6 +3,7 @@
 A test types the tool's commands by the hundred, and each of them starts the CLI four times; most of
 the time of a start goes to imports that are always the same. The tool's own modules are none of
 them: each command reads those of its checkout, with its own surroundings, in its own process.
+Only what Python compiled of them is shared, between files of the same content.
 A command that a test kills is started cold; where its CLI is killed, the fork ends with it.
 
 `warm.py serve SOCKET` is the server. `warm.py run SOCKET MODULE ARGUMENTS…` is a program: it hands
@@ -23,6 +24,10 @@ LIBRARIES = ("pydantic", "rich.console", "rich.markup", "rich.table", "yaml", "r
 _INT = 4
 _KILLED = 137
 _MEASURED = "COVERAGE_CONFIG"  # `make coverage` sets it
+_HARNESS = os.path.dirname(os.path.abspath(__file__))
+_TOOL = os.path.normpath(
+    os.path.join(_HARNESS, "../../{{cookiecutter.project_slug}}/tools/delivery/src")
+)
 
 
 def ask(address: str, module: str, arguments: list[str], cwd: str, env: dict[str, str],
@@ -80,12 +85,10 @@ def server() -> str:
 
 
 def _surroundings() -> dict[str, str]:
-    harness = os.path.dirname(os.path.abspath(__file__))
-    tool = os.path.join(harness, "../../{{cookiecutter.project_slug}}/tools/delivery/src")
-    sources = (tool, os.path.dirname(harness))
+    sources = (_TOOL, os.path.dirname(_HARNESS))
     return {
         "PATH": os.environ["PATH"],
-        "PYTHONPATH": os.pathsep.join(map(os.path.normpath, sources)),
+        "PYTHONPATH": os.pathsep.join(sources),
         "PYTHONDONTWRITEBYTECODE": "1",
         **{name: os.environ[name] for name in (_MEASURED, "COVERAGE_HOME") if name in os.environ},
     }
@@ -93,9 +96,14 @@ def _surroundings() -> dict[str, str]:
 
 def program(module: str) -> str:
     """The command of a shell that runs a module as a program, with the arguments that it got."""
+    import py_compile
     import shlex
 
-    words = (sys.executable, "-IS", os.path.abspath(__file__), "run", server(), module)
+    address = server()
+    client = os.path.join(os.path.dirname(address), "client.pyc")  # a script is compiled each time
+    if not os.path.exists(client):
+        py_compile.compile(__file__, cfile=client, doraise=True)
+    words = (sys.executable, "-IS", client, "run", address, module)
     return f'exec {shlex.join(words)} "$@"'
 
 
@@ -116,6 +124,7 @@ def run(
 
 
 def _serve(address: str) -> None:
+    import gc
     import importlib
     import signal
     import socket
@@ -123,6 +132,8 @@ def _serve(address: str) -> None:
     for name in LIBRARIES:
         importlib.import_module(name)
     _import_of_the_tool()
+    _compile_the_tool()
+    gc.freeze()  # a fork does not look for garbage here, which would copy the memory that is shared
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for forks: they tell by themselves
     server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     server.bind(address)
@@ -144,11 +155,39 @@ def _import_of_the_tool() -> None:
     """What the tool and the fake CLI import of others; their own modules are forgotten again."""
     import importlib
 
-    own = ("delivery",)
+    app = importlib.import_module("delivery.cli.app")
+    importlib.import_module("typer.main").get_command(app.build_app())  # all commands
     for name in ("delivery.workspace.sdk", "fake_cli.cli"):
         importlib.import_module(name)
-    for name in [name for name in sys.modules if name.partition(".")[0] in own]:
+    for name in [name for name in sys.modules if name.partition(".")[0] == "delivery"]:
         del sys.modules[name]
+
+
+def _compile_the_tool() -> None:
+    """Compile the tool once: every checkout is at a new path, and would be compiled again."""
+    import _imp
+    from importlib.machinery import SourceFileLoader
+    from types import CodeType
+
+    compiled: dict[bytes, CodeType] = {}
+    for folder, _, names in os.walk(_TOOL):
+        for name in names:
+            if name.endswith(".py"):
+                file = os.path.join(folder, name)
+                with open(file, "rb") as opened:
+                    source = opened.read()
+                compiled[source] = compile(source, file, "exec", dont_inherit=True)
+    as_usual = SourceFileLoader.get_code
+
+    def get_code(loader: SourceFileLoader, fullname: str) -> "CodeType | None":
+        path = loader.get_filename(fullname)
+        code = compiled.get(loader.get_data(path))
+        if code is None:
+            return as_usual(loader, fullname)
+        _imp._fix_co_filename(code, path)  # type: ignore[attr-defined]
+        return code
+
+    SourceFileLoader.get_code = get_code  # type: ignore[method-assign,assignment]
 
 
 def _become(connection: "_socket.socket") -> None:
