@@ -114,6 +114,7 @@ $(DEMO):
 	@.venv-demo/bin/python -m pip install --quiet --disable-pip-version-check --constraint $(PINS) cookiecutter
 	@$(SEAL)
 
+# Tests start many programs, and none of them may leave bytecode: it is all compiled here.
 $(STAMP):
 	@echo "setup: creating .venv"
 	@$(EMPTY)
@@ -121,7 +122,7 @@ $(STAMP):
 	@rm -f $@
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes \
 		-r '$(PROJECT)/tools/uv-requirements.txt'
-	@$(UV) pip install --quiet --python $(BIN)/python --constraint $(PINS) $(GROUPS) \
+	@$(UV) pip install --quiet --compile-bytecode --python $(BIN)/python --constraint $(PINS) $(GROUPS) \
 		$(foreach file,$(NEEDED),-r $(file))
 	@for tool in github.com/rhysd/actionlint/cmd/actionlint@v1.7.12 github.com/nektos/act@v0.2.89; do \
 		GOBIN="$(CURDIR)/$(BIN)" go install $$tool >/dev/null 2>&1 || $(call MISSING,$$tool with Go); done

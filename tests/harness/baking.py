@@ -27,6 +27,10 @@ CHOICES: dict[str, list[str]] = {
 # Tests decide what a command sees: nothing of whoever runs them.
 _INHERITED = ("PATH", "HOME", "LANG", "TMPDIR", "JAVA_HOME", "SSL_CERT_FILE", "UV_CACHE_DIR")
 
+# What `make` sets up keeps its bytecode, as on a user's machine; else every command compiles all
+# of its packages again.
+COMPILING = {"PYTHONDONTWRITEBYTECODE": ""}
+
 
 def environment(**changes: str) -> dict[str, str]:
     """The environment of a command: a few inherited variables, package settings, `changes`."""
@@ -40,6 +44,8 @@ def environment(**changes: str) -> dict[str, str]:
 
 def run(*command: str | Path, cwd: Path, **changes: str) -> subprocess.CompletedProcess[str]:
     """Run a command; the caller looks at its exit code."""
+    if command[0] == "make" and cwd != ROOT:
+        changes = {**COMPILING, **changes}
     return subprocess.run(
         [str(part) for part in command],
         cwd=cwd,

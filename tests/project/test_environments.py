@@ -12,7 +12,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from harness.baking import Baked, environment, expect_success, git, run
+from harness.baking import COMPILING, Baked, environment, expect_success, git, run
 
 pytestmark = pytest.mark.slow
 TOOL = ".venv-tool/bin"
@@ -132,7 +132,7 @@ def starts(project: Baked, *command: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         command,
         cwd=project.path,
-        env=environment(),
+        env=environment(**COMPILING),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

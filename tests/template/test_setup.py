@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from harness.baking import ROOT, environment, export, git, run
+from harness.baking import COMPILING, ROOT, environment, export, git, run
 
 from template.test_repository import requirements
 
@@ -44,7 +44,7 @@ def test_two_demos_at_once_show_gold_and_bring_what_they_need_alone(
     started = []
     for place in places:
         place.mkdir()
-        settings = environment(PATH=path, TMPDIR=str(place))
+        settings = environment(PATH=path, TMPDIR=str(place), **COMPILING)
         started.append(
             subprocess.Popen(
                 ["make", "demo"], cwd=checkout, env=settings, text=True,
