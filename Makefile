@@ -42,8 +42,9 @@ demo: $(DEMO) ## generate a sample project in the temporary folder and run its p
 tour: $(STAMP) ## show a full delivery cycle on an emulated workspace: release, staging, prod, a failing release, rollback, drift
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tests/harness/tour.py
 
+# One process more than the two cores of a small runner: many tests wait, for a program or a time limit.
 test: $(STAMP) ## run all tests of the template and of generated projects (FAST=1: only the quick ones)
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -n 2 $(if $(FAST),-m "not slow") $(TESTS)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -n 3 $(if $(FAST),-m "not slow") $(TESTS)
 
 coverage: $(STAMP) ## run all tests and list the lines of the delivery tool that none of them runs
 	@rm -f .coverage .coverage.*

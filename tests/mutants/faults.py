@@ -589,7 +589,7 @@ TEMPLATE_FAULTS = [
           "tests/pipelines/test_github_pipelines.py::test_the_pipeline_fails_when_its_checks_or_its_tests_do"),
     Fault("the pipeline swallows checks", ".ci/run", "make check || failed=$?", "make check || true",
           "tests/pipelines/test_github_pipelines.py::test_the_pipeline_fails_when_its_checks_or_its_tests_do"),
-    Fault("tests that fail are no failure", "Makefile", "$(BIN)/pytest -n 2 $(if $(FAST),-m \"not slow\") $(TESTS)", "$(BIN)/pytest -n 2 $(if $(FAST),-m \"not slow\") $(TESTS) || true",
+    Fault("tests that fail are no failure", "Makefile", "$(BIN)/pytest -n 3 $(if $(FAST),-m \"not slow\") $(TESTS)", "$(BIN)/pytest -n 3 $(if $(FAST),-m \"not slow\") $(TESTS) || true",
           "tests/pipelines/test_github_pipelines.py::test_a_failing_test_fails_make"),
     Fault("a pipeline that skips", "Makefile", 'test -z "$(CI)" || exit 4; }', "true; }", f"{SETUP}_a_tool_that_is_missing_is_a_skip_on_a_laptop_and_a_failure_in_a_pipeline"),
     Fault("the demo brings everything", "Makefile", "$(DEMO): $(PINS)\n", "$(DEMO): $(PINS) $(STAMP)\n", f"{SETUP}_two_demos_at_once_show_gold_and_bring_what_they_need_alone"),
