@@ -43,7 +43,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """What takes longest starts first; what is done again elsewhere is left out, unless named."""
     items.sort(key=lambda item: not item.get_closest_marker("longest"))
     if not any("::" in argument for argument in config.args):
-        again = [item for item in items if item.get_closest_marker("again")]
+        left_out = {"again"} if os.environ.get("CI") else {"again", "in_pipelines"}
+        again = [item for item in items if any(map(item.get_closest_marker, left_out))]
         config.hook.pytest_deselected(items=again)
         items[:] = [item for item in items if item not in again]
 

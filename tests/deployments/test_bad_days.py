@@ -263,6 +263,12 @@ def pairs(count: int) -> list[Pair]:
     ]
 
 
+def chosen_pairs() -> list[Pair]:
+    """All that were asked for; on a laptop every second one, among which is each stage."""
+    everything = "BAD_PAIRS" in os.environ or os.environ.get("CI")
+    return pairs(PAIRS) if everything else pairs(PAIRS)[1::2]
+
+
 @dataclass
 class Machine:
     """Where commands are typed while things go wrong.
@@ -336,7 +342,7 @@ def begun(request: pytest.FixtureRequest, holdings: dict[str, Any], pair: Pair) 
     return found
 
 
-@pytest.mark.parametrize("pair", pairs(PAIRS), ids=str)
+@pytest.mark.parametrize("pair", chosen_pairs(), ids=str)
 def test_two_faults_in_one_delivery_leave_nothing_behind(
     begun: Sandbox, source: Source, clean: Clean, tmp_path: Path, pair: Pair
 ) -> None:
