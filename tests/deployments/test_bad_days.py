@@ -23,6 +23,7 @@ from typing import Any
 import pytest
 from conftest import Source
 from fake_workspace import Workspace
+from harness import warm
 from harness.delivering import CommandResult, Sandbox, furnish
 
 pytestmark = pytest.mark.slow
@@ -297,7 +298,7 @@ class Machine:
         """End the process that works, and the CLI that it started or not."""
         if self.victim is None or self.victim.poll() is not None:
             return
-        children = _children(self.victim.pid)
+        children = warm.children(self.victim.pid)
         self.victim.kill()
         self.killed = True
         for child in children if kind == "both" else ():
@@ -309,13 +310,10 @@ class Machine:
         self.victim = self.sandbox.start(*arguments)
         children: set[int] = set()
         while self.victim.poll() is None:
-            children |= _children(self.victim.pid)
+            children |= warm.children(self.victim.pid)
             time.sleep(0.01)
         out, err = self.victim.communicate()
-        end = time.monotonic() + 60
-        while any(Path(f"/proc/{child}").exists() for child in children):
-            assert time.monotonic() < end
-            time.sleep(0.02)
+        _ended(children)
         return CommandResult(self.victim.returncode, out, err)
 
 
@@ -416,7 +414,7 @@ def killed(
 
     def strike() -> None:
         (process,) = begun
-        children = _children(process.pid)
+        children = warm.children(process.pid)
         process.kill()
         for child in children if victim == "both" else ():
             with contextlib.suppress(ProcessLookupError):
@@ -426,15 +424,15 @@ def killed(
     begun.append(sandbox.start("deploy", "staging", *options))
     children: set[int] = set()
     while begun[0].poll() is None:
-        children |= _children(begun[0].pid)
+        children |= warm.children(begun[0].pid)
         time.sleep(0.01)
     begun[0].communicate()
+    _ended(children)
+
+
+def _ended(children: set[int]) -> None:
+    """Wait until what was started has ended, with the forks that did its work."""
     end = time.monotonic() + 60
-    while any(Path(f"/proc/{child}").exists() for child in children):
+    while warm.running() or any(Path(f"/proc/{child}").exists() for child in children):
         assert time.monotonic() < end
         time.sleep(0.02)
-
-
-def _children(process: int) -> set[int]:
-    found = subprocess.run(["pgrep", "-P", str(process)], capture_output=True, text=True)
-    return {int(line) for line in found.stdout.split()}

@@ -58,7 +58,7 @@ def ask(address: str, module: str, arguments: list[str], cwd: str, env: dict[str
     return code[0] if code else _KILLED
 
 
-_SERVERS: list[str] = []  # the one of this process, once it is started
+_SERVERS: list[tuple[str, int]] = []  # the one of this process, once it is started
 
 
 def server() -> str:
@@ -80,8 +80,25 @@ def server() -> str:
         while not os.path.exists(address):
             assert process.poll() is None, "the server of warm programs did not start"
             time.sleep(0.01)
-        _SERVERS.append(address)
-    return _SERVERS[0]
+        _SERVERS.append((address, process.pid))
+    return _SERVERS[0][0]
+
+
+def running() -> set[int]:
+    """The forks that have not ended: one whose program was killed ends a moment later."""
+    return {fork for _, process in _SERVERS for fork in children(process)}
+
+
+def children(process: int) -> set[int]:
+    """What the threads of a process have started; no program is asked, as this is often asked."""
+    import contextlib
+    from pathlib import Path
+
+    found: set[int] = set()
+    for thread in Path(f"/proc/{process}/task").glob("*/children"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has just ended
+            found |= {int(number) for number in thread.read_text().split()}
+    return found
 
 
 def _surroundings() -> dict[str, str]:
