@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from harness.baking import COMPILING, ROOT, environment, export, git, run
+from harness.baking import COMPILING, ROOT, environment, expect_success, export, git, run
 
 from template.test_repository import requirements
 
@@ -65,13 +65,13 @@ def test_two_demos_at_once_show_gold_and_bring_what_they_need_alone(
     assert left == set()
 
 
-def test_a_demo_that_was_cut_off_is_begun_again(checkout: Path, tmp_path: Path) -> None:
+def test_a_demo_that_was_cut_off_is_begun_again(checkout: Path) -> None:
     half = checkout / ".venv-demo/bin"
     half.mkdir(parents=True)
     program(half, "cookiecutter", "exit 1")
-    result = run("make", "demo", cwd=checkout, TMPDIR=str(tmp_path))
+    result = run("make", ".venv-demo/stamp", cwd=checkout)  # all that a demo needs to begin
     assert result.returncode == 0, result.stderr
-    assert "Airlines by punctuality" in result.stdout
+    assert "Cookiecutter" in expect_success(half / "cookiecutter", "--version", cwd=checkout)
 
 
 # --- the tools of the tests ---
