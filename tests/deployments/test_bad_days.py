@@ -298,12 +298,8 @@ class Machine:
         """End the process that works, and the CLI that it started or not."""
         if self.victim is None or self.victim.poll() is not None:
             return
-        children = warm.children(self.victim.pid)
-        self.victim.kill()
         self.killed = True
-        for child in children if kind == "both" else ():
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(child, signal.SIGKILL)
+        _kill(self.victim, kind)
 
     def run(self, *arguments: object) -> CommandResult:
         """Type a command; what it started has ended, too."""
@@ -414,11 +410,7 @@ def killed(
 
     def strike() -> None:
         (process,) = begun
-        children = warm.children(process.pid)
-        process.kill()
-        for child in children if victim == "both" else ():
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(child, signal.SIGKILL)
+        _kill(process, victim)
 
     at(strike)
     begun.append(sandbox.start("deploy", "staging", *options))
@@ -428,6 +420,17 @@ def killed(
         time.sleep(0.01)
     begun[0].communicate()
     _ended(children)
+
+
+def _kill(process: subprocess.Popen[str], victim: str) -> None:
+    """End a tool, and with `both` its CLI: no call comes after the one at which this happens."""
+    children = warm.children(process.pid)
+    process.kill()
+    if victim == "both":
+        for child in children:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child, signal.SIGKILL)
+        _ended(set())
 
 
 def _ended(children: set[int]) -> None:
