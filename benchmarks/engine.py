@@ -7,7 +7,8 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from benchmarks.errors import MissingError
@@ -17,6 +18,7 @@ from benchmarks.measure import Command, Run, Side, alternate, progress, run
 from benchmarks.workshop import Workshop, clean_environment
 
 PART = "engine"
+Job = Callable[[Path], Run]  # runs the job in a root with landing files
 _JOB = "flights_daily"
 _JVM_PACKAGES = "io.delta:delta-spark_2.13:4.0.0"
 _JAVA_VERSION = 17  # the oldest version that Spark 4 supports
@@ -33,19 +35,33 @@ def measure(workshop: Workshop, pairs: int) -> Iterator[Figure | Note]:
 
 def embedded_side(workshop: Workshop) -> Side:
     """The embedded engine, warmed up by a run on the week that the template contains."""
-    project = workshop.project
-    pyproject = str(project / "pyproject.toml")
-    python = workshop.environment("embedded", "-r", pyproject, "--group", f"{pyproject}:local")
-    return _side(workshop, "embedded", python, {})
+    return _side(workshop, "embedded", embedded_engine(workshop))
 
 
 def jvm_side(workshop: Workshop) -> Side:
     """Spark on a JVM, warmed up in the same way: the first run downloads Delta."""
+    return _side(workshop, "jvm", jvm_engine(workshop))
+
+
+def embedded_engine(workshop: Workshop) -> Job:
+    """The job on the embedded engine."""
+    pyproject = str(workshop.project / "pyproject.toml")
+    python = workshop.environment("embedded", "-r", pyproject, "--group", f"{pyproject}:local")
+    return partial(_pipeline, workshop, python, {"LAKEHOUSE_ENGINE": "embedded"})
+
+
+def jvm_engine(workshop: Workshop) -> Job:
+    """The job on Spark with Delta on a local JVM.
+
+    Raises:
+        MissingError: the project does not say what the JVM needs.
+    """
     requirements = workshop.project / "tests/parity/requirements.txt"
     if not requirements.is_file():
         raise MissingError("the project has no tests/parity/requirements.txt")
     python = workshop.environment("jvm", "-r", str(requirements))
-    return _side(workshop, "jvm", python, {"LAKEHOUSE_JVM_PACKAGES": _JVM_PACKAGES})
+    settings = {"LAKEHOUSE_ENGINE": "jvm", "LAKEHOUSE_JVM_PACKAGES": _JVM_PACKAGES}
+    return partial(_pipeline, workshop, python, settings)
 
 
 def same_rows(part: str, names: tuple[str, str], runs: list[tuple[Run, Run]]) -> Note:
@@ -79,19 +95,23 @@ def need_java() -> None:
         raise MissingError(f"no Java {_JAVA_VERSION} or newer: `java -version` says {found}")
 
 
-def _side(workshop: Workshop, engine: str, python: Path, settings: dict[str, str]) -> Side:
+def _side(workshop: Workshop, engine: str, job: Job) -> Side:
     progress(f"  {engine}: warming up")
-    settings |= {"LAKEHOUSE_ENGINE": engine, "PYTHONPATH": str(workshop.project / "src")}
-    settings |= {"PYSPARK_PYTHON": str(python)}
-    _pipeline(workshop, python, settings, workshop.project / "data/flights/landing")
-    return Side(engine, lambda: _pipeline(workshop, python, settings, workshop.year))
+    with workshop.new_root(workshop.project / "data/flights/landing") as root:
+        job(root)
+    return Side(engine, lambda: _year(workshop, job))
 
 
-def _pipeline(workshop: Workshop, python: Path, settings: dict[str, str], landing: Path) -> Run:
-    """Run the job's tasks in an empty root that contains only the files of `landing`."""
+def _year(workshop: Workshop, job: Job) -> Run:
+    with workshop.new_root(workshop.year) as root:
+        return job(root)
+
+
+def _pipeline(workshop: Workshop, python: Path, settings: dict[str, str], root: Path) -> Run:
+    """Run the job's tasks on the landing files of `root`."""
     parameters = json.dumps(task_parameters(workshop.project, _JOB))
     script = workshop.template / "benchmarks/pipeline.py"
-    with workshop.new_root(landing) as root:
-        environment = clean_environment(**settings, LAKEHOUSE_ROOT=str(root))
-        # -P: modules beside the script must not replace packages of the same name
-        return run(Command((str(python), "-P", str(script), parameters), root, environment))
+    sources = {"PYTHONPATH": str(workshop.project / "src"), "PYSPARK_PYTHON": str(python)}
+    environment = clean_environment(**settings, **sources, LAKEHOUSE_ROOT=str(root))
+    # -P: modules beside the script must not replace packages of the same name
+    return run(Command((str(python), "-P", str(script), parameters), root, environment))

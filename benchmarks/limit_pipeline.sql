@@ -1,5 +1,5 @@
 -- The job flights_daily in the SQL of duckdb, over files: bronze, silver with quarantine, gold.
--- It follows src/lakehouse/flights: its types, its rules (rules/*.yml) and its gold tables.
+-- It follows src/lakehouse/flights: its contracts and its gold tables.
 
 SET preserve_insertion_order = false; -- tables have no order
 
@@ -43,6 +43,9 @@ FROM typed;
 COPY (SELECT faa, name, lat, lon, tzone, _warned FROM airports WHERE _failed = ''
       QUALIFY row_number() OVER (PARTITION BY faa ORDER BY _file DESC, _hash) = 1)
 TO 'silver/airports.parquet';
+COPY (SELECT * FROM airports WHERE _failed = ''
+      QUALIFY row_number() OVER (PARTITION BY faa ORDER BY _file DESC, _hash) > 1)
+TO 'silver/airports_superseded.parquet';
 COPY (SELECT unnest(_raw), _failed FROM airports WHERE _failed <> '')
 TO 'silver/airports_quarantine.parquet';
 
@@ -56,6 +59,9 @@ FROM 'bronze/airlines.parquet' AS b;
 COPY (SELECT carrier, name, _warned FROM airlines WHERE _failed = ''
       QUALIFY row_number() OVER (PARTITION BY carrier ORDER BY _file DESC, _hash) = 1)
 TO 'silver/airlines.parquet';
+COPY (SELECT * FROM airlines WHERE _failed = ''
+      QUALIFY row_number() OVER (PARTITION BY carrier ORDER BY _file DESC, _hash) > 1)
+TO 'silver/airlines_superseded.parquet';
 COPY (SELECT unnest(_raw), _failed FROM airlines WHERE _failed <> '')
 TO 'silver/airlines_quarantine.parquet';
 
@@ -82,6 +88,9 @@ COPY (SELECT origin, time_hour, temp, wind_speed, precip, visib, _warned
       FROM weather WHERE _failed = ''
       QUALIFY row_number() OVER (PARTITION BY origin, time_hour ORDER BY _file DESC, _hash) = 1)
 TO 'silver/weather.parquet';
+COPY (SELECT * FROM weather WHERE _failed = ''
+      QUALIFY row_number() OVER (PARTITION BY origin, time_hour ORDER BY _file DESC, _hash) > 1)
+TO 'silver/weather_superseded.parquet';
 COPY (SELECT unnest(_raw), _failed FROM weather WHERE _failed <> '')
 TO 'silver/weather_quarantine.parquet';
 
@@ -126,6 +135,10 @@ COPY (SELECT * EXCLUDE (_raw, _hash, _file, year, month, day, _failed)
       QUALIFY row_number() OVER (
         PARTITION BY carrier, flight, time_hour ORDER BY _file DESC, _hash) = 1)
 TO 'silver/flights.parquet';
+COPY (SELECT * FROM flights WHERE _failed = ''
+      QUALIFY row_number() OVER (
+        PARTITION BY carrier, flight, time_hour ORDER BY _file DESC, _hash) > 1)
+TO 'silver/flights_superseded.parquet';
 COPY (SELECT unnest(_raw), _failed FROM flights WHERE _failed <> '')
 TO 'silver/flights_quarantine.parquet';
 
@@ -140,7 +153,7 @@ COPY (SELECT date, f.carrier, airline.name AS airline, count(*) AS flights,
       GROUP BY ALL)
 TO 'gold/punctuality.parquet';
 
-COPY (SELECT origin, dest, dest_name, count(*) AS flights,
+COPY (SELECT date, origin, dest, dest_name, count(*) AS flights,
         count(*) FILTER (cancelled) AS cancelled, count(arr_delay) AS arrived,
         count(*) FILTER (arr_delay >= 15) AS late,
         sum(coalesce(arr_delay, 0))::BIGINT AS delay_minutes, sum(distance)::BIGINT AS miles
@@ -148,7 +161,7 @@ COPY (SELECT origin, dest, dest_name, count(*) AS flights,
       GROUP BY ALL)
 TO 'gold/routes.parquet';
 
-COPY (SELECT
+COPY (SELECT date,
         CASE WHEN visib < 3 THEN 'fog' WHEN precip > 0 THEN 'rain or snow'
           WHEN wind_speed >= 20 THEN 'wind' WHEN visib IS NOT NULL THEN 'fair'
           ELSE 'unknown' END AS condition,

@@ -344,7 +344,7 @@ def _job(key: str, domain: str) -> dict[str, Any]:
             "named_parameters": {
                 "task": "flights.gold",
                 "catalog": "${var.catalog}",
-                **{layer: f"flights_{layer}" for layer in ("bronze", "silver", "gold")},
+                **{layer: f"flights_{layer}" for layer in ("bronze", "silver", "gold", "ops")},
             },
         },
     }

@@ -9,12 +9,14 @@ from mutants.github import GITHUB_FAULTS
 from mutants.gitlab import GITLAB_FAULTS
 from mutants.guide import GUIDE_FAULTS
 from mutants.kinds import KINDS_FAULTS
+from mutants.lakehouse import LAKEHOUSE_FAULTS
 from mutants.ledger import LEDGER_FAULTS
 from mutants.observe import OBSERVE_FAULTS
 from mutants.one_view import ONE_VIEW_FAULTS
 
 FAULTS = [
     *OTHER_FAULTS,
+    *LAKEHOUSE_FAULTS,
     *CHECK_FAULTS,
     *OBSERVE_FAULTS,
     *LEDGER_FAULTS,

@@ -6,10 +6,7 @@ from typing import NamedTuple
 
 PROJECT = "{{cookiecutter.project_slug}}"
 BUNDLE = "tests/project/test_project.py::test_a_project_passes_its_own_bundle_tests"
-CHECKS = "tests/project/test_project.py::test_a_project_passes_its_own_lint_and_types"
 RULES = "tests/project/test_project.py::test_a_project_passes_its_own_rules"
-OWN = "tests/project/test_project.py::test_the_default_project_passes_its_own_tests"
-UNIT, PIPELINE = f"{OWN}[tests/unit]", f"{OWN}[tests/pipeline]"
 ENVIRONMENTS = "tests/project/test_environments.py::test"
 SETUP = "tests/template/test_setup.py::test"
 HEALS = "tests/template/test_setup_heals.py::test"
@@ -31,16 +28,11 @@ def _project(name: str, file: str, old: str, new: str, test: str) -> Fault:
     return Fault(name, f"{PROJECT}/{file}", old, new, test)
 
 
-def _source(name: str, file: str, old: str, new: str, test: str = UNIT) -> Fault:
-    return _project(name, f"src/lakehouse/{file}", old, new, test)
-
-
 def _tool(name: str, file: str, old: str, new: str) -> Fault:
     return _project(name, f"tools/delivery/src/delivery/{file}", old, new, DELIVERY)
 
 
 JOB = "resources/flights/job.yml"
-ENGINE = "engine/tables.py"
 
 # fmt: off
 BUNDLE_FAULTS = [
@@ -86,43 +78,6 @@ BUNDLE_FAULTS = [
     _project("classic runs something else", "options/compute=classic/" + JOB, "max_retries: 1", "max_retries: 2",
              "tests/template/test_bake.py::test_compute_differs_in_compute_only"),
     _project("indented YAML", "resources/flights/volumes.yml", "      name:", "       name:", RULES),
-]
-
-SOURCE_FAULTS = [
-    _source("a syntax error", "flights/tasks.py", "def gold(", "def gold((", CHECKS),
-    _source("a type error", "refine.py", "return [silver, quarantine], account", "return silver, account", CHECKS),
-    _source("dedupe dropped", "quality.py", '.where("_rank = 1")', '.where("_rank >= 1")'),
-    _source("the oldest row wins", "quality.py", "desc_nulls_last() for", "asc_nulls_last() for"),
-    _source("quarantine dropped", "quality.py", "checked.where(\"_failed <> ''\").select", 'checked.where("false").select'),
-    _source("NULL passes a rule", "quality.py", "F.lit(False)), rule.name", "F.lit(True)), rule.name"),
-    _source("rows without a key are valid", "quality.py", "names = [*missing, *names]", "names = names"),
-    _source("unreadable text is forgotten", "quality.py", 'F.concat_ws(",", *broken).alias', 'F.lit("").alias'),
-    _source("a warning quarantines", "quality.py", "if rule.on_failure == on_failure", "if True"),
-    _source("superseded counts keys only", "quality.py", '(F.count("*") - 1)', '(F.count("*") / F.count("*"))', PIPELINE),
-    _source("an unbalanced account passes", "refine.py", "if not account.balanced", "if account.landed < 0",
-            "tests/project/test_project.py::test_the_default_project_passes_its_own_tests[tests/unit]"),
-    _source("files are ingested again", "engine/stores.py", "not in self._seen(schema, table)", "not in ()"),
-    _source("a version for nothing", ENGINE, '.where("_operation IS NOT NULL")', ""),
-    _source("replace always writes", ENGINE, "        if inserted or deleted:\n", "        if True:\n"),
-    _source("keys that are gone stay", ENGINE, '.when(F.col("new").isNull(), "delete")', '.when(F.col("new").isNull(), None)'),
-    _source("a NULL change is missed", ENGINE, 'F.col("new").eqNullSafe(F.col("old"))', 'F.lit(True)'),
-    _source("unions in one long chain", "engine/stores.py", "middle = len(frames) // 2", "middle = 1"),
-    _source("paths with spaces", "engine/stores.py", "_PLAIN_PATH.fullmatch(str(folder))", "str(folder)"),
-    _source("local time", "engine/session.py", '"UTC"', '"America/New_York"'),
-    _source("late from the sixteenth minute", "flights/transform.py", "_LATE_MINUTES = 15", "_LATE_MINUTES = 16"),
-    _source("cancelled by arrival", "flights/transform.py", 'F.col("dep_time").isNull()', 'F.col("arr_delay").isNull()'),
-    _source("fog from four miles", "flights/transform.py", '"visib") < 3', '"visib") < 4'),
-    _source("unknown destinations pass", "flights/rules/flights.yml", "expect: dest_name IS NOT NULL", "expect: 'true'", PIPELINE),
-    _source("tail numbers quarantine", "flights/rules/flights.yml", "on_failure: warn", "on_failure: quarantine", PIPELINE),
-    _source("another key", "flights/rules/flights.yml", "key: [carrier, flight, time_hour]", "key: [carrier, flight]", PIPELINE),
-    _source("gold forgets routes", "flights/tasks.py", '        "routes": transform.routes(flights),\n', "", PIPELINE),
-    _source("domain code writes", "flights/show.py", "    return text\n", "    rows.write\n    return text\n"),
-    _source("impossible winds pass", "flights/rules/weather.yml", "BETWEEN 0 AND 250", "BETWEEN 0 AND 2500"),
-    _source("a missing month is January", "flights/transform.py", "concat(year, '-', lpad(month, 2, '0'), '-', lpad(day, 2, '0'))", "concat_ws('-', year, month, day)"),
-    _source("a gold figure is wrong", "flights/transform.py", 'F.col("precip") > 0', 'F.col("precip") > 0.01',
-            "tests/project/test_year.py::test_every_figure_of_gold_equals_an_independent_calculation"),
-    _project("a changed sample", "data/flights/landing/airlines/2013.csv", "Envoy Air", "Envoy Air Inc.",
-             "tests/project/test_year.py::test_the_shipped_sample_is_the_real_data"),
 ]
 
 TOOL_FAULTS = [
@@ -612,7 +567,6 @@ TEMPLATE_FAULTS = [
 # fmt: on
 FAULTS = [
     *BUNDLE_FAULTS,
-    *SOURCE_FAULTS,
     *TOOL_FAULTS,
     *DELIVERY_FAULTS,
     *FORGE_FAULTS,

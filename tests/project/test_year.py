@@ -17,8 +17,8 @@ pytestmark = pytest.mark.slow
 
 GOLD = {
     "punctuality": ("date", "carrier", "airline"),
-    "routes": ("origin", "dest", "dest_name"),
-    "weather_delay": ("condition",),
+    "routes": ("date", "origin", "dest", "dest_name"),
+    "weather_delay": ("date", "condition"),
 }
 DELAYS = """
     count(*) AS flights,
@@ -30,13 +30,13 @@ DELAYS = """
 # The same questions, put to the landing files themselves.
 QUERIES = {
     "punctuality": f"""
-        SELECT make_date(year, month, day) AS date, f.carrier, a.name AS airline, {DELAYS}
+        SELECT date, f.carrier, a.name AS airline, {DELAYS}
         FROM good f LEFT JOIN airlines a USING (carrier) GROUP BY ALL""",
     "routes": f"""
-        SELECT origin, dest, dest_name, {DELAYS}, sum(distance)::BIGINT AS miles
+        SELECT date, origin, dest, dest_name, {DELAYS}, sum(distance)::BIGINT AS miles
         FROM good GROUP BY ALL""",
     "weather_delay": f"""
-        SELECT CASE
+        SELECT date, CASE
                  WHEN visib < 3 THEN 'fog'
                  WHEN precip > 0 THEN 'rain or snow'
                  WHEN wind_speed >= 20 THEN 'wind'
@@ -49,8 +49,8 @@ QUERIES = {
 DUMP = """
 import json, sys
 from lakehouse.engine import Tables
-layers = {"bronze": "flights_bronze", "silver": "flights_silver", "gold": "flights_gold"}
-tables = Tables("acme_lakehouse_dev", layers)
+layers = {layer: f"flights_{layer}" for layer in ("bronze", "silver", "gold", "ops")}
+tables = Tables("acme_lakehouse_dev", layers, "flights")
 gold = {}
 for name in sys.argv[1:]:
     rows = tables.read(f"gold.{name}")
@@ -87,7 +87,8 @@ def independent(year: Path) -> duckdb.DuckDBPyConnection:
             f"CREATE VIEW {source} AS SELECT * FROM read_csv('{landing}/{source}/*.csv')"
         )
     connection.execute(
-        "CREATE VIEW good AS SELECT f.*, a.name AS dest_name "
+        "CREATE VIEW good AS "
+        "SELECT f.*, make_date(year, month, day) AS date, a.name AS dest_name "
         "FROM flights f JOIN airports a ON dest = faa"
     )
     return connection

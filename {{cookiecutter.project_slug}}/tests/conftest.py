@@ -1,18 +1,21 @@
-"""Fixtures of all tests: one embedded engine, and a separate lakehouse for each test."""
+"""Fixtures of all tests: one embedded engine, a separate lakehouse for each test, and a domain."""
 
 import os
+import shutil
 import subprocess
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from domain import PACKAGE, SCHEMAS
 from pyspark.sql import SparkSession
 
+from lakehouse import contract
 from lakehouse.engine import Engine, Tables
 from lakehouse.engine import session as start
 
 os.environ.setdefault("SPARK_HOME", "/none")  # without it, a failing comparison ends pytest itself
-
-SCHEMAS = {"bronze": "flights_bronze", "silver": "flights_silver", "gold": "flights_gold"}
 
 
 @pytest.fixture(scope="session")
@@ -28,8 +31,43 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def tables(root: Path) -> Tables:
-    return Tables("acme_dev", SCHEMAS, Engine.EMBEDDED)
+def contracts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The folder of the contracts of the domain `orders`; a test may change them."""
+    folder = tmp_path / "package" / "orders" / "contracts"
+    shutil.copytree(PACKAGE, tmp_path / "package")
+    monkeypatch.setattr(contract, "files", lambda package: tmp_path / "package")
+    contract.find_contract.cache_clear()
+    yield folder
+    contract.find_contract.cache_clear()
+
+
+@pytest.fixture
+def edit(contracts: Path) -> Callable[[str, str, str], None]:
+    """Replace a text in a contract."""
+
+    def replace(name: str, old: str, new: str) -> None:
+        file = contracts / f"{name}.yml"
+        text = file.read_text(encoding="utf-8")
+        assert text.count(old) == 1, f"{name}: given {text.count(old)} times {old!r}"
+        file.write_text(text.replace(old, new), encoding="utf-8")
+        contract.find_contract.cache_clear()
+
+    return replace
+
+
+@pytest.fixture
+def tables(root: Path, contracts: Path) -> Tables:
+    return Tables("acme_dev", SCHEMAS, "orders", Engine.EMBEDDED)
+
+
+@pytest.fixture
+def new_york(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """This machine is in New York."""
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "America/New_York")
+        time.tzset()
+        yield
+    time.tzset()
 
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -38,7 +76,7 @@ SINCE = os.environ.get("SINCE", "")  # a git commit
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Skip the tests of domains that have not changed since `SINCE`."""
-    domains = {folder.name for folder in (ROOT / "resources").iterdir()}
+    domains = {folder.name for folder in ROOT.glob("resources/*")}
     untouched = domains - touched(domains, changed_files()) if SINCE else set()
     left_out = [item for item in items if domain_of(item.path.name, untouched)]
     config.hook.pytest_deselected(items=left_out)

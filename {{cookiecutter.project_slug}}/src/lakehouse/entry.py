@@ -12,19 +12,32 @@ def main() -> None:
     print(run(**parameters(sys.argv[1:])))
 
 
-def run(task: str, catalog: str, bronze: str, silver: str, gold: str, **others: str) -> Report:
+def run(
+    task: str,
+    catalog: str,
+    bronze: str,
+    silver: str,
+    gold: str,
+    ops: str,
+    full_refresh: str = "false",
+    **others: str,
+) -> Report:
     """Run one task.
 
     Args:
         task: `<domain>.<function>`, a function of `lakehouse.<domain>.tasks`.
         catalog: the catalog of the environment.
         bronze, silver, gold: the schema of each layer.
+        ops: the schema of the account of files and runs.
+        full_refresh: `true` computes silver and gold from all of bronze.
         others: the function's parameters besides its tables.
     """
     domain, _, name = task.partition(".")
     function = getattr(importlib.import_module(f"lakehouse.{domain}.tasks"), name)
-    tables = Tables(catalog, {"bronze": bronze, "silver": silver, "gold": gold})
-    report: Report = function(tables, **others)
+    schemas = {"bronze": bronze, "silver": silver, "gold": gold, "ops": ops}
+    tables = Tables(catalog, schemas, domain, full_refresh=full_refresh == "true")
+    with tables.exclusive():
+        report: Report = function(tables, **others)
     return report
 
 

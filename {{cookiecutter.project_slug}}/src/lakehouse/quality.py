@@ -1,167 +1,102 @@
-"""Declared quality rules: which rows are valid, quarantined or superseded.
+"""Applies the rules of a contract: which rows are valid, and which are quarantined.
 
-Every landed row is in exactly one of three places, so
-`landed = silver + quarantined + superseded` is always true.
+Pure functions over rows, the same on every engine.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.resources import files
-from typing import Any, Literal, get_args
 
-import yaml
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-OnFailure = Literal["quarantine", "warn"]
-ORIGIN = ("_file", "_loaded_at")
+from lakehouse.contract import Contract, OnFailure
+from lakehouse.engine.landing import ORIGIN
+
+UNREADABLE = "unreadable"  # the rule that a row breaks if a text is not of its column's type
 
 
 @dataclass(frozen=True)
-class Rule:
-    """One expectation about a row.
+class Judged:
+    """Where each row belongs.
 
     Attributes:
-        name: shown in `_failed` or `_warned` of a row that does not meet it.
-        expect: a SQL condition; a row for which it is NULL does not meet it.
-        on_failure: `quarantine` keeps the row out of silver, `warn` only marks it.
-        why: explains the rule to the reader of a quarantined row.
-    """
-
-    name: str
-    expect: str
-    on_failure: OnFailure
-    why: str
-
-
-@dataclass(frozen=True)
-class Rules:
-    """The rules of one table.
-
-    Attributes:
-        key: the columns that make a row unique; a row without them is quarantined.
-        newest_by: of several valid rows of a key, the greatest by these columns is kept.
-        rules: the expectations, in the order of the file.
-    """
-
-    key: tuple[str, ...]
-    newest_by: tuple[str, ...]
-    rules: tuple[Rule, ...]
-
-    def names(self, on_failure: OnFailure) -> tuple[str, ...]:
-        """The names of the rules with this action."""
-        return tuple(rule.name for rule in self.rules if rule.on_failure == on_failure)
-
-
-@dataclass(frozen=True)
-class Sorted:
-    """Where each landed row belongs.
-
-    Attributes:
-        valid: the newest valid row of each key, with `_warned`.
+        valid: the newest valid row of each key: the contract's columns, origin, and
+            in `_warned` the rules that it does not meet.
+        older: the other valid rows, with the same columns.
         quarantined: the rows as they landed, with `_failed`.
-        superseded: each key with older valid rows, and their number as `older`.
     """
 
     valid: DataFrame
+    older: DataFrame
     quarantined: DataFrame
-    superseded: DataFrame
-
-
-def load_rules(domain: str, table: str) -> Rules:
-    """Read `src/lakehouse/<domain>/rules/<table>.yml`.
-
-    Raises:
-        ValueError: the file has an invalid structure; the message names file and field.
-    """
-    path = files("lakehouse") / domain / "rules" / f"{table}.yml"
-    return parse_rules(
-        yaml.safe_load(path.read_text(encoding="utf-8")), f"{domain}/rules/{path.name}"
-    )
-
-
-def parse_rules(document: Any, origin: str) -> Rules:
-    """Create `Rules` from a parsed YAML document; errors name `origin`.
-
-    Raises:
-        ValueError: the document has an invalid structure.
-    """
-    fields = _fields(document, {"key", "newest_by", "rules"}, origin)
-    rules = tuple(_rule(entry, f"{origin}, rule {n}") for n, entry in enumerate(fields["rules"], 1))
-    return Rules(tuple(fields["key"]), tuple(fields["newest_by"]), rules)
 
 
 def read_as(raw: DataFrame, types: Mapping[str, str]) -> DataFrame:
     """Cast the text columns of bronze to their `types`, by column name.
 
-    `_raw` keeps the row as it landed, and `_hash` is computed from its text. `_unreadable` names
-    the columns whose text cannot be cast; it is empty if every column can be cast.
+    A column that bronze does not have yet, such as one that is new in the contract, is NULL.
+
+    `_raw` keeps the row as it landed. `_unreadable` names the columns whose text cannot be cast; it
+    is NULL if every column can be cast.
     """
-    text = [name for name in raw.columns if name not in ORIGIN]
-    typed = {name: F.expr(f"try_cast(`{name}` AS {type_})") for name, type_ in types.items()}
-    broken = [
-        F.when(F.col(f"`{name}`").isNotNull() & value.isNull(), name)
-        for name, value in typed.items()
-    ]
+    given = {name: type_ for name, type_ in types.items() if name in raw.columns}
+    typed = {name: F.lit(None).cast(type_) for name, type_ in types.items()}
+    typed |= {name: F.expr(f"try_cast(`{name}` AS {type_})") for name, type_ in given.items()}
+    broken = [F.when(F.col(f"`{name}`").isNotNull() & typed[name].isNull(), name) for name in given]
     return raw.select(
         *(value.alias(name) for name, value in typed.items()),
         *ORIGIN,
-        F.concat_ws(",", *broken).alias("_unreadable"),
+        _joined(broken).alias("_unreadable"),
         F.struct(*raw.columns).alias("_raw"),
-        F.xxhash64(*text).alias("_hash"),
     )
 
 
-def sort_rows(rows: DataFrame, rules: Rules) -> Sorted:
-    """Apply the rules to `rows` (from `read_as`), and find the newest valid row of each key."""
-    checked = rows.withColumn("_failed", _broken(rules, "quarantine")).withColumn(
-        "_warned", _broken(rules, "warn")
+def judge(rows: DataFrame, contract: Contract) -> Judged:
+    """Apply the contract to `rows` (from `read_as`), and find the newest valid row of each key."""
+    checked = rows.withColumn("_failed", _failed(contract)).withColumn(
+        "_warned", _joined(_conditions(contract, "warn"))
     )
-    good = checked.where("_failed = ''").drop("_failed", "_unreadable", "_raw")
-    newest = good.withColumn("_rank", _rank(rules)).where("_rank = 1")
-    return Sorted(
-        valid=newest.drop("_rank", "_hash", *ORIGIN),
-        quarantined=checked.where("_failed <> ''").select("_raw.*", "_failed"),
-        superseded=good.groupBy(*rules.key)
-        .agg((F.count("*") - 1).alias("older"))
-        .where("older > 0"),
+    columns = [*contract.types, "_warned", *ORIGIN]
+    good = checked.where("_failed IS NULL").select(*columns)
+    ranked = good.withColumn("_rank", _rank(contract))
+    return Judged(
+        valid=ranked.where("_rank = 1").drop("_rank"),
+        older=ranked.where("_rank > 1").drop("_rank"),
+        quarantined=checked.where("_failed IS NOT NULL").select("_raw.*", "_failed"),
     )
 
 
-def _broken(rules: Rules, on_failure: OnFailure) -> Column:
-    """The names of the rules that a row breaks, joined by commas."""
-    names = [
-        F.when(~F.coalesce(F.expr(rule.expect), F.lit(False)), rule.name)
-        for rule in rules.rules
+def is_newer(one: str, other: str) -> Column:
+    """Whether the row whose columns begin with `one` arrived after that with `other`."""
+    newer = F.lit(False)
+    for name in reversed(ORIGIN):
+        a, b = F.col(f"{one}{name}"), F.col(f"{other}{name}")
+        newer = (a > b) | ((a == b) & newer)
+    return newer
+
+
+def _failed(contract: Contract) -> Column:
+    """The names of the rules for which a row is quarantined, joined by commas."""
+    needed = [c.name for c in contract.columns if c.required or c.name in contract.key]
+    names = [F.when(F.col("_unreadable").isNotNull(), UNREADABLE)]
+    names += [F.when(F.col(f"`{name}`").isNull(), f"no_{name}") for name in needed]
+    return _joined([*names, *_conditions(contract, "quarantine")])
+
+
+def _joined(names: list[Column]) -> Column:
+    """The names that are not NULL, joined by commas; NULL if there are none."""
+    return F.nullif(F.concat_ws(",", *names), F.lit("")) if names else F.lit(None).cast("string")
+
+
+def _conditions(contract: Contract, on_failure: OnFailure) -> list[Column]:
+    return [
+        F.when(~F.coalesce(F.expr(rule.condition), F.lit(False)), rule.name)
+        for rule in contract.rules
         if rule.on_failure == on_failure
     ]
-    if on_failure == "quarantine":
-        missing = [F.when(F.col(column).isNull(), f"no_{column}") for column in rules.key]
-        names = [*missing, *names]
-    return F.concat_ws(",", *names) if names else F.lit("")
 
 
-def _rank(rules: Rules) -> Column:
-    """1 for the newest row of a key. Rows that tie are ordered by the hash of their text, so that
-    every run and every engine picks the same one.
-    """
-    newest_first = [F.col(column).desc_nulls_last() for column in rules.newest_by]
-    return F.row_number().over(Window.partitionBy(*rules.key).orderBy(*newest_first, "_hash"))
-
-
-def _rule(entry: Any, origin: str) -> Rule:
-    fields = _fields(entry, {"name", "expect", "on_failure", "why"}, origin)
-    if fields["on_failure"] not in get_args(OnFailure):
-        known = " or ".join(get_args(OnFailure))
-        raise ValueError(f"{origin}: on_failure: given {fields['on_failure']!r}, expected {known}")
-    return Rule(**fields)
-
-
-def _fields(document: Any, expected: set[str], origin: str) -> dict[str, Any]:
-    given = set(document) if isinstance(document, dict) else set()
-    if given != expected:
-        raise ValueError(
-            f"{origin}: given {', '.join(sorted(given)) or 'nothing'}, "
-            f"expected {', '.join(sorted(expected))}"
-        )
-    return dict(document)
+def _rank(contract: Contract) -> Column:
+    """1 for the newest row of a key: the one that arrived last."""
+    newest_first = [F.col(name).desc() for name in ORIGIN]
+    return F.row_number().over(Window.partitionBy(*contract.key).orderBy(*newest_first))

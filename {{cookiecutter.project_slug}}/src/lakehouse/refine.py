@@ -1,58 +1,189 @@
-"""From bronze to silver: applies the rules, and accounts for every row."""
+"""From bronze to silver: only what is new is judged, merged and accounted for.
 
-from dataclasses import dataclass
+A run writes in this order: the rows that newer ones supersede, silver, quarantine, and last its row
+in `ops.runs`. Each write can be repeated without effect, so a run that was interrupted anywhere is
+completed by the next one.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from lakehouse import quality
-from lakehouse.engine import Change, Tables
+from lakehouse import quality, runs
+from lakehouse.contract import Contract
+from lakehouse.engine import Change, Tables, times
+from lakehouse.engine.files import ROW
+from lakehouse.engine.landing import FILE, LOADED
+from lakehouse.runs import Run
+
+CHANGED = "_changed_at"  # when the job wrote a row of silver, or moved it to the superseded rows
+BEGUN = "begun"  # in `rebuilt` of a run that has begun to compute the whole table
+_MONTHS = 36  # of more months than these, all of silver is read
 
 
 @dataclass(frozen=True)
-class Account:
-    """The number of rows of one bronze table in each place; each is counted separately."""
+class Refined:
+    """What `refine` did: the changed tables, and the account."""
 
-    landed: int
-    silver: int
-    quarantined: int
-    superseded: int
-    warned: int
-
-    @property
-    def balanced(self) -> bool:
-        """Whether every landed row is in exactly one place."""
-        return self.landed == self.silver + self.quarantined + self.superseded
-
-    def __str__(self) -> str:
-        return (
-            f"{self.landed:,} landed = {self.silver:,} silver + {self.quarantined:,} quarantined "
-            f"+ {self.superseded:,} superseded {'✓' if self.balanced else '✗'}"
-        )
+    changes: tuple[Change, ...]
+    run: Run
 
 
 def refine(
-    tables: Tables, domain: str, table: str, rows: DataFrame
-) -> tuple[list[Change], Account]:
-    """Write `silver.<table>` and `silver.<table>_quarantine` from the rows that landed.
+    tables: Tables, table: str, prepare: Callable[[DataFrame], DataFrame] | None = None
+) -> Refined:
+    """Write `silver.<table>`, `<table>_quarantine` and `<table>_superseded` from what landed.
 
     Args:
-        rows: all rows of `bronze.<table>`, as `quality.read_as` returns them.
+        prepare: adds the columns of silver to the typed rows of bronze.
 
     Raises:
-        ValueError: a row was lost or counted twice during processing.
+        ValueError: rows were lost or counted twice.
     """
-    rules = quality.load_rules(domain, table)
-    found = quality.sort_rows(rows, rules)
-    silver = tables.upsert(f"silver.{table}", found.valid, rules.key)
-    quarantine = tables.replace(f"silver.{table}_quarantine", found.quarantined)
-    account = Account(
-        landed=tables.read(f"bronze.{table}").count(),
-        silver=silver.rows,
-        quarantined=quarantine.rows,
-        superseded=found.superseded.agg(F.sum("older")).collect()[0][0] or 0,
-        warned=tables.read(f"silver.{table}").where("_warned <> ''").count(),
+    begin, name = time.monotonic(), f"silver.{table}"
+    contract = tables.contract(name)
+    last = runs.last_run(tables, name)
+    started = runs.now(last.started_at if last else runs.START)
+    typed_as = tables.contract(f"landing.{table}").types
+    digest = f"{contract.digest} {runs.digest_of(typed_as)}"
+    rebuilt = _reason(tables, name, last, digest)
+    before = tables.version(name)
+
+    since = runs.START if rebuilt or last is None else last.up_to
+    new = tables.read(f"bronze.{table}").where(F.col(LOADED) > F.lit(since))
+    up_to = times.collect(new.agg(F.max(LOADED).alias(LOADED)))[0][LOADED]
+    if rebuilt or up_to or tables.count(f"{name}_quarantine"):
+        raw = new if rebuilt else _with_quarantined(tables, table, new, since)
+        typed = quality.read_as(raw, typed_as)
+        judged = quality.judge(prepare(typed) if prepare else typed, contract)
+        if rebuilt:
+            if last is not None and last.contract == digest:
+                # If this run is interrupted, the next one has to begin again.
+                runs.record(tables, [replace(last, started_at=started, contract="", rebuilt=BEGUN)])
+            changes = _rebuild(tables, table, judged, started)
+            changes[0] = replace(changes[0], note=runs.note(rebuilt))
+        else:
+            changes = _merge(tables, table, contract, judged, started)
+    else:
+        names = (name, f"{name}_quarantine", f"{name}_superseded")
+        changes = [Change(unchanged, tables.count(unchanged)) for unchanged in names]
+
+    run = Run(
+        name,
+        runs.now(started),
+        time.monotonic() - begin,
+        landed=tables.count(f"bronze.{table}"),
+        inserted=changes[0].inserted,
+        updated=changes[0].updated,
+        deleted=changes[0].deleted,
+        quarantined=changes[1].rows,
+        superseded=changes[2].rows,
+        rows=changes[0].rows,
+        failed=_by_rule(tables, f"{name}_quarantine"),
+        version_before=before,
+        version_after=tables.version(name),
+        up_to=up_to or since,
+        contract=digest,
+        rebuilt=rebuilt,
     )
-    if not account.balanced:
-        raise ValueError(f"{domain}.{table}: rows are not accounted for: {account}")
-    return [silver, quarantine], account
+    if not run.balanced:
+        raise ValueError(f"rows are not accounted for: {run}; compute all of it: --full-refresh")
+    runs.record(tables, [run])
+    return Refined(tuple(changes), run)
+
+
+def _reason(tables: Tables, name: str, last: Run | None, digest: str) -> str:
+    """Why the table is computed anew; empty if its new rows are enough."""
+    if last is None or not tables.exists(name):
+        return runs.FIRST
+    if last.rebuilt == BEGUN:
+        return "an earlier rebuild was interrupted"
+    if last.contract != digest:
+        return "its contract changed"
+    return "full refresh" if tables.full_refresh else ""
+
+
+def _with_quarantined(tables: Tables, table: str, new: DataFrame, since: datetime) -> DataFrame:
+    """The new rows, and those in quarantine: what they lacked may be known by now."""
+    held = tables.read(f"silver.{table}_quarantine").drop("_failed")
+    # Later ones are of an interrupted run: they are among the new rows.
+    earlier = held.where(F.col(LOADED) <= F.lit(since))
+    return new.unionByName(earlier, allowMissingColumns=True)
+
+
+def _rebuild(tables: Tables, table: str, judged: quality.Judged, moment: datetime) -> list[Change]:
+    changed = F.lit(moment).alias(CHANGED)
+    name = f"silver.{table}"
+    silver = tables.overwrite(name, judged.valid.select("*", changed))
+    quarantine = tables.overwrite(f"{name}_quarantine", judged.quarantined)
+    older = judged.older.select("*", changed)
+    if tables.count(f"bronze.{table}") == silver.rows + quarantine.rows:
+        older = older.limit(0)  # no key has two rows: do not look for them
+    superseded = tables.overwrite(f"{name}_superseded", older)
+    return [silver, quarantine, superseded]
+
+
+def _merge(
+    tables: Tables, table: str, contract: Contract, judged: quality.Judged, moment: datetime
+) -> list[Change]:
+    name = f"silver.{table}"
+    valid = tables.hold(judged.valid)
+    pairs = tables.hold(_with_old(valid, tables.read(name), contract))
+    known = F.col(f"_old_{FILE}").isNotNull()
+    newer = quality.is_newer("", "_old_")
+    changed = F.lit(moment).alias(CHANGED)
+
+    new = pairs.where(~known | newer).select(*valid.columns, changed)
+    late = pairs.where(known & quality.is_newer("_old_", "")).select(*valid.columns, changed)
+    old = [F.col(f"_old_{column}").alias(column) for column in valid.columns]
+    replaced = pairs.where(known & newer).select(*old, changed)
+    older = judged.older.select("*", changed)
+    # A row that an interrupted run has merged is both in silver and among the new rows.
+    gone = older.unionByName(late).unionByName(replaced).dropDuplicates([FILE, ROW])
+    superseded = tables.insert_new(f"{name}_superseded", gone, [FILE, ROW])
+    silver = tables.merge(name, new, contract.key)
+    quarantine = _quarantine(tables, f"{name}_quarantine", judged.quarantined)
+    return [silver, quarantine, superseded]
+
+
+def _with_old(valid: DataFrame, silver: DataFrame, contract: Contract) -> DataFrame:
+    """Each valid row, and as `_old_…` the columns of the row of its key in silver."""
+    current = _of_same_months(silver, valid, contract.partition)
+    old = current.select(*(F.col(c).alias(f"_old_{c}") for c in valid.columns))
+    same = [F.col(column) == F.col(f"_old_{column}") for column in contract.key]
+    return valid.join(old, same, "left")
+
+
+def _quarantine(tables: Tables, name: str, rows: DataFrame) -> Change:
+    """Make the quarantine equal to `rows`; as long as none leaves it, new ones are appended."""
+    identity = [FILE, ROW, "_failed"]
+    old = tables.read(name).select(*identity)
+    if old.join(rows.select(*identity), identity, "left_anti").limit(1).count():
+        return tables.replace(name, rows)
+    new = tables.hold(rows.join(old, identity, "left_anti").select(*rows.columns))
+    return tables.append(name, new) if new.count() else Change(name, tables.count(name))
+
+
+def _of_same_months(rows: DataFrame, batch: DataFrame, partition: str) -> DataFrame:
+    """The rows of the months that `batch` has, so that no other files are read."""
+    if not partition:
+        return rows
+    month = F.date_trunc("month", F.col(partition).cast("timestamp"))
+    found = times.collect(batch.select(month.alias("month")).distinct())
+    months = sorted(row["month"] for row in found if row["month"])
+    if len(months) > _MONTHS:
+        return rows
+    column, within = F.col(partition), F.lit(False)
+    for start in months:
+        end = (start.replace(day=28) + timedelta(days=4)).replace(day=1)
+        within = within | ((column >= F.lit(start)) & (column < F.lit(end)))
+    return rows.where(within)
+
+
+def _by_rule(tables: Tables, quarantine: str) -> str:
+    counts = tables.read(quarantine).groupBy("_failed").count().collect()
+    return runs.by_rule({row["_failed"]: row["count"] for row in counts})

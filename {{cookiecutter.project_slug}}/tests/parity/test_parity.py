@@ -1,6 +1,6 @@
-"""The same job on the embedded engine and on a JVM: every table must be equal.
+"""The same work on the embedded engine and on a JVM: every table must be equal.
 
-`make parity` installs Spark for the JVM.
+`make parity` installs Spark for the JVM, and prints the outcome of each landing case.
 """
 
 import json
@@ -10,22 +10,27 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import landing_matrix
 import pytest
 
 HERE = Path(__file__).parent
 PROJECT = HERE.parents[1]
+SOURCES = ("airlines", "airports", "flights", "weather")
 TABLES = [
-    *(f"bronze.{name}" for name in ("airlines", "airports", "flights", "weather")),
+    *(f"bronze.{name}" for name in SOURCES),
     *(f"gold.{name}" for name in ("punctuality", "routes", "weather_delay")),
-    *(f"silver.{name}" for name in ("airlines", "airports", "flights", "weather")),
-    *(f"silver.{name}_quarantine" for name in ("airlines", "airports", "flights", "weather")),
+    "ops.files",
+    "ops.runs",
+    *(f"silver.{name}{kind}" for name in SOURCES for kind in ("", "_quarantine", "_superseded")),
 ]
+STEPS = ("first load", "nothing new", "late file", "full refresh")
+LOADS = ("first_load", "later_load")
 
 pytestmark = pytest.mark.parity
 
 
-def tables_of(engine: str, python: Path, folder: Path) -> dict[str, Any]:
-    """All tables that `engine` produces in a separate process."""
+def dump_of(engine: str, python: Path, folder: Path) -> dict[str, Any]:
+    """What `engine` produces in a separate process."""
     file = folder / f"{engine}.json"
     root = folder / engine
     root.mkdir()
@@ -47,7 +52,7 @@ def tables_of(engine: str, python: Path, folder: Path) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def embedded(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    return tables_of("embedded", Path(sys.executable), tmp_path_factory.mktemp("embedded"))
+    return dump_of("embedded", Path(sys.executable), tmp_path_factory.mktemp("embedded"))
 
 
 @pytest.fixture(scope="module")
@@ -55,16 +60,45 @@ def jvm(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     python = PROJECT / ".venv-parity/bin/python"
     if not python.exists():
         pytest.skip("no .venv-parity: type make parity")
-    return tables_of("jvm", python, tmp_path_factory.mktemp("jvm"))
+    return dump_of("jvm", python, tmp_path_factory.mktemp("jvm"))
 
 
-def test_both_engines_make_these_tables(embedded: dict[str, Any], jvm: dict[str, Any]) -> None:
-    assert sorted(embedded) == sorted(jvm) == sorted(TABLES)
+@pytest.mark.parametrize("step", STEPS)
+def test_both_engines_make_these_tables(
+    embedded: dict[str, Any], jvm: dict[str, Any], step: str
+) -> None:
+    assert sorted(embedded["sample"][step]) == sorted(jvm["sample"][step]) == sorted(TABLES)
 
 
 @pytest.mark.parametrize("table", TABLES)
+@pytest.mark.parametrize("step", STEPS)
 def test_names_types_and_rows_are_equal(
-    embedded: dict[str, Any], jvm: dict[str, Any], table: str
+    embedded: dict[str, Any], jvm: dict[str, Any], step: str, table: str
 ) -> None:
-    assert embedded[table]["types"] == jvm[table]["types"]
-    assert embedded[table]["rows"] == jvm[table]["rows"]
+    one, other = embedded["sample"][step][table], jvm["sample"][step][table]
+    assert one["types"] == other["types"]
+    assert one["rows"] == other["rows"]
+
+
+def test_the_account_of_all_history_holds(embedded: dict[str, Any], jvm: dict[str, Any]) -> None:
+    assert embedded["audit"] == jvm["audit"]
+    assert [proof for proof in jvm["audit"] if not proof.endswith("✓")] == []
+
+
+def test_landing_files_have_the_same_outcome(
+    embedded: dict[str, Any], jvm: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with capsys.disabled():
+        print(f"\n{landing_matrix.table({'embedded': embedded['landing'], 'jvm': jvm['landing']})}")
+    assert sorted(embedded["landing"]) == sorted(jvm["landing"])
+    for state, found in embedded["landing"].items():
+        assert found == jvm["landing"][state], state
+
+
+@pytest.mark.parametrize("case", landing_matrix.CASES)
+@pytest.mark.parametrize("load", LOADS)
+def test_a_landing_file_has_its_stated_outcome(jvm: dict[str, Any], load: str, case: str) -> None:
+    outcome = landing_matrix.outcomes(jvm["landing"][f"{load}, landed"])[case]
+    assert outcome.startswith(landing_matrix.CASES[case].outcome)
+    again = landing_matrix.outcomes(jvm["landing"][f"{load}, again"])[case]
+    assert again.startswith(landing_matrix.CASES[case].again or outcome)

@@ -1,23 +1,43 @@
-"""The choice of the engine, the location of its files, and that no other code depends on it."""
+"""The choice of the engine, the location of its files, and that transformations are pure."""
 
 import ast
 import importlib
 import importlib.util
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
+from pyspark.sql import SparkSession
 
 from lakehouse.engine import Engine, current_engine, stores, tables
 from lakehouse.engine import session as start
-from lakehouse.engine.stores import UnityCatalog, local_folder, project_root
+from lakehouse.engine.stores import local_folder, project_root
 
 session = importlib.import_module("lakehouse.engine.session")  # the function has the same name
 
 SOURCE = Path(__file__).parents[2] / "src" / "lakehouse"
-ONLY_IN_ENGINE = {"write", "writeTo", "writeStream", "readStream", "sql", "saveAsTable", "conf"}
+EFFECTS = {
+    "append",
+    "collect",
+    "conf",
+    "insertInto",
+    "merge",
+    "mergeInto",
+    "overwrite",
+    "read",
+    "readStream",
+    "replace",
+    "save",
+    "saveAsTable",
+    "sql",
+    "sync",
+    "table",
+    "write",
+    "writeStream",
+    "writeTo",
+}
 
 
 def test_the_named_engine_wins(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,6 +89,11 @@ def test_sessions_speak_utc() -> None:
     assert start(Engine.EMBEDDED) is spark
 
 
+def test_python_has_the_times_of_spark(spark: SparkSession) -> None:
+    found = spark.sql("SELECT TIMESTAMP '2013-07-01 12:00:00' AS at").collect()[0].at
+    assert found.astimezone(UTC) == datetime(2013, 7, 1, 12, tzinfo=UTC)
+
+
 def test_every_engine_has_a_store() -> None:
     assert set(tables._STORES) == set(Engine)
 
@@ -102,69 +127,7 @@ def test_a_link_that_points_elsewhere_is_renewed(tmp_path: Path) -> None:
 
 
 class Recorder:
-    """A fake Spark session: records every call and returns itself."""
-
-    def __init__(self) -> None:
-        self.calls: list[tuple[str, tuple[Any, ...]]] = []
-
-    def __getattr__(self, name: str) -> Any:
-        def call(*arguments: Any, **named: Any) -> "Recorder":
-            self.calls.append((name, (*arguments, *named.values())))
-            return self
-
-        return self if name in {"read", "write", "readStream", "writeStream", "catalog"} else call
-
-
-def test_unity_catalog_is_addressed_by_name() -> None:
-    spark: Any = Recorder()
-    store = UnityCatalog(spark, "acme_prod")
-    assert store.address("flights_gold", "routes") == "`acme_prod`.`flights_gold`.`routes`"
-    assert store.exists("flights_gold", "routes") is spark
-    assert spark.calls == [("tableExists", ("`acme_prod`.`flights_gold`.`routes`",))]
-
-
-def test_unity_catalog_writes_delta_tables() -> None:
-    rows: Any = Recorder()
-    UnityCatalog(rows, "c").write(rows, "s", "t", "overwrite")
-    assert rows.calls == [
-        ("format", ("delta",)),
-        ("mode", ("overwrite",)),
-        ("option", ("overwriteSchema", True)),
-        ("saveAsTable", ("`c`.`s`.`t`",)),
-    ]
-
-
-def test_files_reach_unity_catalog_through_auto_loader(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    spark: Any = Recorder()
-    monkeypatch.setattr(stores, "F", Recorder())
-    UnityCatalog(spark, "c").ingest("/Volumes/c/s/landing/flights", "s", "flights")
-    checkpoint = "/Volumes/c/s/landing/_checkpoints/flights"
-    assert ("format", ("cloudFiles",)) in spark.calls
-    assert ("option", ("cloudFiles.schemaLocation", checkpoint)) in spark.calls
-    assert ("option", ("cloudFiles.inferColumnTypes", False)) in spark.calls
-    assert ("option", ("checkpointLocation", checkpoint)) in spark.calls
-    assert ("load", ("/Volumes/c/s/landing/flights",)) in spark.calls
-    assert spark.calls[-3:] == [
-        ("trigger", (True,)),
-        ("toTable", ("`c`.`s`.`flights`",)),
-        ("awaitTermination", ()),
-    ]
-
-
-def test_a_jvm_takes_files_by_a_stream(monkeypatch: pytest.MonkeyPatch, root: Path) -> None:
-    spark: Any = Recorder()
-    monkeypatch.setattr(stores, "F", Recorder())
-    stores.JvmFolders(spark, "c").ingest("/Volumes/c/x_bronze/landing/flights", "s", "flights")
-    folder = root / ".lakehouse" / "c" / "s"
-    assert ("load", (str(root / "data/x/landing/flights"),)) in spark.calls
-    assert ("option", ("checkpointLocation", str(folder / "_checkpoints/flights"))) in spark.calls
-    assert spark.calls[-3:] == [
-        ("trigger", (True,)),
-        ("start", (str(folder / "flights"),)),
-        ("awaitTermination", ()),
-    ]
+    """A fake Spark session."""
 
 
 def test_databricks_connect_brings_its_own_session(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -204,17 +167,24 @@ def test_a_jvm_knows_delta(monkeypatch: pytest.MonkeyPatch) -> None:
     assert set(session.STARTERS) == set(Engine)
 
 
-def attributes_outside_engine() -> list[str]:
-    """Calls outside the engine package that only the engine may make."""
-    found = []
-    for file in SOURCE.rglob("*.py"):
-        if SOURCE / "engine" in file.parents:
-            continue
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Attribute) and node.attr in ONLY_IN_ENGINE:
-                found.append(f"{file.relative_to(SOURCE)}:{node.lineno}: .{node.attr}")
-    return found
+def effects(file: Path) -> list[str]:
+    """Attributes of a module that read or write."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    names = (node for node in ast.walk(tree) if isinstance(node, ast.Attribute))
+    found = (f"{file.name}:{node.lineno}: .{node.attr}" for node in names if node.attr in EFFECTS)
+    return sorted(found)
 
 
-def test_only_the_engine_knows_where_it_runs() -> None:
-    assert attributes_outside_engine() == []
+@pytest.mark.parametrize("file", sorted(SOURCE.glob("*/transform.py")), ids=str)
+def test_transformations_neither_read_nor_write(file: Path) -> None:
+    assert effects(file) == []
+
+
+def test_an_effect_is_found(tmp_path: Path) -> None:
+    file = tmp_path / "transform.py"
+    file.write_text("def f(tables, rows):\n    rows.write.save('x')\n    return tables.read('y')\n")
+    assert effects(file) == [
+        "transform.py:2: .save",
+        "transform.py:2: .write",
+        "transform.py:3: .read",
+    ]

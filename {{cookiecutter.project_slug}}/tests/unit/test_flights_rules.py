@@ -1,13 +1,14 @@
 """The declared rules of the sample: a valid row passes, and each fault is reported by name."""
 
+import datetime
 from typing import Any
 
 import pytest
 from pyspark.sql import SparkSession
-from pyspark.sql import functions as F
 
-from lakehouse.flights import tasks, transform
-from lakehouse.quality import load_rules, read_as, sort_rows
+from lakehouse.contract import load_contract
+from lakehouse.flights import transform
+from lakehouse.quality import judge, read_as
 
 GOOD: dict[str, dict[str, str | None]] = {
     "airlines": {"carrier": "AA", "name": "American"},
@@ -42,56 +43,61 @@ GOOD: dict[str, dict[str, str | None]] = {
 }
 
 
-def judged(spark: SparkSession, table: str, **changes: str | None) -> tuple[str, str]:
+NOON = datetime.datetime(2024, 1, 1, 12)
+
+
+def judged(spark: SparkSession, table: str, **changes: str | None) -> tuple[str | None, str | None]:
     """The rules that a valid row with these changes fails, and those that only warn."""
-    row = GOOD[table] | changes
-    schema = ", ".join(f"{name} string" for name in [*row, "_file"])
-    raw = spark.createDataFrame([(*row.values(), "a.csv")], schema)
-    rows = read_as(raw.withColumn("_loaded_at", F.current_timestamp()), tasks.SOURCES[table])
+    types = load_contract("flights", f"landing.{table}").types
+    row = dict.fromkeys(types) | GOOD[table] | changes
+    schema = ", ".join(f"{name} string" for name in row)
+    origin = "_row bigint, _file string, _loaded_at timestamp, _arrived_at timestamp"
+    raw = spark.createDataFrame([(*row.values(), 1, "a.csv", NOON, NOON)], f"{schema}, {origin}")
+    rows = read_as(raw, types)
     if table == "flights":
         airports = spark.createDataFrame([("LAX", "Los Angeles")], "faa string, name string")
-        rows = transform.with_destination(transform.with_date(rows), airports)
-    found = sort_rows(rows, load_rules("flights", table))
+        rows = transform.flights(rows, airports)
+    found = judge(rows, load_contract("flights", f"silver.{table}"))
     failed: list[Any] = [r["_failed"] for r in found.quarantined.collect()]
     warned: list[Any] = [r["_warned"] for r in found.valid.collect()]
-    return "".join(failed), "".join(warned)
+    return next(iter(failed), None), next(iter(warned), None)
 
 
 @pytest.mark.parametrize("table", GOOD)
 def test_a_good_row_passes(spark: SparkSession, table: str) -> None:
-    assert judged(spark, table) == ("", "")
+    assert judged(spark, table) == (None, None)
 
 
 @pytest.mark.parametrize(
     ("table", "changes", "failed"),
     [
         ("airlines", {"carrier": None}, "no_carrier"),
-        ("airlines", {"name": None}, "named"),
+        ("airlines", {"name": None}, "no_name"),
         ("airports", {"lat": "90.1"}, "on_earth"),
         ("airports", {"lat": "-90.1"}, "on_earth"),
         ("airports", {"lon": "180.1"}, "on_earth"),
-        ("airports", {"lon": None}, "on_earth"),
-        ("airports", {"lat": "north"}, "readable,on_earth"),
+        ("airports", {"lon": None}, "no_lon,on_earth"),
+        ("airports", {"lat": "north"}, "unreadable,no_lat,on_earth"),
         ("weather", {"wind_speed": "251"}, "possible_wind"),
         ("weather", {"wind_speed": "-1"}, "possible_wind"),
-        ("weather", {"visib": "far"}, "readable"),
-        ("weather", {"time_hour": "noon"}, "no_time_hour,readable"),
+        ("weather", {"visib": "far"}, "unreadable"),
+        ("weather", {"time_hour": "noon"}, "unreadable,no_time_hour"),
         ("flights", {"time_hour": None}, "no_time_hour"),
-        ("flights", {"flight": "UA1"}, "no_flight,readable"),
-        ("flights", {"dep_delay": "late"}, "readable"),
-        ("flights", {"day": "32"}, "real_date"),
-        ("flights", {"month": None}, "real_date"),
+        ("flights", {"flight": "UA1"}, "unreadable,no_flight"),
+        ("flights", {"dep_delay": "late"}, "unreadable"),
+        ("flights", {"day": "32"}, "no_date"),
+        ("flights", {"month": None}, "no_date"),
         ("flights", {"dest": "SJU"}, "known_destination"),
-        ("flights", {"dest": None}, "known_destination"),
-        ("flights", {"distance": "0"}, "distance"),
-        ("flights", {"distance": None}, "distance"),
-        ("flights", {"dest": "SJU", "distance": "-1"}, "known_destination,distance"),
+        ("flights", {"dest": None}, "no_dest,known_destination"),
+        ("flights", {"distance": "0"}, "positive_distance"),
+        ("flights", {"distance": None}, "no_distance,positive_distance"),
+        ("flights", {"dest": "SJU", "distance": "-1"}, "known_destination,positive_distance"),
     ],
 )
 def test_a_fault_is_called_by_its_name(
     spark: SparkSession, table: str, changes: dict[str, str | None], failed: str
 ) -> None:
-    assert judged(spark, table, **changes) == (failed, "")
+    assert judged(spark, table, **changes) == (failed, None)
 
 
 @pytest.mark.parametrize(
@@ -108,4 +114,4 @@ def test_a_fault_is_called_by_its_name(
 def test_a_warning_leaves_the_row_in_silver(
     spark: SparkSession, table: str, changes: dict[str, str | None], warned: str
 ) -> None:
-    assert judged(spark, table, **changes) == ("", warned)
+    assert judged(spark, table, **changes) == (None, warned or None)

@@ -1,123 +1,125 @@
 """Rules: which rows are quarantined or only marked, and which row of a key is kept."""
 
 import datetime
-from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
 
-from lakehouse import quality
-from lakehouse.quality import Rules, load_rules, parse_rules, read_as, sort_rows
+from lakehouse.contract import Column, Contract, Rule
+from lakehouse.engine.landing import ORIGIN
+from lakehouse.quality import is_newer, judge, read_as
 
-TYPES = {"id": "int", "price": "double", "day": "date"}
-FORM: Mapping[str, Any] = {
-    "key": ["id"],
-    "newest_by": ["_file"],
-    "rules": [
-        {"name": "cheap", "expect": "price < 100", "on_failure": "quarantine", "why": "-"},
-        {"name": "readable", "expect": "_unreadable = ''", "on_failure": "quarantine", "why": "-"},
-        {"name": "dated", "expect": "day IS NOT NULL", "on_failure": "warn", "why": "-"},
-    ],
-}
-RULES = parse_rules(FORM, "things.yml")
-DOMAINS = Path(quality.__file__).parent
+TYPES = {"id": "bigint", "price": "double", "day": "date"}
+THINGS = Contract(
+    "silver.things",
+    (Column("id", "bigint"), Column("price", "double", required=True), Column("day", "date")),
+    key=("id",),
+    rules=(Rule("cheap", "price < 100", "quarantine"), Rule("dated", "day > '2013-01-01'", "warn")),
+)
+LANDED = "id string, price string, day string, _loaded_at timestamp, _arrived_at timestamp"
+NOON = datetime.datetime(2024, 1, 1, 12, tzinfo=datetime.UTC)
+NIGHT = NOON + datetime.timedelta(hours=12)
 
 
-def landed(spark: SparkSession, *rows: tuple[str | None, str | None, str | None, str]) -> DataFrame:
-    raw = spark.createDataFrame(list(rows), "id string, price string, day string, _file string")
-    return read_as(raw.withColumn("_loaded_at", F.current_timestamp()), TYPES)
+def landed(spark: SparkSession, *rows: tuple[Any, ...]) -> DataFrame:
+    """Rows of bronze, each later than the one before."""
+    numbered = [(*row, NOON, NOON, number, "a.csv") for number, row in enumerate(rows, 1)]
+    return spark.createDataFrame(numbered, f"{LANDED}, _row bigint, _file string")
+
+
+def found(rows: DataFrame, *columns: str) -> set[tuple[Any, ...]]:
+    return {tuple(row) for row in rows.select(*columns).collect()}
 
 
 def test_text_becomes_values_and_what_is_none_is_named(spark: SparkSession) -> None:
-    rows = landed(
-        spark, ("1", "2.5", "2013-01-01", "a"), ("x", "y", None, "a"), (None, None, None, "a")
-    )
-    found = [(r["id"], r["price"], r["day"], r["_unreadable"]) for r in rows.collect()]
-    assert found == [
-        (1, 2.5, datetime.date(2013, 1, 1), ""),
+    raw = landed(spark, ("1", "2.5", "2013-01-01"), ("x", "y", None), (None, None, None))
+    assert found(read_as(raw, TYPES), *TYPES, "_unreadable") == {
+        (1, 2.5, datetime.date(2013, 1, 1), None),
         (None, None, None, "id,price"),
-        (None, None, None, ""),
-    ]
+        (None, None, None, None),
+    }
+
+
+def test_a_column_that_bronze_does_not_have_is_null(spark: SparkSession) -> None:
+    rows = read_as(landed(spark, ("1", "5", None)), {**TYPES, "colour": "string", "size": "bigint"})
+    assert dict(rows.dtypes)["size"] == "bigint"
+    assert found(rows, "id", "colour", "size", "_unreadable") == {(1, None, None, None)}
 
 
 def test_each_row_is_in_one_place(spark: SparkSession) -> None:
-    rows = landed(
+    raw = landed(
         spark,
-        ("1", "5", "2013-01-01", "a"),  # superseded by the next
-        ("1", "6", "2013-01-01", "b"),
-        ("2", "500", "2013-01-01", "a"),  # too expensive
-        ("3", None, "2013-01-01", "a"),  # a rule that is NULL is not met
-        (None, "5", "2013-01-01", "a"),  # no key
-        ("x", "5", "2013-01-01", "a"),  # neither key nor number
-        ("4", "7", None, "a"),  # only marked
+        ("1", "5", "2013-01-02"),  # superseded by the next
+        ("1", "6", "2013-01-02"),
+        ("2", "500", "2013-01-02"),  # too expensive
+        ("3", None, "2013-01-02"),  # a rule that is NULL is not met
+        (None, "5", "2013-01-02"),  # no key
+        ("x", "5", "2013-01-02"),  # neither key nor number
+        ("4", "7", None),  # only marked
+        ("5", "7", "2013-01-01"),  # only marked
     )
-    found = sort_rows(rows, RULES)
-    assert {(r["id"], r["price"], r["_warned"]) for r in found.valid.collect()} == {
-        (1, 6.0, ""),
+    judged = judge(read_as(raw, TYPES), THINGS)
+    assert found(judged.valid, "id", "price", "_warned") == {
+        (1, 6.0, None),
         (4, 7.0, "dated"),
+        (5, 7.0, "dated"),
     }
-    assert {(r["id"], r["price"], r["_failed"]) for r in found.quarantined.collect()} == {
+    assert found(judged.older, "id", "price", "_row") == {(1, 5.0, 1)}
+    assert found(judged.quarantined, "id", "price", "_failed") == {
         ("2", "500", "cheap"),
-        ("3", None, "cheap"),
+        ("3", None, "no_price,cheap"),
         (None, "5", "no_id"),
-        ("x", "5", "no_id,readable"),
+        ("x", "5", "unreadable,no_id"),
     }
-    assert [(r["id"], r["older"]) for r in found.superseded.collect()] == [(1, 1)]
 
 
-def test_a_newer_row_that_fails_leaves_the_older_one_valid(spark: SparkSession) -> None:
-    rows = landed(spark, ("1", "5", None, "a"), ("1", "500", None, "b"))
-    assert [r["price"] for r in sort_rows(rows, RULES).valid.collect()] == [5.0]
+def test_a_valid_row_outlives_an_invalid_correction(spark: SparkSession) -> None:
+    judged = judge(read_as(landed(spark, ("1", "5", None), ("1", "500", None)), TYPES), THINGS)
+    assert found(judged.valid, "id", "price") == {(1, 5.0)}
+    assert judged.older.count() == 0
 
 
-def test_rows_that_tie_are_settled_alike_in_any_order(spark: SparkSession) -> None:
-    one, other = ("1", "5", None, "a"), ("1", "6", None, "a")
-    picks = {
-        sort_rows(landed(spark, *rows), RULES).valid.collect()[0]["price"]
-        for rows in ([one, other], [other, one])
-    }
-    assert len(picks) == 1
+def test_rows_keep_their_origin_and_quarantine_the_text_that_landed(spark: SparkSession) -> None:
+    raw = landed(spark, ("1", "5", None), ("2", "5.50x", None))
+    judged = judge(read_as(raw, TYPES), THINGS)
+    assert judged.valid.columns == ["id", "price", "day", "_warned", *ORIGIN]
+    assert judged.older.columns == judged.valid.columns
+    assert judged.quarantined.columns == [*raw.columns, "_failed"]
+    assert found(judged.quarantined, "price") == {("5.50x",)}
 
 
-def test_silver_has_no_helper_columns(spark: SparkSession) -> None:
-    found = sort_rows(landed(spark, ("1", "5", None, "a")), RULES)
-    assert found.valid.columns == ["id", "price", "day", "_warned"]
-    assert found.quarantined.columns == ["id", "price", "day", "_file", "_loaded_at", "_failed"]
-
-
-def test_rules_of_a_kind_may_be_none(spark: SparkSession) -> None:
-    rules = Rules(("id",), ("_file",), ())
-    assert sort_rows(landed(spark, ("1", "5", None, "a")), rules).valid.count() == 1
-    assert rules.names("warn") == ()
-    assert RULES.names("quarantine") == ("cheap", "readable")
+def test_a_contract_may_have_no_rules(spark: SparkSession) -> None:
+    plain = Contract("t", (Column("id", "bigint"), Column("price", "double")), key=("id",))
+    judged = judge(read_as(landed(spark, ("1", "-5", "x")), plain.types), plain)
+    assert found(judged.valid, "id", "price", "_warned") == {(1, -5.0, None)}
 
 
 @pytest.mark.parametrize(
-    ("document", "message"),
+    ("later", "earlier"),
     [
-        (None, "things.yml: given nothing, expected key, newest_by, rules"),
-        ({**FORM, "rule": []}, "given key, newest_by, rule, rules, expected key, newest_by, rules"),
-        (
-            {**FORM, "rules": [{"name": "x"}]},
-            "things.yml, rule 1: given name, expected expect, name",
-        ),
-        (
-            {**FORM, "rules": [{**FORM["rules"][0], "on_failure": "drop"}]},
-            "rule 1: on_failure: given 'drop', expected quarantine or warn",
-        ),
+        ((NIGHT, NOON, 1, "a"), (NOON, NIGHT, 2, "b")),  # a later batch
+        ((NOON, NIGHT, 1, "a"), (NOON, NOON, 2, "b")),  # then a later file
+        ((NOON, NOON, 2, "a"), (NOON, NOON, 1, "b")),  # then a later row
+        ((NOON, NOON, 1, "b"), (NOON, NOON, 1, "a")),  # names only decide if all else is equal
     ],
 )
-def test_a_rules_file_of_another_form_is_refused(document: Any, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        parse_rules(document, "things.yml")
+@pytest.mark.parametrize("swapped", [False, True])
+def test_the_row_that_arrived_last_is_the_newest(
+    spark: SparkSession, later: tuple[Any, ...], earlier: tuple[Any, ...], swapped: bool
+) -> None:
+    rows = [("1", "5", None, *later), ("1", "6", None, *earlier)]
+    raw = spark.createDataFrame(
+        rows[::-1] if swapped else rows, f"{LANDED}, _row bigint, _file string"
+    )
+    assert found(judge(read_as(raw, TYPES), THINGS).valid, "price") == {(5.0,)}
+    origin = "_loaded_at timestamp, _arrived_at timestamp, _row bigint, _file string"
+    names = ", ".join([origin, *(f"_old_{column}" for column in origin.split(", "))])
+    pair = spark.createDataFrame([(*later, *earlier)], names)
+    assert pair.select(is_newer("", "_old_"), is_newer("_old_", "")).collect() == [(True, False)]
 
 
-@pytest.mark.parametrize("file", sorted(DOMAINS.glob("*/rules/*.yml")), ids=lambda file: file.stem)
-def test_every_rules_file_can_be_used(file: Path) -> None:
-    rules = load_rules(file.parts[-3], file.stem)
-    assert rules.key
-    assert rules.newest_by
-    assert all(rule.why for rule in rules.rules)
+def test_a_row_is_not_newer_than_itself(spark: SparkSession) -> None:
+    origin = "_loaded_at timestamp, _arrived_at timestamp, _row bigint, _file string"
+    rows = spark.createDataFrame([(NOON, NOON, 1, "a")], origin)
+    assert rows.select(is_newer("", "")).collect() == [(False,)]

@@ -12,6 +12,7 @@ class Change:
         rows: rows in the table afterwards.
         inserted, updated, deleted: the number of rows that the write changed; if all are zero,
             nothing was written and the table has no new version.
+        note: what else is to be known, such as why the table was rebuilt.
     """
 
     table: str
@@ -19,6 +20,7 @@ class Change:
     inserted: int = 0
     updated: int = 0
     deleted: int = 0
+    note: str = ""
 
     @property
     def changed(self) -> bool:
@@ -27,10 +29,13 @@ class Change:
 
     def __str__(self) -> str:
         if not self.changed:
-            return f"{self.table}: unchanged, {self.rows:,} rows"
+            return f"{self.table}: unchanged, {self.rows:,} rows{self._note()}"
         counts = {"+": self.inserted, "~": self.updated, "-": self.deleted}
         touched = " ".join(f"{sign}{count:,}" for sign, count in counts.items() if count)
-        return f"{self.table}: {touched}, now {self.rows:,} rows"
+        return f"{self.table}: {touched}, now {self.rows:,} rows{self._note()}"
+
+    def _note(self) -> str:
+        return f" ({self.note})" if self.note else ""
 
 
 @dataclass(frozen=True)

@@ -1,135 +1,319 @@
-"""Where tables are stored, and how new files are ingested: everything that differs by engine."""
+"""Where tables are stored and how they are written: everything that differs by engine."""
 
+import contextlib
+import fcntl
 import functools
 import hashlib
 import os
 import re
 import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from pyspark.sql import Column, DataFrame, DataFrameWriter, SparkSession
+from pyspark.sql import DataFrame, DataFrameWriter, SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql.streaming.readwriter import DataStreamReader
+from pyspark.sql.streaming.readwriter import DataStreamWriter
+from pyspark.sql.types import StringType
+
+from lakehouse.engine.loaders import EmbeddedLoader, Landed, Loader
+from lakehouse.engine.spark_loader import AutoLoader, FileStreamLoader
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 # Sail encodes other characters of a path twice, and then looks for a file that does not exist.
 _PLAIN_PATH = re.compile(r"[\w./:\\-]+", re.ASCII)
-_VOLUME = re.compile(r"/Volumes/[^/]+/(?P<domain>[^/]+)_[^/_]+/(?P<folder>.+)")
+_HELD = 64 * 1024 * 1024  # bytes; more is computed again instead of sent to the engine
+MONTH = "_month"  # partitions tables on a laptop; `read` leaves it out
+
+
+@dataclass(frozen=True)
+class Location:
+    """A table in its catalog.
+
+    Attributes:
+        schema, table: its schema and name.
+        partition: the column of dates or times that partitions or clusters it; empty if none does.
+    """
+
+    schema: str
+    table: str
+    partition: str = ""
+
+
+@dataclass(frozen=True)
+class Merged:
+    """What a merge has written, in rows."""
+
+    inserted: int = 0
+    updated: int = 0
+    deleted: int = 0
 
 
 class Store(Protocol):
-    """Tables of one catalog, by schema and name."""
+    """Tables of one catalog."""
 
-    def address(self, schema: str, table: str) -> str:
+    def identifier(self, at: Location) -> str:
         """The name of the table in SQL."""
 
-    def exists(self, schema: str, table: str) -> bool:
+    def exists(self, at: Location) -> bool:
         """Whether the table has been written before."""
 
-    def write(self, rows: DataFrame, schema: str, table: str, mode: str) -> None:
-        """Append to the table, or overwrite it with its schema."""
+    def version(self, at: Location) -> int:
+        """The newest version of the table in Delta's log."""
 
-    def ingest(self, folder: str, schema: str, table: str) -> None:
-        """Append the rows of those CSV files in `folder` that have not been ingested.
+    def read(self, at: Location) -> DataFrame:
+        """The rows of the table."""
 
-        Every column is a string; `_file` is the name of the file and `_loaded_at` the time.
+    def write(self, rows: DataFrame, at: Location, mode: str) -> None:
+        """Append to the table, adding new columns; or overwrite it with its schema."""
+
+    def merge(
+        self,
+        rows: DataFrame,
+        at: Location,
+        key: Sequence[str],
+        *,
+        update: bool = True,
+        delete: bool = False,
+    ) -> Merged:
+        """Insert rows with new keys; NULL equals NULL.
+
+        Args:
+            update: also update the rows of known keys that differ.
+            delete: also delete the rows whose keys are not in `rows`.
         """
+
+    def hold(self, rows: DataFrame) -> DataFrame:
+        """The same rows, computed once where the engine can keep them."""
+
+    def replace_where(
+        self, rows: DataFrame, at: Location, column: str, values: Sequence[Any]
+    ) -> None:
+        """Replace the rows that have one of `values` in `column`."""
+
+    def loader(self, landed: Landed) -> Loader:
+        """What finds and reads landing files."""
+
+    def exclusive(self) -> AbstractContextManager[None]:
+        """Keep other runs of this catalog out; they wait."""
 
 
 class Folders:
-    """Delta tables in `.lakehouse/<catalog>/<schema>/<table>` under the project's root."""
+    """Delta tables in `.lakehouse/<catalog>/<schema>/<table>` under the project's root.
+
+    The embedded engine reads them, and writes what is large. delta-rs writes what is small: its
+    merges read only the partitions that they touch.
+    """
 
     def __init__(self, spark: SparkSession, catalog: str) -> None:
         self._spark = spark
         self._catalog = catalog
 
-    def address(self, schema: str, table: str) -> str:
-        return f"delta.`{self._path(schema, table)}`"
+    def identifier(self, at: Location) -> str:
+        return f"delta.`{self.path(at)}`"
 
-    def exists(self, schema: str, table: str) -> bool:
-        return (self._path(schema, table) / "_delta_log").is_dir()
+    def exists(self, at: Location) -> bool:
+        return (self.path(at) / "_delta_log").is_dir()
 
-    def write(self, rows: DataFrame, schema: str, table: str, mode: str) -> None:
-        _writer(rows, mode).save(str(self._path(schema, table)))
+    def version(self, at: Location) -> int:
+        from deltalake import DeltaTable
 
-    def ingest(self, folder: str, schema: str, table: str) -> None:
-        files = [
-            file for file in landed_files(folder) if file.name not in self._seen(schema, table)
-        ]
-        if not files:
-            return
-        try:
-            self.write(_union([self._rows(file) for file in files]), schema, table, "append")
-        except Exception as error:
-            raise self._blamed(files) or error from None
+        return int(DeltaTable(self.path(at)).version())
 
-    def _blamed(self, files: list[Path]) -> ValueError | None:
-        """Find the file that cannot be read, because the engine does not name it."""
-        for file in files:
-            try:
-                self._rows(file).collect()
-            except Exception as error:
-                reason = str(error).partition("\n")[0]
-                return ValueError(
-                    f"landing file: given {file}, expected CSV with a header: {reason}"
-                )
-        return None
+    def read(self, at: Location) -> DataFrame:
+        return self._spark.read.table(self.identifier(at)).drop(MONTH)
 
-    def _rows(self, file: Path) -> DataFrame:
-        rows = self._spark.read.option("header", True).option("multiLine", True).csv(str(file))
-        return _with_origin(rows, F.lit(file.name))
+    def write(self, rows: DataFrame, at: Location, mode: str) -> None:
+        writer = _writer(_nullable(_with_month(rows, at)), mode)
+        (writer.partitionBy(MONTH) if at.partition else writer).save(str(self.path(at)))
 
-    def _seen(self, schema: str, table: str) -> set[str]:
-        if not self.exists(schema, table):
-            return set()
-        names = self._spark.read.table(self.address(schema, table)).select("_file").distinct()
-        return {row["_file"] for row in names.collect()}
+    def append_arrow(self, rows: "pa.Table", at: Location) -> None:
+        """Append rows that are in memory, adding new columns."""
+        from deltalake import write_deltalake
 
-    def _path(self, schema: str, table: str) -> Path:
-        return plain(project_root()) / ".lakehouse" / self._catalog / schema / table
+        write_deltalake(self.path(at), rows, mode="append", schema_mode="merge")
 
+    def merge(
+        self,
+        rows: DataFrame,
+        at: Location,
+        key: Sequence[str],
+        *,
+        update: bool = True,
+        delete: bool = False,
+    ) -> Merged:
+        from deltalake import DeltaTable
 
-class JvmFolders(Folders):
-    """The same folders on a JVM; a stream ingests the files, as on Databricks."""
-
-    def ingest(self, folder: str, schema: str, table: str) -> None:
-        landing = str(local_folder(folder))
-        columns = self._spark.read.option("header", True).csv(landing).schema
-        reader = self._spark.readStream.format("csv").schema(columns)
-        rows = _with_origin(_files_of(reader, landing), F.col("_metadata.file_name"))
-        path = self._path(schema, table)
-        checkpoint = path.parent / "_checkpoints" / table
-        writer = rows.writeStream.format("delta").option("checkpointLocation", str(checkpoint))
-        writer.trigger(availableNow=True).start(str(path)).awaitTermination()
-
-
-class UnityCatalog:
-    """Tables governed by Unity Catalog; Auto Loader ingests the files."""
-
-    def __init__(self, spark: SparkSession, catalog: str) -> None:
-        self._spark = spark
-        self._catalog = catalog
-
-    def address(self, schema: str, table: str) -> str:
-        return f"`{self._catalog}`.`{schema}`.`{table}`"
-
-    def exists(self, schema: str, table: str) -> bool:
-        return self._spark.catalog.tableExists(self.address(schema, table))
-
-    def write(self, rows: DataFrame, schema: str, table: str, mode: str) -> None:
-        _writer(rows, mode).saveAsTable(self.address(schema, table))
-
-    def ingest(self, folder: str, schema: str, table: str) -> None:
-        checkpoint = f"{folder.rsplit('/', 1)[0]}/_checkpoints/{table}"
-        reader = (
-            self._spark.readStream.format("cloudFiles")
-            .option("cloudFiles.format", "csv")
-            .option("cloudFiles.inferColumnTypes", False)  # every column stays a string
-            .option("cloudFiles.schemaLocation", checkpoint)
+        source = _with_month(rows, at).toArrow()
+        if not source.num_rows and not delete:
+            return Merged()
+        same = [f'(t."{name}" IS NOT DISTINCT FROM s."{name}")' for name in key]
+        if at.partition and not delete:
+            same.insert(0, f"({_is_month(source[MONTH].unique().to_pylist(), 't.')})")
+        others = [name for name in source.column_names if name not in key]
+        differs = " OR ".join(f'(t."{name}" IS DISTINCT FROM s."{name}")' for name in others)
+        merger = DeltaTable(self.path(at)).merge(
+            source, " AND ".join(same), source_alias="s", target_alias="t"
         )
-        rows = _with_origin(_files_of(reader, folder), F.col("_metadata.file_name"))
-        writer = rows.writeStream.option("checkpointLocation", checkpoint)
-        writer.trigger(availableNow=True).toTable(self.address(schema, table)).awaitTermination()
+        merger = merger.when_not_matched_insert_all()
+        if update and differs:
+            merger = merger.when_matched_update_all(predicate=differs)
+        if delete:
+            merger = merger.when_not_matched_by_source_delete()
+        counts = merger.execute()
+        return Merged(
+            *(counts[f"num_target_rows_{what}"] for what in ("inserted", "updated", "deleted"))
+        )
+
+    def replace_where(
+        self, rows: DataFrame, at: Location, column: str, values: Sequence[Any]
+    ) -> None:
+        from deltalake import write_deltalake
+
+        condition = f'"{column}" IN ({", ".join(map(_literal, values))})'
+        if column == at.partition:
+            months = sorted({value.strftime("%Y-%m") for value in values})
+            condition = f"({_is_month(months)}) AND {condition}"
+        source = _with_month(rows, at).toArrow()
+        write_deltalake(self.path(at), source, mode="overwrite", predicate=condition)
+
+    def loader(self, landed: Landed) -> Loader:
+        return EmbeddedLoader(self, landed, local_folder(landed.folder))
+
+    def hold(self, rows: DataFrame) -> DataFrame:
+        held = rows.toArrow()
+        if held.nbytes > _HELD:
+            return rows
+        return self._spark.createDataFrame(held, rows.schema)
+
+    @contextlib.contextmanager
+    def exclusive(self) -> Iterator[None]:
+        folder = project_root() / ".lakehouse" / self._catalog
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / ".lock").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)  # released when its process ends
+            yield
+
+    def path(self, at: Location) -> Path:
+        """The folder of the table."""
+        return plain(project_root()) / ".lakehouse" / self._catalog / at.schema / at.table
+
+
+class _SparkStore:
+    """Tables that Spark writes with Delta."""
+
+    def __init__(self, spark: SparkSession, catalog: str) -> None:
+        self._spark = spark
+        self._catalog = catalog
+
+    def identifier(self, at: Location) -> str:
+        raise NotImplementedError
+
+    def version(self, at: Location) -> int:
+        history = self._spark.sql(f"DESCRIBE HISTORY {self.identifier(at)} LIMIT 1")
+        return int(history.collect()[0]["version"])
+
+    def read(self, at: Location) -> DataFrame:
+        return self._spark.read.table(self.identifier(at))
+
+    def merge(
+        self,
+        rows: DataFrame,
+        at: Location,
+        key: Sequence[str],
+        *,
+        update: bool = True,
+        delete: bool = False,
+    ) -> Merged:
+        same = " AND ".join(f"t.`{name}` <=> s.`{name}`" for name in key)
+        differs = " OR ".join(f"NOT (t.`{n}` <=> s.`{n}`)" for n in rows.columns if n not in key)
+        changes = f" WHEN MATCHED AND ({differs}) THEN UPDATE SET *" if update and differs else ""
+        counts = self._spark.sql(
+            f"MERGE INTO {self.identifier(at)} t USING {{rows}} s ON {same}{changes}"
+            " WHEN NOT MATCHED THEN INSERT *"
+            + (" WHEN NOT MATCHED BY SOURCE THEN DELETE" if delete else ""),
+            rows=rows,
+        ).collect()[0]
+        return Merged(
+            counts["num_inserted_rows"], counts["num_updated_rows"], counts["num_deleted_rows"]
+        )
+
+    def hold(self, rows: DataFrame) -> DataFrame:
+        return rows  # serverless compute cannot keep rows; they are computed again
+
+
+class JvmFolders(_SparkStore):
+    """The same folders on a JVM, written by Spark with Delta as on Databricks."""
+
+    def __init__(self, spark: SparkSession, catalog: str) -> None:
+        super().__init__(spark, catalog)
+        self._folders = Folders(spark, catalog)
+
+    def identifier(self, at: Location) -> str:
+        return self._folders.identifier(at)
+
+    def exists(self, at: Location) -> bool:
+        return self._folders.exists(at)
+
+    def write(self, rows: DataFrame, at: Location, mode: str) -> None:
+        _writer(rows, mode).save(str(self._folders.path(at)))
+
+    def replace_where(
+        self, rows: DataFrame, at: Location, column: str, values: Sequence[Any]
+    ) -> None:
+        writer = rows.write.format("delta").mode("overwrite")
+        condition = f"`{column}` IN ({', '.join(map(_literal, values))})"
+        writer.option("replaceWhere", condition).save(str(self._folders.path(at)))
+
+    def append_stream(self, rows: DataFrame, at: Location, checkpoint: str) -> None:
+        _stream_writer(rows, checkpoint).start(str(self._folders.path(at))).awaitTermination()
+
+    def loader(self, landed: Landed) -> Loader:
+        folder = str(local_folder(landed.folder))
+        checkpoint = self._folders.path(landed.log).parent / "_checkpoints" / landed.source
+        return FileStreamLoader(self._spark, self, landed, folder, str(checkpoint))
+
+    def exclusive(self) -> AbstractContextManager[None]:
+        return self._folders.exclusive()
+
+
+class UnityCatalog(_SparkStore):
+    """Tables governed by Unity Catalog, clustered by the column that the contract names."""
+
+    def identifier(self, at: Location) -> str:
+        return f"`{self._catalog}`.`{at.schema}`.`{at.table}`"
+
+    def exists(self, at: Location) -> bool:
+        return self._spark.catalog.tableExists(self.identifier(at))
+
+    def write(self, rows: DataFrame, at: Location, mode: str) -> None:
+        writer = _writer(rows, mode)
+        # Appending cannot name the columns; overwriting without them would end the clustering.
+        if at.partition and (mode == "overwrite" or not self.exists(at)):
+            writer = writer.clusterBy(at.partition)
+        writer.saveAsTable(self.identifier(at))
+
+    def replace_where(
+        self, rows: DataFrame, at: Location, column: str, values: Sequence[Any]
+    ) -> None:
+        writer = rows.write.format("delta").mode("overwrite")
+        condition = f"`{column}` IN ({', '.join(map(_literal, values))})"
+        writer.option("replaceWhere", condition).saveAsTable(self.identifier(at))
+
+    def append_stream(self, rows: DataFrame, at: Location, checkpoint: str) -> None:
+        _stream_writer(rows, checkpoint).toTable(self.identifier(at)).awaitTermination()
+
+    def loader(self, landed: Landed) -> Loader:
+        folder = landed.folder.rstrip("/")
+        checkpoint = f"{folder.rpartition('/')[0]}/_checkpoints/{landed.source}"
+        return AutoLoader(self._spark, self, landed, folder, checkpoint)
+
+    def exclusive(self) -> AbstractContextManager[None]:
+        return contextlib.nullcontext()  # the job has `max_concurrent_runs: 1`
 
 
 def project_root() -> Path:
@@ -150,29 +334,6 @@ def project_root() -> Path:
     )
 
 
-def local_folder(folder: str) -> Path:
-    """The folder of a volume's files on a laptop: `data/<domain>/<volume>`.
-
-    Any other path is returned unchanged.
-    """
-    volume = _VOLUME.fullmatch(folder)
-    if not volume:
-        return Path(folder)
-    return project_root() / "data" / volume["domain"] / volume["folder"]
-
-
-def landed_files(folder: str) -> list[Path]:
-    """The CSV files of a landing folder, by name.
-
-    Raises:
-        FileNotFoundError: there is no such folder.
-    """
-    landing = local_folder(folder)
-    if not landing.is_dir():
-        raise FileNotFoundError(f"landing folder: given {landing}, expected a folder of CSV files")
-    return sorted(landing.glob("*.csv"))
-
-
 @functools.cache
 def plain(folder: Path) -> Path:
     """`folder`, or a link to it in the temporary folder if its name is not plain ASCII."""
@@ -187,22 +348,60 @@ def plain(folder: Path) -> Path:
 
 
 def _writer(rows: DataFrame, mode: str) -> DataFrameWriter:
-    """Overwriting a table also replaces its columns."""
-    return rows.write.format("delta").mode(mode).option("overwriteSchema", mode == "overwrite")
+    """Appending adds new columns; overwriting also replaces the columns."""
+    option = "overwriteSchema" if mode == "overwrite" else "mergeSchema"
+    return rows.write.format("delta").mode(mode).option(option, True)
 
 
-def _files_of(reader: DataStreamReader, folder: str) -> DataFrame:
-    return reader.option("header", True).option("multiLine", True).load(folder)
+def _stream_writer(rows: DataFrame, checkpoint: str) -> DataStreamWriter:
+    """Writes what there is now, and ends."""
+    writer = rows.writeStream.format("delta").outputMode("append")
+    return writer.option("checkpointLocation", checkpoint).trigger(availableNow=True)
 
 
-def _with_origin(rows: DataFrame, file: Column) -> DataFrame:
-    return rows.select("*", file.alias("_file"), F.current_timestamp().alias("_loaded_at"))
+def _with_month(rows: DataFrame, at: Location) -> DataFrame:
+    if not at.partition:
+        return rows
+    return rows.withColumn(MONTH, F.date_format(at.partition, "yyyy-MM"))
 
 
-def _union(frames: list[DataFrame]) -> DataFrame:
-    """The union of all frames, as a balanced tree: a long chain overflows the engine's stack."""
-    if len(frames) == 1:
-        return frames[0]
-    middle = len(frames) // 2
-    left, right = _union(frames[:middle]), _union(frames[middle:])
-    return left.unionByName(right, allowMissingColumns=True)
+def _nullable(rows: DataFrame) -> DataFrame:
+    """The rows without NOT NULL texts, which Sail cannot read once delta-rs has rewritten them."""
+    texts = [f.name for f in rows.schema.fields if not f.nullable and f.dataType == StringType()]
+    maybe = {name: F.nullif(name, F.lit("\0")) for name in texts}
+    return rows.withColumns(maybe) if maybe else rows
+
+
+def _is_month(months: Sequence[str | None], alias: str = "") -> str:
+    """A condition on literals, by which delta-rs skips the other partitions."""
+    known = sorted(month for month in months if month is not None)
+    conditions = [f"{alias}{MONTH} IN ({', '.join(map(_literal, known))})"] if known else []
+    if None in months:
+        conditions.append(f"({alias}{MONTH} IS NULL)")
+    return " OR ".join(conditions) or "false"
+
+
+def _literal(value: Any) -> str:
+    """A value in SQL: a number, or text, which also compares with dates."""
+    if isinstance(value, int | float):
+        return str(value)
+    text = str(value).replace("'", "''")
+    return (
+        f"DATE '{text}'"
+        if hasattr(value, "toordinal") and not hasattr(value, "hour")
+        else f"'{text}'"
+    )
+
+
+_VOLUME = re.compile(r"/Volumes/[^/]+/(?P<domain>[^/]+)_[^/_]+/(?P<folder>.+)")
+
+
+def local_folder(folder: str) -> Path:
+    """The folder of a volume's files on a laptop: `data/<domain>/<volume>`.
+
+    Any other path is returned unchanged.
+    """
+    volume = _VOLUME.fullmatch(folder)
+    if not volume:
+        return Path(folder)
+    return project_root() / "data" / volume["domain"] / volume["folder"]

@@ -1,15 +1,19 @@
-"""The table API: six functions that read and write the lakehouse, the same on every engine."""
+"""The table API: the verbs that read and write the lakehouse, the same on every engine."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from lakehouse.contract import Contract, find_contract, load_contract
+from lakehouse.engine.ingest import Ingested, ingest
 from lakehouse.engine.report import Change
 from lakehouse.engine.session import Engine, current_engine, session
-from lakehouse.engine.stores import Folders, JvmFolders, Store, UnityCatalog
+from lakehouse.engine.stores import Folders, JvmFolders, Location, Store, UnityCatalog
 
-_STORES: dict[Engine, type[Folders] | type[UnityCatalog]] = {
+_STORES: dict[Engine, type[Folders] | type[JvmFolders] | type[UnityCatalog]] = {
     Engine.EMBEDDED: Folders,
     Engine.JVM: JvmFolders,
     Engine.CONNECT: UnityCatalog,
@@ -18,13 +22,35 @@ _STORES: dict[Engine, type[Folders] | type[UnityCatalog]] = {
 
 
 class Tables:
-    """The tables of one domain. A table's name is `layer.table`, such as `silver.flights`."""
+    """The tables of one domain. A table's name is `layer.table`, such as `silver.flights`.
 
-    def __init__(self, catalog: str, schemas: dict[str, str], engine: Engine | None = None) -> None:
-        """Open the tables of `catalog`; `schemas` names the schema of each layer."""
+    Where a table has a contract, only its columns are written, with its types. Columns that begin
+    with an underscore are the engine's own: a contract does not list them.
+    """
+
+    def __init__(
+        self,
+        catalog: str,
+        schemas: Mapping[str, str],
+        domain: str = "",
+        engine: Engine | None = None,
+        *,
+        full_refresh: bool = False,
+    ) -> None:
+        """Open the tables of `catalog`.
+
+        Args:
+            schemas: the schema of each layer.
+            domain: whose contracts apply; none apply without it.
+            full_refresh: whether silver and gold are computed from all of bronze, not only from
+                what is new, such as after a change of a transformation.
+        """
+        self.domain = domain
+        self.full_refresh = full_refresh
         self._engine = engine or current_engine()
-        self._spark = session(self._engine)
+        self._catalog = catalog
         self._schemas = dict(schemas)
+        self._spark = session(self._engine)
         self._store: Store = _STORES[self._engine](self._spark, catalog)
 
     @property
@@ -32,105 +58,182 @@ class Tables:
         """The session that reads the tables."""
         return self._spark
 
-    def address(self, name: str) -> str:
+    def of(self, domain: str) -> "Tables":
+        """The tables of another domain, whose schemas are named as those of this one.
+
+        Raises:
+            ValueError: a schema of this domain does not end in `<domain>_<layer>`.
+        """
+        schemas = {}
+        for layer, schema in self._schemas.items():
+            ending = f"{self.domain}_{layer}"
+            if not self.domain or not schema.endswith(ending):
+                raise ValueError(f"schema of {layer}: given {schema}, expected …{ending}")
+            schemas[layer] = f"{schema.removesuffix(ending)}{domain}_{layer}"
+        engine, full = self._engine, self.full_refresh
+        return Tables(self._catalog, schemas, domain, engine, full_refresh=full)
+
+    def contract(self, name: str) -> Contract:
+        """The contract of the table.
+
+        Raises:
+            ContractError: it has none, or the document cannot be used.
+        """
+        return load_contract(self.domain, name)
+
+    def identifier(self, name: str) -> str:
         """The name of the table in SQL, for use in statements."""
-        return self._store.address(*self._parts(name))
+        return self._store.identifier(self._at(name))
 
     def exists(self, name: str) -> bool:
         """Whether the table has been written before."""
-        return self._store.exists(*self._parts(name))
+        return self._store.exists(self._at(name))
+
+    def version(self, name: str) -> int | None:
+        """The newest version of the table; None if it has not been written."""
+        return self._store.version(self._at(name)) if self.exists(name) else None
 
     def read(self, name: str) -> DataFrame:
         """The rows of the table."""
-        return self._spark.read.table(self.address(name))
+        return self._store.read(self._at(name))
 
-    def ingest(self, name: str, folder: str) -> Change:
-        """Append the rows of those CSV files in `folder` that have not been ingested.
+    def count(self, name: str) -> int:
+        """The number of rows; 0 if the table has not been written."""
+        return self.read(name).count() if self.exists(name) else 0
 
-        A file is identified by its name: a corrected file needs a new one. Every column is a
-        string; `_file` and `_loaded_at` record the file and the time of each row.
+    def ingest(self, source: str, folder: str) -> Ingested:
+        """Append the files in `folder` that have not been ingested to `bronze.<source>`.
+
+        If the source has a contract, the table exists afterwards, even if no file has a row.
+
+        The contract `landing.<source>` decides what happens to a file that differs from it. Every
+        column is text. A file is identified by its path in the folder: a corrected file needs
+        another name.
         """
-        before = self._count(name)
-        self._store.ingest(folder, *self._parts(name))
-        after = self._count(name)
+        contract = find_contract(self.domain, f"landing.{source}") or Contract("", ())
+        at = {name: self._at(name) for name in (f"bronze.{source}", "ops.files", "ops.arrivals")}
+        return ingest(self._spark, self._store, contract, source, folder, at)
+
+    def append(self, name: str, rows: DataFrame) -> Change:
+        """Add `rows` to the table."""
+        before = self.count(name)
+        self._store.write(self._conform(name, rows), self._at(name), "append")
+        after = self.count(name)
         return Change(name, after, inserted=after - before)
 
-    def upsert(self, name: str, rows: DataFrame, key: Sequence[str]) -> Change:
-        """Make the table equal to `rows`, one for each `key`, writing only rows that differ.
+    def merge(self, name: str, rows: DataFrame, key: Sequence[str] = ()) -> Change:
+        """Insert the rows with new keys, and update those that differ. Other rows stay.
 
-        Rows whose keys are not in `rows` are deleted.
+        Args:
+            key: the columns that identify a row, once each in `rows`; by default the contract's.
         """
-        if not self._has_columns(name, rows):
-            return self._overwrite(name, rows)
-        operations = _operations(self.read(name), rows, list(key))
-        counts = {row["_operation"]: row["count"] for row in _counted(operations).collect()}
-        if counts:
-            self._merge(name, operations, key)
-        inserted, updated, deleted = (counts.get(o, 0) for o in ("insert", "update", "delete"))
-        return Change(name, self._count(name), inserted, updated, deleted)
+        return self._merged(name, rows, key, delete=False)
 
-    def replace(self, name: str, rows: DataFrame) -> Change:
-        """Make the table equal to `rows`; nothing is written if it already is."""
+    def insert_new(self, name: str, rows: DataFrame, key: Sequence[str]) -> Change:
+        """Insert the rows with new keys; those that the table has stay as they are."""
+        merged = self._store.merge(self._conform(name, rows), self._at(name), key, update=False)
+        return Change(name, self.count(name), merged.inserted)
+
+    def sync(self, name: str, rows: DataFrame, key: Sequence[str] = ()) -> Change:
+        """Make the table equal to `rows`: as `merge`, and delete the rows with other keys."""
+        return self._merged(name, rows, key, delete=True)
+
+    def replace(
+        self, name: str, rows: DataFrame, where: tuple[str, Sequence[Any]] | None = None
+    ) -> Change:
+        """Make the table equal to `rows`; nothing is written if it already is.
+
+        Args:
+            where: a column and values; only rows with these values are replaced, and `rows` has
+                no others.
+        """
+        rows, at = self._conform(name, rows), self._at(name)
+        if where is not None and self.exists(name):
+            self._check_columns(name, rows)
         if not self._has_columns(name, rows):
-            return self._overwrite(name, rows)
-        inserted, deleted = _difference(self.read(name), rows)
+            before = self.count(name)
+            self._store.write(rows, at, "overwrite")
+            after = self.count(name)
+            return Change(name, after, inserted=after, deleted=before)
+        old = self.read(name)
+        if where is not None:
+            old = old.where(F.col(where[0]).isin(list(where[1])))
+        inserted, deleted = _difference(old, rows)
         if inserted or deleted:
-            self._store.write(rows, *self._parts(name), "overwrite")
-        return Change(name, self._count(name), inserted, deleted=deleted)
+            if where is None:
+                self._store.write(rows, at, "overwrite")
+            else:
+                self._store.replace_where(rows, at, *where)
+        return Change(name, self.count(name), inserted, deleted=deleted)
 
-    def _overwrite(self, name: str, rows: DataFrame) -> Change:
-        before = self._count(name)
-        self._store.write(rows, *self._parts(name), "overwrite")
-        after = self._count(name)
+    def overwrite(self, name: str, rows: DataFrame) -> Change:
+        """Replace the table, its columns and types, without comparing rows first."""
+        before = self.count(name)
+        self._store.write(self._conform(name, rows), self._at(name), "overwrite")
+        after = self.count(name)
         return Change(name, after, inserted=after, deleted=before)
 
-    def _merge(self, name: str, operations: DataFrame, key: Sequence[str]) -> None:
-        columns = [column for column in operations.columns if column != "_operation"]
-        match = " AND ".join(f"t.`{column}` = s.`{column}`" for column in key)
-        settings = ", ".join(f"t.`{column}` = s.`{column}`" for column in columns)
-        names = ", ".join(f"`{column}`" for column in columns)
-        values = ", ".join(f"s.`{column}`" for column in columns)
-        self._spark.sql(
-            f"MERGE INTO {self.address(name)} t USING {{operations}} s ON {match} "
-            "WHEN MATCHED AND s._operation = 'delete' THEN DELETE "
-            f"WHEN MATCHED THEN UPDATE SET {settings} "
-            f"WHEN NOT MATCHED THEN INSERT ({names}) VALUES ({values})",
-            operations=operations,
-        ).collect()
+    def hold(self, rows: DataFrame) -> DataFrame:
+        """The same rows, computed once where the engine can keep them."""
+        return self._store.hold(rows)
+
+    def exclusive(self) -> AbstractContextManager[None]:
+        """Keep other runs on this machine out of the catalog; they wait."""
+        return self._store.exclusive()
+
+    def _merged(self, name: str, rows: DataFrame, key: Sequence[str], delete: bool) -> Change:
+        rows = self._conform(name, rows)
+        key = list(key) or list(self.contract(name).key)
+        if not self.exists(name):
+            return self.overwrite(name, rows)
+        self._check_columns(name, rows)
+        merged = self._store.merge(rows, self._at(name), key, delete=delete)
+        return Change(name, self.count(name), merged.inserted, merged.updated, merged.deleted)
+
+    def _conform(self, name: str, rows: DataFrame) -> DataFrame:
+        """The rows with the contract's columns in its order.
+
+        Raises:
+            ValueError: the columns or types are not those of the contract.
+        """
+        contract = find_contract(self.domain, name)
+        if contract is None:
+            return rows
+        own = [column for column in rows.columns if column.startswith("_")]
+        given = {column: type_ for column, type_ in rows.dtypes if column not in own}
+        if given != contract.types:
+            raise ValueError(f"{name}: {_mismatch(given, contract.types)}")
+        return rows.select(*contract.types, *own)
+
+    def _check_columns(self, name: str, rows: DataFrame) -> None:
+        if not self._has_columns(name, rows):
+            given, expected = dict(rows.dtypes), dict(self.read(name).dtypes)
+            raise ValueError(f"{name}: given the columns {given}, expected {expected}")
 
     def _has_columns(self, name: str, rows: DataFrame) -> bool:
         return self.exists(name) and self.read(name).dtypes == rows.dtypes
 
-    def _count(self, name: str) -> int:
-        return self.read(name).count() if self.exists(name) else 0
-
-    def _parts(self, name: str) -> tuple[str, str]:
+    def _at(self, name: str) -> Location:
         layer, _, table = name.partition(".")
         if layer not in self._schemas or not table:
             layers = ", ".join(self._schemas)
             raise ValueError(
                 f"table: given {name!r}, expected LAYER.TABLE with a layer of {layers}"
             )
-        return self._schemas[layer], table
+        # Superseded rows are partitioned as the table that they come from.
+        contract = find_contract(self.domain, name.removesuffix("_superseded"))
+        return Location(self._schemas[layer], table, contract.partition if contract else "")
 
 
-def _operations(old: DataFrame, new: DataFrame, key: list[str]) -> DataFrame:
-    """The rows to insert, update and delete, each with its `_operation`; not the equal rows."""
-    columns = F.struct(*new.columns)
-    both = new.select(*key, columns.alias("new")).join(
-        old.select(*key, columns.alias("old")), key, "full_outer"
-    )
-    operation = (
-        F.when(F.col("old").isNull(), "insert")
-        .when(F.col("new").isNull(), "delete")
-        .when(~F.col("new").eqNullSafe(F.col("old")), "update")
-    )
-    rows = both.select(F.coalesce("new", "old").alias("row"), operation.alias("_operation"))
-    return rows.where("_operation IS NOT NULL").select("row.*", "_operation")
-
-
-def _counted(operations: DataFrame) -> DataFrame:
-    return operations.groupBy("_operation").count()
+def _mismatch(given: Mapping[str, str], expected: Mapping[str, str]) -> str:
+    problems = [f"column {name}: not in the contract" for name in given if name not in expected]
+    problems += [f"column {name}: missing" for name in expected if name not in given]
+    problems += [
+        f"column {name}: given {given[name]}, expected {expected[name]}"
+        for name in given
+        if name in expected and given[name] != expected[name]
+    ]
+    return "; ".join(problems)
 
 
 def _difference(old: DataFrame, new: DataFrame) -> tuple[int, int]:

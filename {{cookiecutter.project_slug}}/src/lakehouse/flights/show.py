@@ -8,35 +8,41 @@ from lakehouse.engine import Tables
 
 
 def gold(tables: Tables) -> str:
-    """A summary of the three gold tables: airlines by punctuality, busiest routes, weather."""
+    """A summary of the gold tables' newest month: airlines by punctuality, routes, weather."""
+    newest = tables.read("gold.punctuality").agg(F.max("date")).collect()[0][0]
+    month = F.col("date") > F.date_sub(F.lit(newest), 31)
     sections = {
-        "Airlines by punctuality": airlines(tables.read("gold.punctuality")),
-        "Busiest routes": busiest(tables.read("gold.routes")),
-        "Delay and weather": weather(tables.read("gold.weather_delay")),
+        "Airlines by punctuality": airlines(tables.read("gold.punctuality").where(month)),
+        "Busiest routes": busiest(tables.read("gold.routes").where(month)),
+        "Delay and weather": weather(tables.read("gold.weather_delay").where(month)),
     }
     return "\n\n".join(f"{title}\n{_text(rows)}" for title, rows in sections.items())
 
 
 def airlines(punctuality: DataFrame) -> DataFrame:
     """All days of each airline, the most punctual first."""
-    sums = [F.sum(name).alias(name) for name in ("flights", "cancelled", "arrived", "late")]
-    minutes = F.sum("delay_minutes").alias("delay_minutes")
-    days = punctuality.groupBy("airline").agg(*sums, minutes)
+    days = _totals(punctuality, F.col("airline"))
     return _ratios(days, "airline").orderBy(F.col("on_time_%").desc(), "airline")
 
 
 def busiest(routes: DataFrame) -> DataFrame:
     """The ten routes with the most flights."""
-    route = F.concat_ws(" → ", "origin", "dest_name").alias("route")
-    return _ratios(routes, route).orderBy(F.col("flights").desc(), "route").limit(10)
+    days = _totals(routes, F.concat_ws(" → ", "origin", "dest_name").alias("route"))
+    return _ratios(days, "route").orderBy(F.col("flights").desc(), "route").limit(10)
 
 
 def weather(delays: DataFrame) -> DataFrame:
     """Each condition, the worst first."""
-    return _ratios(delays, "condition").orderBy(F.col("on_time_%"), "condition")
+    days = _totals(delays, F.col("condition"))
+    return _ratios(days, "condition").orderBy(F.col("on_time_%"), "condition")
 
 
-def _ratios(rows: DataFrame, label: str | Column) -> DataFrame:
+def _totals(days: DataFrame, label: Column) -> DataFrame:
+    names = ("flights", "cancelled", "arrived", "late", "delay_minutes")
+    return days.groupBy(label).agg(*(F.sum(name).alias(name) for name in names))
+
+
+def _ratios(rows: DataFrame, label: str) -> DataFrame:
     arrived = F.nullif("arrived", F.lit(0))  # all flights of a route may be cancelled
     punctual = F.round(100 * (F.col("arrived") - F.col("late")) / arrived, 1)
     delay = F.round(F.col("delay_minutes") / arrived, 1)

@@ -7,55 +7,17 @@ every engine produces exactly the same table.
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-AIRPORTS = {"faa": "string", "name": "string", "lat": "double", "lon": "double", "tzone": "string"}
-AIRLINES = {"carrier": "string", "name": "string"}
-WEATHER = {
-    "origin": "string",
-    "time_hour": "timestamp",
-    "temp": "double",
-    "wind_speed": "double",
-    "precip": "double",
-    "visib": "double",
-}
-FLIGHTS = {
-    "carrier": "string",
-    "flight": "int",
-    "time_hour": "timestamp",
-    "year": "int",
-    "month": "int",
-    "day": "int",
-    "origin": "string",
-    "dest": "string",
-    "tailnum": "string",
-    "sched_dep_time": "int",
-    "dep_time": "int",
-    "dep_delay": "int",
-    "sched_arr_time": "int",
-    "arr_time": "int",
-    "arr_delay": "int",
-    "air_time": "int",
-    "distance": "int",
-}
-
 _LATE_MINUTES = 15  # airlines report a flight as late from 15 minutes
 
 
-def with_destination(flights: DataFrame, airports: DataFrame) -> DataFrame:
-    """Add `dest_name`; NULL if the destination is not a known airport."""
+def flights(rows: DataFrame, airports: DataFrame) -> DataFrame:
+    """Add `date` and `cancelled`, and for the rules `dest_name`, NULL if the airport is unknown."""
     names = airports.select(F.col("faa").alias("dest"), F.col("name").alias("dest_name"))
-    return flights.join(names, "dest", "left")
-
-
-def with_date(flights: DataFrame) -> DataFrame:
-    """Replace year, month and day by `date`, and add whether the flight was `cancelled`."""
     date = F.expr(
         "try_cast(concat(year, '-', lpad(month, 2, '0'), '-', lpad(day, 2, '0')) AS date)"
     )
-    return (
-        flights.withColumn("date", date)
-        .withColumn("cancelled", F.col("dep_time").isNull())
-        .drop("year", "month", "day")
-    )
+    dated = rows.withColumn("date", date).withColumn("cancelled", F.col("dep_time").isNull())
+    return dated.join(names, "dest", "left")
 
 
 def punctuality(flights: DataFrame, airlines: DataFrame) -> DataFrame:
@@ -64,18 +26,27 @@ def punctuality(flights: DataFrame, airlines: DataFrame) -> DataFrame:
     return flights.groupBy("date", "carrier").agg(*_delays()).join(names, "carrier", "left")
 
 
-def routes(flights: DataFrame) -> DataFrame:
-    """Each route: flights, cancellations, arrivals, late arrivals, minutes, miles."""
-    miles = F.sum(F.col("distance").cast("bigint")).alias("miles")
-    return flights.groupBy("origin", "dest", "dest_name").agg(*_delays(), miles)
+def routes(flights: DataFrame, airports: DataFrame) -> DataFrame:
+    """Each route's day: flights, cancellations, arrivals, late arrivals, minutes, miles."""
+    names = airports.select(F.col("faa").alias("dest"), F.col("name").alias("dest_name"))
+    days = flights.groupBy("date", "origin", "dest").agg(
+        *_delays(), F.sum("distance").alias("miles")
+    )
+    return days.join(names, "dest", "left")
 
 
 def weather_delay(flights: DataFrame, weather: DataFrame) -> DataFrame:
-    """Delays by weather at the airport and hour of departure."""
+    """Each day's delays by weather at the airport and hour of departure."""
     hours = weather.select("origin", "time_hour", _condition().alias("condition"))
     known = flights.join(hours, ["origin", "time_hour"], "left")
     condition = F.coalesce("condition", F.lit("unknown")).alias("condition")
-    return known.groupBy(condition).agg(*_delays())
+    return known.groupBy("date", condition).agg(*_delays())
+
+
+def days_of_weather(weather: DataFrame) -> DataFrame:
+    """The local dates of flights that the hours may belong to: New York is behind UTC."""
+    utc = F.to_date("time_hour")
+    return weather.select(F.explode(F.array(F.date_sub(utc, 1), utc)).alias("date"))
 
 
 def _condition() -> Column:
@@ -94,7 +65,7 @@ def _delays() -> list[Column]:
         _count_if(F.col("cancelled")).alias("cancelled"),
         _count_if(F.col("arr_delay").isNotNull()).alias("arrived"),
         _count_if(F.col("arr_delay") >= _LATE_MINUTES).alias("late"),
-        F.sum(F.coalesce(F.col("arr_delay"), F.lit(0)).cast("bigint")).alias("delay_minutes"),
+        F.sum(F.coalesce(F.col("arr_delay"), F.lit(0))).cast("bigint").alias("delay_minutes"),
     ]
 
 

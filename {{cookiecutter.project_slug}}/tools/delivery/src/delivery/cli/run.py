@@ -22,6 +22,9 @@ def run_command(
     target: Annotated[
         str, typer.Option(help="The target whose names and parameters to use.")
     ] = "dev",
+    full_refresh: Annotated[
+        bool, typer.Option("--full-refresh", help="Compute all tables anew, not only what is new.")
+    ] = False,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Run a job on this machine, as its YAML declares it.
@@ -31,7 +34,7 @@ def run_command(
     Exit codes: 0 done, 1 a task failed, 4 the job cannot be run here.
     """
     root = find_root(Path.cwd())
-    tasks = plan_run(root, job, target)
+    tasks = plan_run(root, job, target, full_refresh=full_refresh)
     console = Console(stderr=output is Output.JSON, highlight=False, soft_wrap=True)
     start = time.perf_counter()
     console.print(f"[bold]{job}[/] as target {target}, on this machine\n")

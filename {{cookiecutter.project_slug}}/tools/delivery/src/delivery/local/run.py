@@ -4,7 +4,7 @@ import contextlib
 import importlib
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -18,6 +18,7 @@ from delivery.config.yaml import Mark, YamlMapping
 from delivery.errors import DeliveryError, Finding
 
 RULE = "run"
+FULL_REFRESH = "full_refresh"  # the parameter of the entry point that `--full-refresh` sets
 
 # Keys of a task that a local run can ignore, or carry out. All others are refused: they are another
 # kind of work, or change the order of tasks.
@@ -75,8 +76,11 @@ class FinishedTask:
     report: Report
 
 
-def plan_run(root: Path, job: str, target: str) -> list[Task]:
+def plan_run(root: Path, job: str, target: str, *, full_refresh: bool = False) -> list[Task]:
     """The job's tasks in the order of their dependencies.
+
+    Args:
+        full_refresh: pass `full_refresh=true` to each task.
 
     Raises:
         DeliveryError: there is no such job or target, its YAML does not fit the code, or it needs a
@@ -91,7 +95,8 @@ def plan_run(root: Path, job: str, target: str) -> list[Task]:
         raise DeliveryError("\n".join(map(str, sorted(set(problems)))))
     tasks = {task_key_of(task): task for task, _ in declared.items_of("tasks").sections()}
     order = TopologicalSorter({name: task_dependencies(task) for name, task in tasks.items()})
-    return [_task(tasks[name], code) for name in order.static_order()]
+    extra = {FULL_REFRESH: "true"} if full_refresh else {}
+    return [_task(tasks[name], code, extra) for name in order.static_order()]
 
 
 def run_tasks(tasks: Sequence[Task]) -> Iterator[FinishedTask]:
@@ -127,13 +132,25 @@ def _finding(mark: Mark, what: str) -> Finding:
     return Finding(mark.file, mark.line, RULE, f"{what} cannot be run on this machine", hint)
 
 
-def _task(task: YamlMapping, code: Code) -> Task:
+def _task(task: YamlMapping, code: Code, extra: Mapping[str, str]) -> Task:
     wheel = task.section("python_wheel_task")
     module = code.module_of(wheel["entry_point"])
     parameters = {name: str(value) for name, value in wheel.section("named_parameters").items()}
+    unknown = [name for name in extra if name not in _parameters(code, module)]
+    if unknown:
+        name = task_key_of(task)
+        raise DeliveryError(
+            f"task {name}: given {', '.join(unknown)}, expected a parameter of `run` in {module}\n"
+            f"Add it: def run(task: str, …, {unknown[0]}: str = 'false')"
+        )
 
     def call() -> Report:
-        report: Report = importlib.import_module(module).run(**parameters)
+        report: Report = importlib.import_module(module).run(**{**parameters, **extra})
         return report
 
     return Task(task_key_of(task), call)
+
+
+def _parameters(code: Code, module: str) -> Sequence[str]:
+    run = code.functions(module).get("run")
+    return list(run.names) if run else []

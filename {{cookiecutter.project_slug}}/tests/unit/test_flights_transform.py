@@ -3,9 +3,12 @@
 import datetime
 from typing import Any
 
+import pytest
 from pyspark.sql import DataFrame, SparkSession
 
-from lakehouse.flights import show, transform
+from lakehouse import quality
+from lakehouse.contract import Contract, load_contract
+from lakehouse.flights import show, tasks, transform
 
 FLIGHTS = (
     "date date, carrier string, origin string, dest string, dest_name string, time_hour timestamp, "
@@ -31,11 +34,17 @@ def rows_of(frame: DataFrame) -> list[dict[str, Any]]:
     return [row.asDict() for row in frame.collect()]
 
 
+AIRPORTS = [("LAX", "Los Angeles"), ("BOS", "Boston")]
+
+
+def airports(spark: SparkSession) -> DataFrame:
+    return spark.createDataFrame(AIRPORTS, "faa string, name string")
+
+
 def test_a_destination_has_a_name_or_none(spark: SparkSession) -> None:
-    airports = spark.createDataFrame([("LAX", "Los Angeles")], "faa string, name string")
-    found = transform.with_destination(
-        spark.createDataFrame([("LAX",), ("SJU",), (None,)], "dest string"), airports
-    )
+    rows = [("LAX", 2013, 1, 1, 1), ("SJU", 2013, 1, 1, 1), (None, 2013, 1, 1, 1)]
+    schema = "dest string, year bigint, month bigint, day bigint, dep_time bigint"
+    found = transform.flights(spark.createDataFrame(rows, schema), airports(spark))
     assert {(r["dest"], r["dest_name"]) for r in found.collect()} == {
         ("LAX", "Los Angeles"),
         ("SJU", None),
@@ -44,16 +53,14 @@ def test_a_destination_has_a_name_or_none(spark: SparkSession) -> None:
 
 
 def test_dates_are_real_or_null_and_no_departure_is_a_cancellation(spark: SparkSession) -> None:
-    rows = spark.createDataFrame(
-        [(2013, 1, 9, 517), (2013, 2, 30, None), (None, 1, 1, 1)],
-        "year int, month int, day int, dep_time int",
-    )
-    found = rows_of(transform.with_date(rows))
-    assert [(r["date"], r["cancelled"]) for r in found] == [
-        (datetime.date(2013, 1, 9), False),
-        (None, True),
-        (None, False),
-    ]
+    rows = [("a", 2013, 1, 9, 517), ("b", 2013, 2, 30, None), ("c", None, 1, 1, 1)]
+    schema = "dest string, year bigint, month bigint, day bigint, dep_time bigint"
+    found = transform.flights(spark.createDataFrame(rows, schema), airports(spark))
+    assert {r["dest"]: (r["date"], r["cancelled"]) for r in found.collect()} == {
+        "a": (datetime.date(2013, 1, 9), False),
+        "b": (None, True),
+        "c": (None, False),
+    }
 
 
 def test_punctuality_counts_each_airline_and_day(spark: SparkSession) -> None:
@@ -74,9 +81,13 @@ def test_punctuality_counts_each_airline_and_day(spark: SparkSession) -> None:
 
 
 def test_routes_sum_miles(spark: SparkSession) -> None:
-    found = {(r["origin"], r["dest"]): r for r in rows_of(transform.routes(flights(spark)))}
+    found = {
+        (r["origin"], r["dest"]): r
+        for r in rows_of(transform.routes(flights(spark), airports(spark)))
+    }
     assert found["JFK", "LAX"]["miles"] == 300
     assert found["JFK", "BOS"]["flights"] == 2
+    assert found["JFK", "BOS"]["dest_name"] == "Boston"
 
 
 def test_the_worst_of_the_weather_names_it(spark: SparkSession) -> None:
@@ -91,8 +102,11 @@ def test_the_worst_of_the_weather_names_it(spark: SparkSession) -> None:
         ],
         "origin string, time_hour timestamp, visib double, precip double, wind_speed double",
     )
-    departures = weather.selectExpr("origin", "time_hour", "false AS cancelled", "1 AS arr_delay")
+    departures = weather.selectExpr(
+        "DATE '2013-01-01' AS date", "origin", "time_hour", "false AS cancelled", "1 AS arr_delay"
+    )
     unmeasured = departures.limit(1).selectExpr(
+        "date",
         "'unknown' AS origin",
         "timestamp'2000-01-01' AS time_hour",
         "false AS cancelled",
@@ -109,8 +123,8 @@ def test_the_worst_of_the_weather_names_it(spark: SparkSession) -> None:
 
 
 def test_gold_is_whole_numbers(spark: SparkSession) -> None:
-    found = dict(transform.routes(flights(spark)).dtypes)
-    assert {type_ for type_ in found.values() if type_ != "string"} == {"bigint"}
+    found = dict(transform.routes(flights(spark), airports(spark)).dtypes)
+    assert {type_ for type_ in found.values() if type_ not in {"string", "date"}} == {"bigint"}
 
 
 def test_ratios_are_made_when_shown(spark: SparkSession) -> None:
@@ -126,3 +140,43 @@ def test_ratios_are_made_when_shown(spark: SparkSession) -> None:
         "delay_min": 6.7,
     }
     assert shown[1]["on_time_%"] is None  # nothing arrived: no ratio, and no error
+
+
+def test_weather_changes_the_local_days_of_its_hours(spark: SparkSession) -> None:
+    hours = spark.createDataFrame([(HOUR,)], "time_hour timestamp")
+    days = {row["date"] for row in transform.days_of_weather(hours).collect()}
+    assert days == {DAY - datetime.timedelta(1), DAY}
+
+
+def empty(spark: SparkSession, contract: Contract) -> DataFrame:
+    return spark.createDataFrame([], ", ".join(f"`{n}` {t}" for n, t in contract.types.items()))
+
+
+def contract(name: str) -> Contract:
+    return load_contract("flights", name)
+
+
+@pytest.mark.parametrize("source", tasks.SOURCES)
+def test_silver_has_columns_and_rules_that_its_contract_can_use(
+    spark: SparkSession, source: str
+) -> None:
+    names = ["_row", "_file", "_loaded_at", "_arrived_at"]
+    columns = [f"`{name}` string" for name in [*contract(f"landing.{source}").types, *names]]
+    raw = spark.createDataFrame([], ", ".join(columns))
+    rows = quality.read_as(raw, contract(f"landing.{source}").types)
+    if source == "flights":
+        rows = transform.flights(rows, empty(spark, contract("silver.airports")))
+    judged = quality.judge(rows, contract(f"silver.{source}"))
+    found = {n: t for n, t in judged.valid.dtypes if not n.startswith("_")}
+    assert found == contract(f"silver.{source}").types
+
+
+def test_gold_has_the_columns_and_types_of_its_contracts(spark: SparkSession) -> None:
+    silver = {name: empty(spark, contract(f"silver.{name}")) for name in tasks.SOURCES}
+    computed = {
+        "punctuality": transform.punctuality(silver["flights"], silver["airlines"]),
+        "routes": transform.routes(silver["flights"], silver["airports"]),
+        "weather_delay": transform.weather_delay(silver["flights"], silver["weather"]),
+    }
+    for name, rows in computed.items():
+        assert dict(rows.dtypes) == contract(f"gold.{name}").types

@@ -2,9 +2,10 @@
 
 import datetime
 
+import pytest
 from pyspark.sql import SparkSession
 
-from lakehouse.engine import Tables
+from lakehouse.engine import Engine, Tables
 from lakehouse.flights import show
 
 COUNTS = "flights bigint, cancelled bigint, arrived bigint, late bigint, delay_minutes bigint"
@@ -38,16 +39,29 @@ def test_the_worst_weather_comes_first(spark: SparkSession) -> None:
     assert [row["condition"] for row in show.weather(delays).collect()] == ["fog", "fair"]
 
 
-def test_all_three_tables_are_shown(tables: Tables, spark: SparkSession) -> None:
-    counts = (2, 0, 2, 1, 9)
+@pytest.fixture
+def lake(root: object, spark: SparkSession) -> Tables:
+    """Two months of gold; the tables are not bound to contracts."""
+    tables = Tables("acme_dev", {"gold": "flights_gold"}, engine=Engine.EMBEDDED)
     for name, columns, values in (
         ("punctuality", "airline string", ("Good Air",)),
         ("routes", "origin string, dest_name string", ("JFK", "Boston")),
         ("weather_delay", "condition string", ("fog",)),
     ):
-        rows = spark.createDataFrame([(*values, *counts)], f"{columns}, {COUNTS}")
-        tables.replace(f"gold.{name}", rows)
-    text = show.gold(tables)
+        months = [(DAY, 50), (DAY + datetime.timedelta(40), 2)]
+        rows = [(day, *values, flights, 0, 2, 1, 9) for day, flights in months]
+        tables.replace(
+            f"gold.{name}", spark.createDataFrame(rows, f"date date, {columns}, {COUNTS}")
+        )
+    return tables
+
+
+def test_only_the_newest_month_is_shown(lake: Tables) -> None:
+    assert "52" not in show.gold(lake)  # 50 flights of the month before, and 2
+
+
+def test_all_three_tables_are_shown(lake: Tables) -> None:
+    text = show.gold(lake)
     for word in ("Airlines by punctuality", "Good Air", "Busiest routes", "JFK → Boston",
                  "Delay and weather", "fog"):  # fmt: skip
         assert word in text

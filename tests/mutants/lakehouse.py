@@ -1,0 +1,329 @@
+"""Faults of the lakehouse: contracts, landing files, the engine, silver, gold and their account."""
+
+from __future__ import annotations
+
+from mutants.faults import PROJECT, Fault
+
+_TESTS = "tests/project/test_project.py::test_the_default_project_passes_its_own_tests"
+UNIT, PIPELINE = f"{_TESTS}[tests/unit]", f"{_TESTS}[tests/pipeline]"
+_YEAR = "tests/project/test_year.py::test_every_figure_of_gold_equals_an_independent_calculation"
+_CHECKS = "tests/project/test_project.py::test_a_project_passes_its_own_lint_and_types"
+
+
+def _source(name: str, file: str, old: str, new: str, test: str = UNIT) -> Fault:
+    return Fault(name, f"{PROJECT}/src/lakehouse/{file}", old, new, test)
+
+
+# fmt: off
+LAKEHOUSE_FAULTS = [
+    _source("a syntax error", "flights/tasks.py", "def gold(", "def gold((", _CHECKS),
+    _source(
+        "a type error",
+        "refine.py",
+        "return Refined(tuple(changes), run)",
+        "return Refined(changes, 1)",
+        _CHECKS,
+    ),
+    # Contracts.
+    _source(
+        "a partition beside the key",
+        "contract.py",
+        "if partition and partition not in key:",
+        "if False:",
+    ),
+    _source("two columns of one name", "contract.py", ".count(column) > 1:", ".count(column) > 2:"),
+    _source(
+        "jobs accept two rules of one name", "contract.py", "        if name in rules:", "        if False:"
+    ),
+    _source("any severity", "contract.py", "if severity not in get_args(OnFailure):", "if False:"),
+    _source(
+        "a digest without rules",
+        "contract.py",
+        "self.partition, repr(self.rules)]",
+        "self.partition]",
+    ),
+    # Landing files.
+    _source("repeated headers pass", "engine/files.py", "    if repeated:\n", "    if False:\n"),
+    _source(
+        "columns without a name pass",
+        "engine/files.py",
+        "        if not name:\n",
+        "        if False:\n",
+    ),
+    _source("reserved names pass", "engine/files.py", 'if name.startswith("_"):', "if False:"),
+    _source(
+        "quoted empty text is NULL",
+        "engine/files.py",
+        "quoted_strings_can_be_null=False",
+        "quoted_strings_can_be_null=True",
+    ),
+    _source(
+        "missing required columns pass",
+        "engine/landing.py",
+        "if column in required or policy.missing",
+        "if policy.missing",
+    ),
+    _source(
+        "missing columns are never refused",
+        "engine/landing.py",
+        'or policy.missing == "refuse"]',
+        "]",
+    ),
+    _source(
+        "unknown columns are never refused",
+        "engine/landing.py",
+        'if added and policy.unknown == "refuse":',
+        "if False:",
+    ),
+    _source(
+        "other types are never refused",
+        "engine/landing.py",
+        'if policy.other_type == "refuse":',
+        "if False:",
+    ),
+    _source(
+        "former names are unknown",
+        "engine/landing.py",
+        "and column.name not in names:",
+        "and False:",
+    ),
+    _source("a rename is not guessed", "engine/landing.py", 'f"{_renaming(lacking, added)}"', '""'),
+    _source(
+        "new columns are lost",
+        "engine/landing.py",
+        "*(name for name in rows.column_names if name not in own)",
+        "*()",
+    ),
+    _source(
+        "files are ingested again",
+        "engine/ingest.py",
+        "if seen is None or (arrival",
+        "if True or (arrival",
+    ),
+    _source(
+        "rejected files are never tried again",
+        "engine/ingest.py",
+        "return seen.status == REJECTED and seen.contract != contract.digest",
+        "return False",
+    ),
+    _source(
+        "edited files go unnoticed",
+        "engine/ingest.py",
+        "same = found.digest == seen.digest",
+        "same = True",
+    ),
+    _source(
+        "an interrupted ingest doubles rows",
+        "engine/ingest.py",
+        "loaded = {file.name: interrupted.get(file.name, loaded_at)",
+        "loaded = {file.name: loaded_at",
+    ),
+    _source(
+        "hidden files are read",
+        "engine/arrivals.py",
+        'any(part[:1] in {".", "_"} for part in name.split("/"))',
+        "False",
+    ),
+    # Tables.
+    _source(
+        "replace always writes",
+        "engine/tables.py",
+        "        if inserted or deleted:\n",
+        "        if True:\n",
+    ),
+    _source(
+        "merges delete",
+        "engine/tables.py",
+        "return self._merged(name, rows, key, delete=False)",
+        "return self._merged(name, rows, key, delete=True)",
+    ),
+    _source(
+        "keys that are gone stay",
+        "engine/tables.py",
+        "return self._merged(name, rows, key, delete=True)",
+        "return self._merged(name, rows, key, delete=False)",
+    ),
+    _source("NULL keys double", "engine/stores.py", "IS NOT DISTINCT FROM", "="),
+    _source("a NULL change is missed", "engine/stores.py", "IS DISTINCT FROM", "<>"),
+    _source(
+        "a version for nothing",
+        "engine/stores.py",
+        "merger.when_matched_update_all(predicate=differs)",
+        "merger.when_matched_update_all()",
+    ),
+    _source(
+        "columns beside the contract are written",
+        "engine/tables.py",
+        "if given != contract.types:",
+        "if False:",
+    ),
+    _source(
+        "paths with spaces", "engine/stores.py", "_PLAIN_PATH.fullmatch(str(folder))", "str(folder)"
+    ),
+    _source("two runs at once", "engine/stores.py", "fcntl.flock(file, fcntl.LOCK_EX)", "pass"),
+    _source("local time", "engine/session.py", '"UTC"', '"America/New_York"'),
+    # Silver.
+    _source("dedupe dropped", "quality.py", '.where("_rank = 1")', '.where("_rank >= 1")'),
+    _source(
+        "the oldest row wins",
+        "quality.py",
+        "[F.col(name).desc() for name in ORIGIN]",
+        "[F.col(name).asc() for name in ORIGIN]",
+    ),
+    _source(
+        "quarantine dropped",
+        "quality.py",
+        'checked.where("_failed IS NOT NULL")',
+        'checked.where("false")',
+    ),
+    _source(
+        "NULL passes a rule", "quality.py", "F.lit(False)), rule.name", "F.lit(True)), rule.name"
+    ),
+    _source(
+        "rows without a key are valid",
+        "quality.py",
+        "if c.required or c.name in contract.key]",
+        "if False]",
+    ),
+    _source(
+        "unreadable text is forgotten", "quality.py", "_joined(broken).alias", "_joined([]).alias"
+    ),
+    _source("a warning quarantines", "quality.py", "if rule.on_failure == on_failure", "if True"),
+    _source(
+        "an older report replaces a newer one",
+        "quality.py",
+        "newer = (a > b) | ((a == b) & newer)",
+        "newer = a.isNotNull() | b.isNull()",
+    ),
+    _source("an unbalanced account passes", "refine.py", "if not run.balanced:", "if False:"),
+    _source(
+        "quarantine is judged once",
+        "refine.py",
+        "return new.unionByName(earlier, allowMissingColumns=True)",
+        "return new",
+    ),
+    _source(
+        "a changed contract is ignored", "refine.py", "if last.contract != digest:", "if False:"
+    ),
+    _source(
+        "replaced rows are forgotten",
+        "refine.py",
+        "older.unionByName(late).unionByName(replaced)",
+        "older.unionByName(late)",
+    ),
+    _source(
+        "an interrupted rebuild is done", "refine.py", "if last.rebuilt == BEGUN:", "if False:"
+    ),
+    # Gold.
+    _source(
+        "gold keeps old days",
+        "rollup.py",
+        "    for name in _with_superseded(gold.source):",
+        "    for name in (gold.source,):",
+    ),
+    _source(
+        "gold keeps old names",
+        "rollup.py",
+        "    for name in gold.follows:\n",
+        "    for name in ():\n",
+    ),
+    _source(
+        "late weather is ignored",
+        "rollup.py",
+        "    for source, days_of in gold.also.items():",
+        "    for source, days_of in ():",
+    ),
+    _source(
+        "an audit that sees nothing",
+        "audit.py",
+        "return not (self.missing or self.unexpected)",
+        "return True",
+    ),
+    _source(
+        "superseded rows are not audited",
+        "audit.py",
+        "judged.older.select(FILE, ROW))",
+        'tables.read(f"silver.{source}_superseded").select(FILE, ROW))',
+    ),
+    # The sample.
+    _source(
+        "late from the sixteenth minute",
+        "flights/transform.py",
+        "_LATE_MINUTES = 15",
+        "_LATE_MINUTES = 16",
+    ),
+    _source(
+        "cancelled by arrival",
+        "flights/transform.py",
+        'F.col("dep_time").isNull()',
+        'F.col("arr_delay").isNull()',
+    ),
+    _source("fog from four miles", "flights/transform.py", '"visib") < 3', '"visib") < 4'),
+    _source(
+        "a missing month is January",
+        "flights/transform.py",
+        "concat(year, '-', lpad(month, 2, '0'), '-', lpad(day, 2, '0'))",
+        "concat_ws('-', year, month, day)",
+    ),
+    _source(
+        "unknown destinations pass",
+        "flights/contracts/silver.flights.yml",
+        "implementation: dest_name IS NOT NULL",
+        "implementation: 'true'",
+        PIPELINE,
+    ),
+    _source(
+        "tail numbers quarantine",
+        "flights/contracts/silver.flights.yml",
+        "severity: warn",
+        "severity: quarantine",
+        PIPELINE,
+    ),
+    _source(
+        "gold forgets routes",
+        "flights/tasks.py",
+        '            "gold.routes",\n',
+        '            "gold.punctuality",\n',
+        PIPELINE,
+    ),
+    _source(
+        "a source without a word",
+        "flights/tasks.py",
+        "str(refined.run) for refined in done",
+        "str(refined.run) for refined in done[-1:]",
+        PIPELINE,
+    ),
+    _source(
+        "rejected files without a word",
+        "flights/tasks.py",
+        "for line in ingested.lines()]",
+        "for line in ()]",
+        PIPELINE,
+    ),
+    _source(
+        "transformations that write",
+        "flights/transform.py",
+        "    utc = F.to_date",
+        "    weather.write\n    utc = F.to_date",
+    ),
+    _source(
+        "impossible winds pass",
+        "flights/contracts/silver.weather.yml",
+        "BETWEEN 0 AND 250",
+        "BETWEEN 0 AND 2500",
+    ),
+    _source(
+        "a gold figure is wrong",
+        "flights/transform.py",
+        'F.col("precip") > 0',
+        'F.col("precip") > 0.01',
+        _YEAR,
+    ),
+    Fault(
+        "a changed sample",
+        f"{PROJECT}/data/flights/landing/airlines/2013.csv",
+        "Envoy Air",
+        "Envoy Air Inc.",
+        "tests/project/test_year.py::test_the_shipped_sample_is_the_real_data",
+    ),
+]

@@ -1,0 +1,121 @@
+"""From silver to gold by days: only the days whose rows changed are computed anew."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from lakehouse import runs
+from lakehouse.contract import Contract
+from lakehouse.engine import Change, Tables, times
+from lakehouse.refine import CHANGED
+from lakehouse.runs import Run
+
+_DAYS = 400  # if more days than these changed, the whole table is computed
+
+
+@dataclass(frozen=True)
+class Gold:
+    """How one table of gold is computed.
+
+    Attributes:
+        name: `gold.<table>`. Its contract names the column of days: the one that is `partitioned`.
+        source: the table of silver that it aggregates; it has the same column of days.
+        compute: the rows of gold from rows of the source.
+        also: other tables whose changes matter, and the days that changed rows of them affect, in
+            the same column.
+        follows: tables that every day depends on, such as names: a change computes the whole table.
+    """
+
+    name: str
+    source: str
+    compute: Callable[[DataFrame], DataFrame]
+    also: Mapping[str, Callable[[DataFrame], DataFrame]] = field(default_factory=dict)
+    follows: Sequence[str] = ()
+
+
+def refresh(tables: Tables, gold: Gold) -> Change:
+    """Write a table of gold, and its row in `ops.runs`."""
+    begin = time.monotonic()
+    contract = tables.contract(gold.name)
+    last = runs.last_run(tables, gold.name)
+    before = tables.version(gold.name)
+    up_to = _up_to(tables, gold)
+    rebuilt, days = _scope(tables, gold, contract, last)
+    rows = tables.read(gold.source)
+    if rebuilt:
+        change = tables.replace(gold.name, gold.compute(rows))
+        change = replace(change, note=runs.note(rebuilt))
+    elif days:
+        touched = rows.where(F.col(contract.partition).isin(days))
+        change = tables.replace(gold.name, gold.compute(touched), (contract.partition, days))
+    else:
+        change = Change(gold.name, tables.count(gold.name))
+    run = Run(
+        gold.name,
+        runs.now(last.started_at if last else runs.START),
+        time.monotonic() - begin,
+        inserted=change.inserted,
+        deleted=change.deleted,
+        rows=change.rows,
+        version_before=before,
+        version_after=tables.version(gold.name),
+        up_to=up_to,
+        contract=contract.digest,
+        rebuilt=rebuilt,
+    )
+    runs.record(tables, [run])
+    return change
+
+
+def _scope(
+    tables: Tables, gold: Gold, contract: Contract, last: Run | None
+) -> tuple[str, list[date]]:
+    """Why the whole table is computed, or the days that are."""
+    if last is None or not tables.exists(gold.name):
+        return runs.FIRST, []
+    if last.contract != contract.digest:
+        return "its contract changed", []
+    if tables.full_refresh:
+        return "full refresh", []
+    for name in (gold.source, *gold.also, *gold.follows):
+        # Days may have left it without a trace.
+        if runs.rebuilt_since(tables, name, last.started_at):
+            return f"{name} was rebuilt", []
+    for name in gold.follows:
+        if tables.read(name).where(F.col(CHANGED) > F.lit(last.up_to)).limit(1).count():
+            return f"{name} changed", []
+    days = _days(tables, gold, contract.partition, last)
+    return ("many days changed", []) if len(days) > _DAYS else ("", days)
+
+
+def _days(tables: Tables, gold: Gold, day: str, last: Run) -> list[date]:
+    """The days whose rows changed since the last run."""
+    since = F.col(CHANGED) > F.lit(last.up_to)
+    found: list[DataFrame] = []
+    for name in _with_superseded(gold.source):
+        found.append(tables.read(name).where(since).select(day))
+    for source, days_of in gold.also.items():
+        for name in _with_superseded(source):
+            found.append(days_of(tables.read(name).where(since)).select(day))
+    rows = found[0]
+    for other in found[1:]:
+        rows = rows.union(other)
+    return sorted(row[0] for row in rows.distinct().collect() if row[0] is not None)
+
+
+def _up_to(tables: Tables, gold: Gold) -> datetime:
+    """The time of the newest change that the table now takes into account."""
+    sources = [gold.source, *gold.also, *gold.follows]
+    names = [name for source in sources for name in _with_superseded(source)]
+    newest = [tables.read(name).agg(F.max(CHANGED).alias(CHANGED)) for name in names]
+    found = [times.collect(rows)[0][CHANGED] for rows in newest]
+    return max(filter(None, found), default=runs.START)
+
+
+def _with_superseded(source: str) -> tuple[str, str]:
+    """A row that left silver has changed its day, too."""
+    return source, f"{source}_superseded"

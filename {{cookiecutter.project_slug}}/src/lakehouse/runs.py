@@ -1,0 +1,123 @@
+"""The account of each run: one row of `ops.runs` for each task and table."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime, timedelta
+
+from pyspark.sql import functions as F
+
+from lakehouse.engine import Tables, times
+
+TABLE = "ops.runs"
+START = times.START
+FIRST = "first load"  # the reason why a table is computed that there was not before
+_SCHEMA = (
+    "table string, started_at timestamp, seconds double, landed bigint, inserted bigint, "
+    "updated bigint, deleted bigint, quarantined bigint, superseded bigint, rows bigint, "
+    "failed string, rejected_files bigint, columns_added string, columns_missing string, "
+    "version_before bigint, version_after bigint, up_to timestamp, contract string, rebuilt string"
+)
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one run did to one table.
+
+    Attributes:
+        table: `layer.table`.
+        started_at, seconds: when the run began, and how long it took.
+        landed, quarantined, superseded, rows: the number of rows in each place afterwards;
+            `landed = rows + quarantined + superseded` for a table of silver.
+        inserted, updated, deleted: the rows that the run changed.
+        failed: how many rows each rule quarantines, as JSON.
+        rejected_files: the landing files that wait.
+        columns_added, columns_missing: columns of landing files that differ from the contract.
+        version_before, version_after: the table's versions in Delta's log.
+        up_to: the newest rows of the source that the table takes into account.
+        contract: the digest of the contract.
+        rebuilt: why the whole table was computed; empty if only its new rows were. A run that has
+            only begun to do so has a row of its own.
+    """
+
+    table: str
+    started_at: datetime
+    seconds: float = 0.0
+    landed: int | None = None
+    inserted: int = 0
+    updated: int = 0
+    deleted: int = 0
+    quarantined: int | None = None
+    superseded: int | None = None
+    rows: int = 0
+    failed: str = "{}"
+    rejected_files: int = 0
+    columns_added: str = ""
+    columns_missing: str = ""
+    version_before: int | None = None
+    version_after: int | None = None
+    up_to: datetime = START
+    contract: str = ""
+    rebuilt: str = ""
+
+    def __str__(self) -> str:
+        if self.landed is None:
+            return f"{self.table}: {self.rows:,} rows"
+        rebuilt = f" ({note(self.rebuilt)})" if note(self.rebuilt) else ""
+        return (
+            f"{self.table.partition('.')[2]}: {self.landed:,} landed = {self.rows:,} silver "
+            f"+ {self.quarantined or 0:,} quarantined + {self.superseded or 0:,} superseded "
+            f"{'✓' if self.balanced else '✗'}{rebuilt}"
+        )
+
+    @property
+    def balanced(self) -> bool:
+        """Whether every landed row is in exactly one place."""
+        return self.landed == self.rows + (self.quarantined or 0) + (self.superseded or 0)
+
+
+def last_run(tables: Tables, table: str) -> Run | None:
+    """The last run of a table; None if there was none."""
+    if not tables.exists(TABLE):
+        return None
+    rows = tables.read(TABLE).where(F.col("table") == table)
+    found = times.collect(rows.orderBy(F.col("started_at").desc()).limit(1))
+    return Run(**found[0]) if found else None
+
+
+def rebuilt_since(tables: Tables, table: str, moment: datetime) -> bool:
+    """Whether the whole table was computed after `moment`."""
+    rows = tables.read(TABLE).where((F.col("table") == table) & (F.col("rebuilt") != ""))
+    return bool(rows.where(F.col("started_at") > F.lit(moment)).limit(1).count())
+
+
+def record(tables: Tables, runs: Sequence[Run]) -> None:
+    """Append `runs`."""
+    names = [field.name for field in fields(Run)]
+    rows = [tuple(getattr(run, name) for name in names) for run in runs]
+    tables.append(TABLE, tables.spark.createDataFrame(rows, _SCHEMA))
+
+
+def now(after: datetime) -> datetime:
+    """The time of a run, which is later than that of the run before."""
+    return max(datetime.now(UTC), after + timedelta(microseconds=1))
+
+
+def note(rebuilt: str) -> str:
+    """What a person has to know of the reason why a table was computed."""
+    return "" if rebuilt in {"", FIRST} else f"rebuilt: {rebuilt}"
+
+
+def digest_of(types: Mapping[str, str]) -> str:
+    """Changes with the types that the texts of bronze are read as."""
+    return hashlib.sha256(json.dumps(dict(types)).encode()).hexdigest()[:16]
+
+
+def by_rule(counts: Mapping[str, int]) -> str:
+    """Rows by rule as JSON, from counts by the rules that a row breaks, joined by commas."""
+    found: dict[str, int] = {}
+    for names, rows in counts.items():
+        for name in names.split(","):
+            found[name] = found.get(name, 0) + rows
+    return json.dumps(dict(sorted(found.items())))
