@@ -13,6 +13,7 @@ from tool.conftest import Edit, git
 from tool.test_rules import JOB, POLICY, PROD, SCHEMA, STAGING, found
 
 ROOT, TASKS = "databricks.yml", "src/app/shop/tasks.py"
+CONTRACT = "src/app/shop/contracts/gold.shop.yml"
 
 SLIPS = {
     "include": (ROOT, "  - resources/*/*.yml\n", ""),
@@ -37,6 +38,7 @@ SLIPS = {
     "secret": (SCHEMA, "      name:", "      password: hunter2\n      name:"),
     "tool": (POLICY, "may_differ:", "tool: {required_version: '<0.1'}\nmay_differ:"),
     "branch": (POLICY, "integration: main", "integration: trunk"),
+    "contract": (CONTRACT, "status: active", "staus: active"),
 }
 
 
@@ -46,6 +48,8 @@ def test_every_rule_says_where_and_how_to_mend(
 ) -> None:
     monkeypatch.setattr("delivery.workspace.bundle_cli.find_cli", lambda: "databricks")
     monkeypatch.setattr(BundleCli, "warnings", lambda cli: ["Warning: odd\n  in x.yml:3:4"])
+    (project / CONTRACT).parent.mkdir()
+    (project / CONTRACT).write_text("status: active\n", encoding="utf-8")
     edit(*SLIPS[rule])
     if rule == "branch":
         edit(POLICY, "staging: main", "staging: stage")
