@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import bake, daily, delivery, engine, green, limit
+from benchmarks import bake, daily, delivery, engine, green, growth, limit
 from benchmarks.errors import FailedError, MissingError
 from benchmarks.figures import Figure, Note, Results, as_json, as_table
 from benchmarks.measure import progress
@@ -29,6 +29,7 @@ class Part:
 PARTS = {
     engine.PART: Part(engine.measure, 3),
     limit.PART: Part(limit.measure, 3),
+    growth.PART: Part(growth.measure, 1),
     bake.PART: Part(bake.measure, 7),
     green.PART: Part(green.measure, 1),
     daily.PART: Part(daily.measure, 5),
