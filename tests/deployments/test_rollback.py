@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 import os
@@ -168,7 +169,8 @@ def test_after_a_deploy_that_was_cut_off_what_ran_comes_back(
     for child in subprocess.run(
         ["pgrep", "-P", str(process.pid)], capture_output=True
     ).stdout.split():
-        os.killpg(int(child), signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):  # it has just ended
+            os.killpg(int(child), signal.SIGKILL)
     process.kill()
     process.communicate()
     delivered.workspace.faults.clear()
