@@ -19,7 +19,7 @@ from lakehouse.engine import Tables
 from lakehouse.engine.stores import Folders
 
 WRITES = ("write", "merge", "append_arrow", "replace_where")
-HISTORIES = int(os.environ.get("HISTORIES", "20" if os.environ.get("CI") else "4"))
+HISTORIES = int(os.environ.get("HISTORIES", "20" if os.environ.get("CI") else "2"))
 Row = tuple[Any, ...]
 
 

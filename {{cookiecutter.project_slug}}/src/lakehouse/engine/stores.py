@@ -269,6 +269,10 @@ class JvmFolders(_SparkStore):
         condition = f"`{column}` IN ({', '.join(map(_literal, values))})"
         writer.option("replaceWhere", condition).save(str(self._folders.path(at)))
 
+    def hold(self, rows: DataFrame) -> DataFrame:
+        # Without a new start, Spark's planner needs minutes for the plan of a merge.
+        return rows.localCheckpoint()
+
     def append_stream(self, rows: DataFrame, at: Location, checkpoint: str) -> None:
         _stream_writer(rows, checkpoint).start(str(self._folders.path(at))).awaitTermination()
 
