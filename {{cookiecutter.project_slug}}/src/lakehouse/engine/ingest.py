@@ -161,16 +161,19 @@ def _is_to_read(arrival: Arrival, seen: Seen | None, contract: Contract) -> bool
 
 def _next(known: Iterable[Seen]) -> datetime:
     """The time of this batch, which is after that of every earlier one."""
-    latest = max((seen.loaded_at for seen in known if seen.loaded_at), default=times.START)
-    return max(datetime.now(UTC), latest + timedelta(microseconds=1))
+    return max(datetime.now(UTC), _latest(known) + timedelta(microseconds=1))
+
+
+def _latest(known: Iterable[Seen]) -> datetime:
+    """The time of the last batch that is recorded."""
+    return max((seen.loaded_at for seen in known if seen.loaded_at), default=times.START)
 
 
 def _found_in_bronze(store: Store, bronze: Location, known: Iterable[Seen]) -> dict[str, datetime]:
     """Files whose rows an interrupted run has appended without a row in `ops.files`."""
     if not store.exists(bronze):
         return {}
-    latest = max((seen.loaded_at for seen in known if seen.loaded_at), default=times.START)
-    rows = store.read(bronze).where(F.col(LOADED) > F.lit(latest))
+    rows = store.read(bronze).where(F.col(LOADED) > F.lit(_latest(known)))
     found = times.collect(rows.groupBy(FILE).agg(F.max(LOADED).alias(LOADED)))
     return {row[FILE]: row[LOADED] for row in found}
 

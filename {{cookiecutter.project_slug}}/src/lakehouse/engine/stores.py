@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -386,15 +387,12 @@ def _is_month(months: Sequence[str | None], alias: str = "") -> str:
 
 
 def _literal(value: Any) -> str:
-    """A value in SQL: a number, or text, which also compares with dates."""
+    """A value in SQL: a number, a date, or text, which also compares with times."""
     if isinstance(value, int | float):
         return str(value)
     text = str(value).replace("'", "''")
-    return (
-        f"DATE '{text}'"
-        if hasattr(value, "toordinal") and not hasattr(value, "hour")
-        else f"'{text}'"
-    )
+    is_date = isinstance(value, date) and not isinstance(value, datetime)
+    return f"DATE '{text}'" if is_date else f"'{text}'"
 
 
 _VOLUME = re.compile(r"/Volumes/[^/]+/(?P<domain>[^/]+)_[^/_]+/(?P<folder>.+)")

@@ -151,10 +151,7 @@ class Tables:
         if where is not None and self.exists(name):
             self._check_columns(name, rows)
         if not self._has_columns(name, rows):
-            before = self.count(name)
-            self._store.write(rows, at, "overwrite")
-            after = self.count(name)
-            return Change(name, after, inserted=after, deleted=before)
+            return self.overwrite(name, rows)
         old = self.read(name)
         if where is not None:
             old = old.where(F.col(where[0]).isin(list(where[1])))
