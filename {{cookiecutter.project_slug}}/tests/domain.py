@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
-import pytest
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
@@ -91,11 +91,16 @@ def run(tables: Tables, root: Path) -> dict[str, Refined]:
 @contextlib.contextmanager
 def project(root: Path) -> Iterator[tuple[Tables, Path]]:
     """The tables of a project root, for fixtures of more than one test."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("LAKEHOUSE_ROOT", str(root))
-        patch.setattr(contract, "files", lambda package: PACKAGE)
-        contract.find_contract.cache_clear()
+    with contracts_in(PACKAGE), mock.patch.dict(os.environ, LAKEHOUSE_ROOT=str(root)):
         yield Tables("acme_dev", SCHEMAS, "orders", Engine.EMBEDDED), root
+
+
+@contextlib.contextmanager
+def contracts_in(package: Path) -> Iterator[None]:
+    """Read contracts from a folder instead of `src/lakehouse`."""
+    contract.find_contract.cache_clear()
+    with mock.patch.object(contract, "files", return_value=package):
+        yield
     contract.find_contract.cache_clear()
 
 

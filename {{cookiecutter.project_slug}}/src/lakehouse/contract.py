@@ -40,12 +40,16 @@ class Column:
         type: its type in Spark.
         required: whether NULL is invalid. A landing file must have the column.
         synonyms: former names, which a landing file may still use.
+        description: what it means, for readers.
+        tags: for Unity Catalog: its classification, and `key:value` or `key` for each other one.
     """
 
     name: str
     type: str
     required: bool = False
     synonyms: tuple[str, ...] = ()
+    description: str = ""
+    tags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -92,6 +96,9 @@ class Contract:
             clusters it; empty if there is none. It belongs to the key.
         rules: in the order of the document.
         landing: what happens to files that differ; for contracts of the layer `landing`.
+        version: such as `1.2.0`. A higher first number drops columns; see `lakehouse.evolution`.
+        description: what the table is for.
+        tags: as those of a column.
     """
 
     name: str
@@ -100,6 +107,9 @@ class Contract:
     partition: str = ""
     rules: tuple[Rule, ...] = ()
     landing: Landing = field(default_factory=Landing)
+    version: str = ""
+    description: str = ""
+    tags: tuple[str, ...] = ()
 
     @property
     def types(self) -> dict[str, str]:
@@ -109,7 +119,8 @@ class Contract:
     @property
     def digest(self) -> str:
         """Changes if a table has to be rebuilt: with columns, types, keys, partition or rules."""
-        text = json.dumps([repr(self.columns), self.key, self.partition, repr(self.rules)])
+        columns = [(c.name, c.type, c.required, c.synonyms) for c in self.columns]
+        text = json.dumps([columns, self.key, self.partition, repr(self.rules)])
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -162,7 +173,18 @@ def parse_contract(document: Any, name: str, origin: str) -> Contract:
         raise ContractError(
             f"{origin}: partitioned: given {partition}, expected a column of the primary key"
         )
-    return Contract(name, columns, key, partition, _rules(table, origin), _landing(table, origin))
+    description = document.get("description")
+    return Contract(
+        name,
+        columns,
+        key,
+        partition,
+        _rules(table, origin),
+        _landing(table, origin),
+        version=str(document.get("version") or ""),
+        description=str(description.get("purpose") or "") if isinstance(description, dict) else "",
+        tags=_tags(table),
+    )
 
 
 def _column(entry: Any, origin: str) -> Column:
@@ -179,7 +201,18 @@ def _column(entry: Any, origin: str) -> Column:
             f"{origin}: column {name}: logicalType: given {logical!r}, expected one of {known}"
         )
     synonyms = tuple(str(other.get("synonym")) for other in _optional(entry, "synonyms", origin))
-    return Column(name, str(type_), bool(entry.get("required")), synonyms)
+    description = str(entry.get("description") or "")
+    return Column(
+        name, str(type_), bool(entry.get("required")), synonyms, description, _tags(entry)
+    )
+
+
+def _tags(entry: Mapping[str, Any]) -> tuple[str, ...]:
+    """The tags of a column or a table; its classification is one of them."""
+    tags = {str(tag).partition(":")[0].strip(): str(tag) for tag in entry.get("tags") or ()}
+    if entry.get("classification"):
+        tags["classification"] = f"classification:{entry['classification']}"
+    return tuple(tags[key] for key in sorted(tags))
 
 
 def _ordered(properties: list[Any], flag: str, position: str) -> tuple[str, ...]:

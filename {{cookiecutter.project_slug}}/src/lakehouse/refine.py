@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from lakehouse import quality, runs
+from lakehouse import evolution, quality, runs
 from lakehouse.contract import Contract
 from lakehouse.engine import Change, Tables, times
 from lakehouse.engine.files import ROW
@@ -21,7 +21,6 @@ from lakehouse.engine.landing import FILE, LOADED
 from lakehouse.runs import Run
 
 CHANGED = "_changed_at"  # when the job wrote a row of silver, or moved it to the superseded rows
-BEGUN = "begun"  # in `rebuilt` of a run that has begun to compute the whole table
 _MONTHS = 36  # of more months than these, all of silver is read
 
 
@@ -61,10 +60,8 @@ def refine(
         typed = quality.read_as(raw, typed_as)
         judged = quality.judge(prepare(typed) if prepare else typed, contract)
         if rebuilt:
-            if last is not None and last.contract == digest:
-                # If this run is interrupted, the next one has to begin again.
-                runs.record(tables, [replace(last, started_at=started, contract="", rebuilt=BEGUN)])
-            changes = _rebuild(tables, table, judged, started)
+            runs.begin(tables, last, started)
+            changes = _rebuild(tables, table, contract, judged, started, last)
             changes[0] = replace(changes[0], note=runs.note(rebuilt))
         else:
             changes = _merge(tables, table, contract, judged, started)
@@ -92,6 +89,7 @@ def refine(
     )
     if not run.balanced:
         raise ValueError(f"rows are not accounted for: {run}; compute all of it: --full-refresh")
+    run = evolution.apply(tables, run, last, replaced=changes[0].replaced)
     runs.record(tables, [run])
     return Refined(tuple(changes), run)
 
@@ -100,7 +98,7 @@ def _reason(tables: Tables, name: str, last: Run | None, digest: str) -> str:
     """Why the table is computed anew; empty if its new rows are enough."""
     if last is None or not tables.exists(name):
         return runs.FIRST
-    if last.rebuilt == BEGUN:
+    if last.rebuilt == runs.BEGUN:
         return "an earlier rebuild was interrupted"
     if last.contract != digest:
         return "its contract changed"
@@ -115,10 +113,18 @@ def _with_quarantined(tables: Tables, table: str, new: DataFrame, since: datetim
     return new.unionByName(earlier, allowMissingColumns=True)
 
 
-def _rebuild(tables: Tables, table: str, judged: quality.Judged, moment: datetime) -> list[Change]:
+def _rebuild(
+    tables: Tables,
+    table: str,
+    contract: Contract,
+    judged: quality.Judged,
+    moment: datetime,
+    last: Run | None,
+) -> list[Change]:
     changed = F.lit(moment).alias(CHANGED)
     name = f"silver.{table}"
-    silver = tables.overwrite(name, judged.valid.select("*", changed))
+    drop = evolution.drops_columns(contract, last)
+    silver = tables.overwrite(name, judged.valid.select("*", changed), drop_columns=drop)
     quarantine = tables.overwrite(f"{name}_quarantine", judged.quarantined)
     older = judged.older.select("*", changed)
     if tables.count(f"bronze.{table}") == silver.rows + quarantine.rows:
@@ -131,8 +137,8 @@ def _merge(
     tables: Tables, table: str, contract: Contract, judged: quality.Judged, moment: datetime
 ) -> list[Change]:
     name = f"silver.{table}"
-    valid = tables.hold(judged.valid)
-    pairs = tables.hold(_with_old(valid, tables.read(name), contract))
+    valid = tables.hold(judged.valid, f"{table}_valid")
+    pairs = tables.hold(_with_old(valid, tables.read(name), contract), f"{table}_pairs")
     known = F.col(f"_old_{FILE}").isNotNull()
     newer = quality.is_newer("", "_old_")
     changed = F.lit(moment).alias(CHANGED)
@@ -164,7 +170,8 @@ def _quarantine(tables: Tables, name: str, rows: DataFrame) -> Change:
     old = tables.read(name).select(*identity)
     if old.join(rows.select(*identity), identity, "left_anti").limit(1).count():
         return tables.replace(name, rows)
-    new = tables.hold(rows.join(old, identity, "left_anti").select(*rows.columns))
+    new = rows.join(old, identity, "left_anti").select(*rows.columns)
+    new = tables.hold(new, name.partition(".")[2])
     return tables.append(name, new) if new.count() else Change(name, tables.count(name))
 
 

@@ -8,7 +8,7 @@ from datetime import date, datetime
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from lakehouse import runs
+from lakehouse import evolution, runs
 from lakehouse.contract import Contract
 from lakehouse.engine import Change, Tables, times
 from lakehouse.refine import CHANGED
@@ -46,8 +46,11 @@ def refresh(tables: Tables, gold: Gold) -> Change:
     up_to = _up_to(tables, gold)
     rebuilt, days = _scope(tables, gold, contract, last)
     rows = tables.read(gold.source)
+    started = runs.now(last.started_at if last else runs.START)
     if rebuilt:
-        change = tables.replace(gold.name, gold.compute(rows))
+        runs.begin(tables, last, started)
+        drop = evolution.drops_columns(contract, last)
+        change = tables.replace(gold.name, gold.compute(rows), drop_columns=drop)
         change = replace(change, note=runs.note(rebuilt))
     elif days:
         touched = rows.where(F.col(contract.partition).isin(days))
@@ -56,7 +59,7 @@ def refresh(tables: Tables, gold: Gold) -> Change:
         change = Change(gold.name, tables.count(gold.name))
     run = Run(
         gold.name,
-        runs.now(last.started_at if last else runs.START),
+        runs.now(started),
         time.monotonic() - begin,
         inserted=change.inserted,
         deleted=change.deleted,
@@ -67,7 +70,7 @@ def refresh(tables: Tables, gold: Gold) -> Change:
         contract=contract.digest,
         rebuilt=rebuilt,
     )
-    runs.record(tables, [run])
+    runs.record(tables, [evolution.apply(tables, run, last, replaced=change.replaced)])
     return change
 
 
@@ -77,6 +80,8 @@ def _scope(
     """Why the whole table is computed, or the days that are."""
     if last is None or not tables.exists(gold.name):
         return runs.FIRST, []
+    if last.rebuilt == runs.BEGUN:
+        return "an earlier rebuild was interrupted", []
     if last.contract != contract.digest:
         return "its contract changed", []
     if tables.full_refresh:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 
 from pyspark.sql import functions as F
@@ -13,11 +13,13 @@ from lakehouse.engine import Tables, times
 TABLE = "ops.runs"
 START = times.START
 FIRST = "first load"  # the reason why a table is computed that there was not before
+BEGUN = "begun"  # in `rebuilt` of a run that has begun to compute the whole table
 _SCHEMA = (
     "table string, started_at timestamp, seconds double, landed bigint, inserted bigint, "
     "updated bigint, deleted bigint, quarantined bigint, superseded bigint, rows bigint, "
     "failed string, rejected_files bigint, columns_added string, columns_missing string, "
-    "version_before bigint, version_after bigint, up_to timestamp, contract string, rebuilt string"
+    "version_before bigint, version_after bigint, up_to timestamp, contract string, "
+    "rebuilt string, version string, metadata string, applied string"
 )
 
 
@@ -36,9 +38,12 @@ class Run:
         columns_added, columns_missing: columns of landing files that differ from the contract.
         version_before, version_after: the table's versions in Delta's log.
         up_to: the newest rows of the source that the table takes into account.
-        contract: the digest of the contract.
-        rebuilt: why the whole table was computed; empty if only its new rows were. A run that has
-            only begun to do so has a row of its own.
+        contract: the digest of what the contract says of rows; empty while a rebuild runs.
+        rebuilt: why the whole table was computed; empty if only its new rows were. A rebuild that
+            has begun has a row of its own.
+        version: the version of the contract.
+        metadata: the digest of what the contract says of the table besides its rows.
+        applied: that metadata as JSON, if this run has brought it; see `lakehouse.evolution`.
     """
 
     table: str
@@ -60,11 +65,14 @@ class Run:
     up_to: datetime = START
     contract: str = ""
     rebuilt: str = ""
+    version: str = ""
+    metadata: str = ""
+    applied: str = ""
 
     def __str__(self) -> str:
         if self.landed is None:
             return f"{self.table}: {self.rows:,} rows"
-        rebuilt = f" ({note(self.rebuilt)})" if note(self.rebuilt) else ""
+        rebuilt = f" ({note(self.rebuilt)}, {self.seconds:.1f} s)" if note(self.rebuilt) else ""
         return (
             f"{self.table.partition('.')[2]}: {self.landed:,} landed = {self.rows:,} silver "
             f"+ {self.quarantined or 0:,} quarantined + {self.superseded or 0:,} superseded "
@@ -84,6 +92,22 @@ def last_run(tables: Tables, table: str) -> Run | None:
     rows = tables.read(TABLE).where(F.col("table") == table)
     found = times.collect(rows.orderBy(F.col("started_at").desc()).limit(1))
     return Run(**found[0]) if found else None
+
+
+def last_applied(tables: Tables, table: str) -> dict[str, str]:
+    """The metadata that was brought to a table last; empty if none was."""
+    rows = tables.read(TABLE).where((F.col("table") == table) & (F.col("applied") != ""))
+    found = times.collect(rows.orderBy(F.col("started_at").desc()).limit(1))
+    return dict(json.loads(found[0]["applied"])) if found else {}
+
+
+def begin(tables: Tables, last: Run | None, started: datetime) -> None:
+    """Record that a rebuild has begun: the next run, of any release, begins again."""
+    if last is not None:
+        begun = replace(
+            last, started_at=started, contract="", rebuilt=BEGUN, metadata="", applied=""
+        )
+        record(tables, [begun])
 
 
 def rebuilt_since(tables: Tables, table: str, moment: datetime) -> bool:

@@ -46,7 +46,7 @@ def failing(tables: Tables, name: str) -> list[str]:
 
 
 def rewrite(tables: Tables, name: str, change: Callable[[DataFrame], DataFrame]) -> None:
-    tables.overwrite(name, tables.hold(change(tables.read(name))))
+    tables.overwrite(name, tables.hold(change(tables.read(name)), "changed"))
 
 
 def without_one(rows: DataFrame) -> DataFrame:

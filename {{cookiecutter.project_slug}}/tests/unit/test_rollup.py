@@ -46,10 +46,12 @@ def touched(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     days: list[Any] = []
     original = Tables.replace
 
-    def replace(self: Tables, name: str, rows: Any, where: Any = None) -> Change:
+    def replace(
+        self: Tables, name: str, rows: Any, where: Any = None, *, drop_columns: bool = False
+    ) -> Change:
         if name.startswith("gold."):
             days.append((name, where and where[1]))
-        return original(self, name, rows, where)
+        return original(self, name, rows, where, drop_columns=drop_columns)
 
     monkeypatch.setattr(Tables, "replace", replace)
     return days

@@ -39,7 +39,7 @@ def test_a_rebuild_is_found_by_its_time(tables: Tables) -> None:
         (9, "", "9 landed = 3 silver + 4 quarantined + 2 superseded ✓"),
         (1234, "", "1,234 landed = 3 silver + 4 quarantined + 2 superseded ✗"),
         (9, "first load", "9 landed = 3 silver + 4 quarantined + 2 superseded ✓"),
-        (9, "x", "9 landed = 3 silver + 4 quarantined + 2 superseded ✓ (rebuilt: x)"),
+        (9, "x", "9 landed = 3 silver + 4 quarantined + 2 superseded ✓ (rebuilt: x, 1.5 s)"),
     ],
 )
 def test_an_account_reads_well(landed: int, rebuilt: str, text: str) -> None:

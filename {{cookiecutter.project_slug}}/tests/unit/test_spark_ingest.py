@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pyarrow as pa
 import pytest
@@ -67,17 +68,52 @@ def test_unity_catalog_is_addressed_by_name() -> None:
     [
         ("append", False, [("day",)]),
         ("append", True, []),
-        ("overwrite", False, [("day",)]),
-        ("overwrite", True, [("day",)]),
+        ("replace", False, [("day",)]),
+        ("replace", True, [("day",)]),
     ],
 )
 def test_a_table_stays_clustered(mode: str, exists: bool, clustered: list[Any]) -> None:
     spark: Any = Recorder(exists)
     UnityCatalog(spark, "c").write(spark, Location("s", "t", "day"), mode)
     assert spark.named("clusterBy") == clustered
-    schema = "overwriteSchema" if mode == "overwrite" else "mergeSchema"
+    schema = "overwriteSchema" if mode == "replace" else "mergeSchema"
     assert spark.named("option") == [(schema, True)]
     assert spark.calls[-1] == ("saveAsTable", ("`c`.`s`.`t`",))
+
+
+@pytest.mark.parametrize("exists", [True, False])
+def test_a_primary_key_does_not_stop_other_columns(exists: bool) -> None:
+    spark: Any = Recorder(exists)
+    UnityCatalog(spark, "c").write(spark, Location("s", "t"), "replace")
+    statements = [("ALTER TABLE `c`.`s`.`t` DROP PRIMARY KEY IF EXISTS",)] if exists else []
+    assert spark.named("sql") == statements
+
+
+def test_rows_are_replaced_without_the_metadata_of_their_table() -> None:
+    spark: Any = Recorder(exists=True)
+    rows = mock.Mock()
+    UnityCatalog(spark, "c").write(rows, Location("s", "t", "day"), "overwrite")
+    rows.writeTo.assert_called_once_with("`c`.`s`.`t`")
+    assert [call[0] for call in rows.method_calls] == ["writeTo"]
+    assert rows.writeTo.return_value.method_calls == [mock.call.overwrite(mock.ANY)]
+
+
+def test_every_statement_reaches_a_catalog_and_only_comments_of_columns_a_folder() -> None:
+    statements = ["COMMENT ON TABLE t IS 'x'", "ALTER TABLE t ALTER COLUMN `c` COMMENT 'x'"]
+    spark: Any = Recorder()
+    UnityCatalog(spark, "c").alter(statements)
+    assert spark.named("sql") == [(statement,) for statement in statements]
+    spark.calls.clear()
+    JvmFolders(spark, "c").alter(statements)
+    assert spark.named("sql") == [(statements[1],)]
+
+
+def test_rows_are_held_in_a_table() -> None:
+    spark: Any = Recorder(exists=True)
+    held = UnityCatalog(spark, "c").hold(spark, Location("s", "held_t"))
+    assert held is spark
+    assert [name for name, _ in spark.calls][-2:] == ["saveAsTable", "table"]
+    assert spark.named("option") == [("overwriteSchema", True)]
 
 
 def test_only_the_given_values_are_replaced() -> None:

@@ -343,7 +343,7 @@ def test_a_day_of_a_partitioned_table_is_replaced(tables: Tables, frame: Frame) 
 
 def test_held_rows_are_computed_once(tables: Tables, frame: Frame) -> None:
     rows = frame((1,), schema="id int").selectExpr("id", "uuid() AS random")
-    held = tables.hold(rows)
+    held = tables.hold(rows, "rows")
     assert held.collect() == held.collect()
     assert held.dtypes == rows.dtypes
 

@@ -1,6 +1,6 @@
 """A task's report: the changed tables, and a short text."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -13,6 +13,7 @@ class Change:
         inserted, updated, deleted: the number of rows that the write changed; if all are zero,
             nothing was written and the table has no new version.
         note: what else is to be known, such as why the table was rebuilt.
+        replaced: whether the table was written with other columns than it had.
     """
 
     table: str
@@ -21,6 +22,7 @@ class Change:
     updated: int = 0
     deleted: int = 0
     note: str = ""
+    replaced: bool = field(default=False, compare=False)
 
     @property
     def changed(self) -> bool:

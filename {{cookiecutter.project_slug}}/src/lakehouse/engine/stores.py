@@ -70,7 +70,12 @@ class Store(Protocol):
         """The rows of the table."""
 
     def write(self, rows: DataFrame, at: Location, mode: str) -> None:
-        """Append to the table, adding new columns; or overwrite it with its schema."""
+        """Write the table.
+
+        Args:
+            mode: `append` adds rows, and new columns; `overwrite` replaces the rows, which have the
+                table's columns; `replace` replaces the table, with its columns and metadata.
+        """
 
     def merge(
         self,
@@ -88,8 +93,11 @@ class Store(Protocol):
             delete: also delete the rows whose keys are not in `rows`.
         """
 
-    def hold(self, rows: DataFrame) -> DataFrame:
-        """The same rows, computed once where the engine can keep them."""
+    def hold(self, rows: DataFrame, at: Location) -> DataFrame:
+        """The same rows, computed once if the engine can keep them: in memory, or in a table."""
+
+    def alter(self, statements: Sequence[str]) -> None:
+        """Run the statements of Unity Catalog that the engine knows."""
 
     def replace_where(
         self, rows: DataFrame, at: Location, column: str, values: Sequence[Any]
@@ -129,6 +137,8 @@ class Folders:
         return self._spark.read.table(self.identifier(at)).drop(MONTH)
 
     def write(self, rows: DataFrame, at: Location, mode: str) -> None:
+        # Sail cannot change the partition of a table without replacing it.
+        mode = "append" if mode == "append" else "replace"
         writer = _writer(_nullable(_with_month(rows, at)), mode)
         (writer.partitionBy(MONTH) if at.partition else writer).save(str(self.path(at)))
 
@@ -185,11 +195,14 @@ class Folders:
     def loader(self, landed: Landed) -> Loader:
         return EmbeddedLoader(self, landed, local_folder(landed.folder))
 
-    def hold(self, rows: DataFrame) -> DataFrame:
+    def hold(self, rows: DataFrame, at: Location) -> DataFrame:  # noqa: ARG002 - in memory
         held = rows.toArrow()
         if held.nbytes > _HELD:
             return rows
         return self._spark.createDataFrame(held, rows.schema)
+
+    def alter(self, statements: Sequence[str]) -> None:
+        pass  # folders have no comments, tags or constraints
 
     @contextlib.contextmanager
     def exclusive(self) -> Iterator[None]:
@@ -243,8 +256,14 @@ class _SparkStore:
             counts["num_inserted_rows"], counts["num_updated_rows"], counts["num_deleted_rows"]
         )
 
-    def hold(self, rows: DataFrame) -> DataFrame:
-        return rows  # serverless compute cannot keep rows; they are computed again
+    def write(self, rows: DataFrame, at: Location, mode: str) -> None:
+        raise NotImplementedError
+
+    def hold(self, rows: DataFrame, at: Location) -> DataFrame:
+        # Serverless compute keeps no rows in memory. Without a new start, Spark's planner needs
+        # minutes for the plan of a merge.
+        self.write(rows, at, "replace")
+        return self.read(at)
 
 
 class JvmFolders(_SparkStore):
@@ -270,9 +289,10 @@ class JvmFolders(_SparkStore):
         condition = f"`{column}` IN ({', '.join(map(_literal, values))})"
         writer.option("replaceWhere", condition).save(str(self._folders.path(at)))
 
-    def hold(self, rows: DataFrame) -> DataFrame:
-        # Without a new start, Spark's planner needs minutes for the plan of a merge.
-        return rows.localCheckpoint()
+    def alter(self, statements: Sequence[str]) -> None:
+        for statement in statements:
+            if " COMMENT '" in statement:  # without a catalog there are only comments of columns
+                self._spark.sql(statement)
 
     def append_stream(self, rows: DataFrame, at: Location, checkpoint: str) -> None:
         _stream_writer(rows, checkpoint).start(str(self._folders.path(at))).awaitTermination()
@@ -296,9 +316,15 @@ class UnityCatalog(_SparkStore):
         return self._spark.catalog.tableExists(self.identifier(at))
 
     def write(self, rows: DataFrame, at: Location, mode: str) -> None:
+        if mode == "overwrite":
+            rows.writeTo(self.identifier(at)).overwrite(F.lit(True))
+            return
+        if mode == "replace" and self.exists(at):
+            # It may not allow other columns; `lakehouse.evolution` adds it again.
+            self.alter([f"ALTER TABLE {self.identifier(at)} DROP PRIMARY KEY IF EXISTS"])
         writer = _writer(rows, mode)
-        # Appending cannot name the columns; overwriting without them would end the clustering.
-        if at.partition and (mode == "overwrite" or not self.exists(at)):
+        # Appending cannot name the columns; replacing without them would end the clustering.
+        if at.partition and (mode == "replace" or not self.exists(at)):
             writer = writer.clusterBy(at.partition)
         writer.saveAsTable(self.identifier(at))
 
@@ -308,6 +334,10 @@ class UnityCatalog(_SparkStore):
         writer = rows.write.format("delta").mode("overwrite")
         condition = f"`{column}` IN ({', '.join(map(_literal, values))})"
         writer.option("replaceWhere", condition).saveAsTable(self.identifier(at))
+
+    def alter(self, statements: Sequence[str]) -> None:
+        for statement in statements:
+            self._spark.sql(statement)
 
     def append_stream(self, rows: DataFrame, at: Location, checkpoint: str) -> None:
         _stream_writer(rows, checkpoint).toTable(self.identifier(at)).awaitTermination()
@@ -353,9 +383,10 @@ def plain(folder: Path) -> Path:
 
 
 def _writer(rows: DataFrame, mode: str) -> DataFrameWriter:
-    """Appending adds new columns; overwriting also replaces the columns."""
-    option = "overwriteSchema" if mode == "overwrite" else "mergeSchema"
-    return rows.write.format("delta").mode(mode).option(option, True)
+    writer = rows.write.format("delta").mode("append" if mode == "append" else "overwrite")
+    if mode == "overwrite":
+        return writer
+    return writer.option("mergeSchema" if mode == "append" else "overwriteSchema", True)
 
 
 def _stream_writer(rows: DataFrame, checkpoint: str) -> DataStreamWriter:

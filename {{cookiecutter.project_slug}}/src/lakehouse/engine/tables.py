@@ -24,8 +24,9 @@ _STORES: dict[Engine, type[Folders] | type[JvmFolders] | type[UnityCatalog]] = {
 class Tables:
     """The tables of one domain. A table's name is `layer.table`, such as `silver.flights`.
 
-    Where a table has a contract, only its columns are written, with its types. Columns that begin
-    with an underscore are the engine's own: a contract does not list them.
+    Where a table has a contract, only its columns are written, with its types; others that the
+    table has are NULL in new rows. Columns that begin with an underscore are the engine's own: a
+    contract does not list them.
     """
 
     def __init__(
@@ -139,19 +140,26 @@ class Tables:
         return self._merged(name, rows, key, delete=True)
 
     def replace(
-        self, name: str, rows: DataFrame, where: tuple[str, Sequence[Any]] | None = None
+        self,
+        name: str,
+        rows: DataFrame,
+        where: tuple[str, Sequence[Any]] | None = None,
+        *,
+        drop_columns: bool = False,
     ) -> Change:
         """Make the table equal to `rows`; nothing is written if it already is.
 
         Args:
             where: a column and values; only rows with these values are replaced, and `rows` has
                 no others.
+            drop_columns: see `overwrite`.
         """
-        rows, at = self._conform(name, rows), self._at(name)
+        rows = self._conform(name, rows, keep_columns=not drop_columns)
+        at = self._at(name)
         if where is not None and self.exists(name):
             self._check_columns(name, rows)
         if not self._has_columns(name, rows):
-            return self.overwrite(name, rows)
+            return self.overwrite(name, rows, drop_columns=drop_columns)
         old = self.read(name)
         if where is not None:
             old = old.where(F.col(where[0]).isin(list(where[1])))
@@ -163,16 +171,31 @@ class Tables:
                 self._store.replace_where(rows, at, *where)
         return Change(name, self.count(name), inserted, deleted=deleted)
 
-    def overwrite(self, name: str, rows: DataFrame) -> Change:
-        """Replace the table, its columns and types, without comparing rows first."""
-        before = self.count(name)
-        self._store.write(self._conform(name, rows), self._at(name), "overwrite")
-        after = self.count(name)
-        return Change(name, after, inserted=after, deleted=before)
+    def overwrite(self, name: str, rows: DataFrame, *, drop_columns: bool = False) -> Change:
+        """Replace the table, its columns and types, without comparing rows first.
 
-    def hold(self, rows: DataFrame) -> DataFrame:
-        """The same rows, computed once where the engine can keep them."""
-        return self._store.hold(rows)
+        Args:
+            drop_columns: drop the columns that the contract does not have, instead of filling them
+                with NULL.
+        """
+        before = self.count(name)
+        rows = self._conform(name, rows, keep_columns=not drop_columns)
+        same = self._has_columns(name, rows)
+        self._store.write(rows, self._at(name), "overwrite" if same else "replace")
+        after = self.count(name)
+        return Change(name, after, inserted=after, deleted=before, replaced=not same)
+
+    def alter(self, statements: Sequence[str]) -> None:
+        """Run statements about the metadata of tables, as far as the engine knows them."""
+        self._store.alter(statements)
+
+    def hold(self, rows: DataFrame, name: str) -> DataFrame:
+        """The same rows, computed once if the engine can keep them.
+
+        Args:
+            name: of the rows, such as `orders_new`. Rows that were held by it before are gone.
+        """
+        return self._store.hold(rows, self._at(f"ops.held_{name}"))
 
     def exclusive(self) -> AbstractContextManager[None]:
         """Keep other runs on this machine out of the catalog; they wait."""
@@ -187,8 +210,11 @@ class Tables:
         merged = self._store.merge(rows, self._at(name), key, delete=delete)
         return Change(name, self.count(name), merged.inserted, merged.updated, merged.deleted)
 
-    def _conform(self, name: str, rows: DataFrame) -> DataFrame:
+    def _conform(self, name: str, rows: DataFrame, *, keep_columns: bool = True) -> DataFrame:
         """The rows with the contract's columns in its order.
+
+        Args:
+            keep_columns: also have the columns that only the table has, as NULL.
 
         Raises:
             ValueError: the columns or types are not those of the contract.
@@ -200,7 +226,13 @@ class Tables:
         given = {column: type_ for column, type_ in rows.dtypes if column not in own}
         if given != contract.types:
             raise ValueError(f"{name}: {_mismatch(given, contract.types)}")
-        return rows.select(*contract.types, *own)
+        stored = self.read(name).dtypes if keep_columns and self.exists(name) else []
+        kept = [
+            F.lit(None).cast(type_).alias(column)
+            for column, type_ in stored
+            if column not in given and not column.startswith("_")
+        ]
+        return rows.select(*contract.types, *own, *kept)
 
     def _check_columns(self, name: str, rows: DataFrame) -> None:
         if not self._has_columns(name, rows):

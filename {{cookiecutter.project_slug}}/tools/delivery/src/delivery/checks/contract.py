@@ -133,6 +133,11 @@ def _check_place(document: Document) -> Iterator[Problem]:
         given = domain if "domain" in document.tree else "none"
         message = f"given {given}, expected the folder's name, {document.domain}"
         yield Problem(("domain",), message, f"Write domain: {document.domain}")
+    version = document.tree.get("version")
+    if isinstance(version, str) and not re.fullmatch(r"\d+(\.\d+){2}", version):
+        message = f"given {version!r}, expected three numbers"
+        hint = "Jobs compare the first one: a higher one drops columns. Write version: 1.0.0"
+        yield Problem(("version",), message, hint)
     tables = document.tree.get("schema")
     if not isinstance(tables, list) or len(tables) != 1:
         given = f"{len(tables)} tables" if isinstance(tables, list) else kind_of(tables)
