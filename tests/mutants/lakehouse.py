@@ -272,6 +272,18 @@ LAKEHOUSE_FAULTS = [
         "return rows.select(*contract.types, *own)",
     ),
     _source(
+        "small files stay",
+        "engine/stores.py",
+        "            table.optimize.compact()\n",
+        "",
+    ),
+    _source(
+        "a rebuild takes each key for unique",
+        "refine.py",
+        "bool(rebuilt) and quality.has_unique_keys(rows, contract)",
+        "bool(rebuilt)",
+    ),
+    _source(
         "a primary key stops other columns",
         "engine/stores.py",
         'if mode == "replace" and self.exists(at):',

@@ -51,19 +51,30 @@ def read_as(raw: DataFrame, types: Mapping[str, str]) -> DataFrame:
     )
 
 
-def judge(rows: DataFrame, contract: Contract) -> Judged:
-    """Apply the contract to `rows` (from `read_as`), and find the newest valid row of each key."""
+def judge(rows: DataFrame, contract: Contract, *, unique: bool = False) -> Judged:
+    """Apply the contract to `rows` (from `read_as`), and find the newest valid row of each key.
+
+    Args:
+        unique: that no key has two rows is known; see `has_unique_keys`.
+    """
     checked = rows.withColumn("_failed", _failed(contract)).withColumn(
         "_warned", _joined(_conditions(contract, "warn"))
     )
     columns = [*contract.types, "_warned", *ORIGIN]
     good = checked.where("_failed IS NULL").select(*columns)
+    bad = checked.where("_failed IS NOT NULL").select("_raw.*", "_failed")
+    if unique:
+        return Judged(good, good.limit(0), bad)
     ranked = good.withColumn("_rank", _rank(contract))
-    return Judged(
-        valid=ranked.where("_rank = 1").drop("_rank"),
-        older=ranked.where("_rank > 1").drop("_rank"),
-        quarantined=checked.where("_failed IS NOT NULL").select("_raw.*", "_failed"),
-    )
+    valid, older = ranked.where("_rank = 1"), ranked.where("_rank > 1")
+    return Judged(valid.drop("_rank"), older.drop("_rank"), bad)
+
+
+def has_unique_keys(rows: DataFrame, contract: Contract) -> bool:
+    """Whether no key has two rows. To know it costs less than to rank all rows."""
+    known = rows.select(*contract.key).dropna()
+    most = known.groupBy(*contract.key).agg(F.count("*").alias("rows")).agg(F.max("rows"))
+    return (most.collect()[0][0] or 0) <= 1
 
 
 def is_newer(one: str, other: str) -> Column:

@@ -58,7 +58,9 @@ def refine(
     if rebuilt or up_to or tables.count(f"{name}_quarantine"):
         raw = new if rebuilt else _with_quarantined(tables, table, new, since)
         typed = quality.read_as(raw, typed_as)
-        judged = quality.judge(prepare(typed) if prepare else typed, contract)
+        rows = prepare(typed) if prepare else typed
+        unique = bool(rebuilt) and quality.has_unique_keys(rows, contract)
+        judged = quality.judge(rows, contract, unique=unique)
         if rebuilt:
             runs.begin(tables, last, started)
             changes = _rebuild(tables, table, contract, judged, started, last)
@@ -126,10 +128,7 @@ def _rebuild(
     drop = evolution.drops_columns(contract, last)
     silver = tables.overwrite(name, judged.valid.select("*", changed), drop_columns=drop)
     quarantine = tables.overwrite(f"{name}_quarantine", judged.quarantined)
-    older = judged.older.select("*", changed)
-    if tables.count(f"bronze.{table}") == silver.rows + quarantine.rows:
-        older = older.limit(0)  # no key has two rows: do not look for them
-    superseded = tables.overwrite(f"{name}_superseded", older)
+    superseded = tables.overwrite(f"{name}_superseded", judged.older.select("*", changed))
     return [silver, quarantine, superseded]
 
 

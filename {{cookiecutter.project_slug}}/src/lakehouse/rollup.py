@@ -1,5 +1,6 @@
 """From silver to gold by days: only the days whose rows changed are computed anew."""
 
+import functools
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -86,10 +87,10 @@ def _scope(
         return "its contract changed", []
     if tables.full_refresh:
         return "full refresh", []
-    for name in (gold.source, *gold.also, *gold.follows):
-        # Days may have left it without a trace.
-        if runs.rebuilt_since(tables, name, last.started_at):
-            return f"{name} was rebuilt", []
+    sources = (gold.source, *gold.also, *gold.follows)
+    # Days may have left it without a trace.
+    if rebuilt := runs.rebuilt_since(tables, sources, last.started_at):
+        return f"{rebuilt} was rebuilt", []
     for name in gold.follows:
         if tables.read(name).where(F.col(CHANGED) > F.lit(last.up_to)).limit(1).count():
             return f"{name} changed", []
@@ -106,9 +107,7 @@ def _days(tables: Tables, gold: Gold, day: str, last: Run) -> list[date]:
     for source, days_of in gold.also.items():
         for name in _with_superseded(source):
             found.append(days_of(tables.read(name).where(since)).select(day))
-    rows = found[0]
-    for other in found[1:]:
-        rows = rows.union(other)
+    rows = functools.reduce(DataFrame.union, found)
     return sorted(row[0] for row in rows.distinct().collect() if row[0] is not None)
 
 
@@ -116,9 +115,9 @@ def _up_to(tables: Tables, gold: Gold) -> datetime:
     """The time of the newest change that the table now takes into account."""
     sources = [gold.source, *gold.also, *gold.follows]
     names = [name for source in sources for name in _with_superseded(source)]
-    newest = [tables.read(name).agg(F.max(CHANGED).alias(CHANGED)) for name in names]
-    found = [times.collect(rows)[0][CHANGED] for rows in newest]
-    return max(filter(None, found), default=runs.START)
+    changed = [tables.read(name).select(CHANGED) for name in names]
+    newest = functools.reduce(DataFrame.union, changed).agg(F.max(CHANGED).alias(CHANGED))
+    return times.collect(newest)[0][CHANGED] or runs.START
 
 
 def _with_superseded(source: str) -> tuple[str, str]:

@@ -110,10 +110,11 @@ def begin(tables: Tables, last: Run | None, started: datetime) -> None:
         record(tables, [begun])
 
 
-def rebuilt_since(tables: Tables, table: str, moment: datetime) -> bool:
-    """Whether the whole table was computed after `moment`."""
-    rows = tables.read(TABLE).where((F.col("table") == table) & (F.col("rebuilt") != ""))
-    return bool(rows.where(F.col("started_at") > F.lit(moment)).limit(1).count())
+def rebuilt_since(tables: Tables, names: Sequence[str], moment: datetime) -> str:
+    """One of the tables that were computed as a whole after `moment`; empty if none was."""
+    rows = tables.read(TABLE).where(F.col("table").isin(*names) & (F.col("rebuilt") != ""))
+    found = rows.where(F.col("started_at") > F.lit(moment)).select("table").limit(1).collect()
+    return str(found[0]["table"]) if found else ""
 
 
 def record(tables: Tables, runs: Sequence[Run]) -> None:

@@ -28,9 +28,10 @@ def test_the_last_run_is_read_as_it_was_recorded(tables: Tables, new_york: None)
 def test_a_rebuild_is_found_by_its_time(tables: Tables) -> None:
     runs.record(tables, [RUN, replace(RUN, table="silver.shops", rebuilt="first load")])
     earlier = NOON - timedelta(seconds=1)
-    assert runs.rebuilt_since(tables, "silver.shops", earlier)
-    assert not runs.rebuilt_since(tables, "silver.shops", NOON)
-    assert not runs.rebuilt_since(tables, "silver.orders", earlier)
+    names = ("silver.orders", "silver.shops")
+    assert runs.rebuilt_since(tables, names, earlier) == "silver.shops"
+    assert runs.rebuilt_since(tables, names, NOON) == ""
+    assert runs.rebuilt_since(tables, names[:1], earlier) == ""
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from deltalake import DeltaTable
 from pyspark.sql import DataFrame, SparkSession
 
 from lakehouse.contract import ContractError
@@ -339,6 +340,30 @@ def test_a_day_of_a_partitioned_table_is_replaced(tables: Tables, frame: Frame) 
     change = tables.replace("gold.taxes", frame((DAYS[0], 5), schema=schema), ("day", DAYS[:2]))
     assert change == Change("gold.taxes", 2, inserted=1, deleted=2)
     assert content(tables, "gold.taxes") == [(DAYS[2], 1), (DAYS[0], 5)]
+
+
+def test_the_small_files_of_many_writes_are_merged(
+    tables: Tables, frame: Frame, root: Path
+) -> None:
+    for number in range(45):
+        tables.append("ops.notes", frame((number,), schema="number bigint"))
+    table = DeltaTable(root / ".lakehouse/acme_dev/orders_ops/notes")
+    assert len(table.file_uris()) < 20
+    assert sorted(content(tables, "ops.notes")) == [(number,) for number in range(45)]
+
+
+def test_rows_are_counted_after_every_kind_of_write(tables: Tables, frame: Frame) -> None:
+    writes = (
+        overwrite(tables, frame(*FIRST)),
+        append(tables, frame(*FIRST)),
+        overwrite(tables, frame(*FIRST)),
+        merge(tables, frame(*NEXT)),
+        insert_new(tables, frame(*NEXT, (4, "d", 4.0))),
+        sync(tables, frame(*NEXT[1:])),
+        replace(tables, frame(*NEXT[2:])),
+    )
+    assert [change.rows for change in writes] == [2, 4, 2, 3, 4, 2, 1]
+    assert tables.count(TABLE) == tables.read(TABLE).count() == 1
 
 
 def test_held_rows_are_computed_once(tables: Tables, frame: Frame) -> None:

@@ -83,7 +83,7 @@ def ingest(
     bronze, ledger = at[f"bronze.{source}"], at["ops.files"]
     landed = Landed(contract, source, folder, bronze, at["ops.arrivals"])
     loader = store.loader(landed)
-    before = _count(store, bronze)
+    before = store.count(bronze) if store.exists(bronze) else 0
     known = _known(store, ledger, source)
     arrivals = loader.arrivals()
     new = [a for a in arrivals if _is_to_read(a, known.get(a.name), contract)]
@@ -99,7 +99,7 @@ def ingest(
     known |= {seen.file: seen for seen in judged}
     rejected = [a for a in arrivals if a.name in known and known[a.name].status != INGESTED]
     waiting = tuple(known[arrival.name] for arrival in loader.existing(rejected))
-    after = _count(store, bronze)
+    after = store.count(bronze) if store.exists(bronze) else 0
     change = Change(f"bronze.{source}", after, inserted=after - before)
     return Ingested(change, tuple(judged), waiting)
 
@@ -123,10 +123,6 @@ def _load(
     if accepted:
         loader.append(accepted, loaded_at)
     return judged
-
-
-def _count(store: Store, at: Location) -> int:
-    return store.read(at).count() if store.exists(at) else 0
 
 
 def _columns(contract: Contract) -> str:

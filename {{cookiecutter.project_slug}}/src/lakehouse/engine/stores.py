@@ -24,10 +24,12 @@ from lakehouse.engine.spark_loader import AutoLoader, FileStreamLoader
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from deltalake import DeltaTable
 
 # Sail encodes other characters of a path twice, and then looks for a file that does not exist.
 _PLAIN_PATH = re.compile(r"[\w./:\\-]+", re.ASCII)
 _HELD = 64 * 1024 * 1024  # bytes; more is computed again instead of sent to the engine
+_COMPACTED = 20  # after so many writes of a table its small files are merged
 MONTH = "_month"  # partitions tables on a laptop; `read` leaves it out
 
 
@@ -68,6 +70,9 @@ class Store(Protocol):
 
     def read(self, at: Location) -> DataFrame:
         """The rows of the table."""
+
+    def count(self, at: Location) -> int:
+        """The number of rows."""
 
     def write(self, rows: DataFrame, at: Location, mode: str) -> None:
         """Write the table.
@@ -121,6 +126,7 @@ class Folders:
     def __init__(self, spark: SparkSession, catalog: str) -> None:
         self._spark = spark
         self._catalog = catalog
+        self._opened: dict[Path, DeltaTable] = {}
 
     def identifier(self, at: Location) -> str:
         return f"delta.`{self.path(at)}`"
@@ -129,24 +135,28 @@ class Folders:
         return (self.path(at) / "_delta_log").is_dir()
 
     def version(self, at: Location) -> int:
-        from deltalake import DeltaTable
-
-        return int(DeltaTable(self.path(at)).version())
+        return int(self._delta(at).version())
 
     def read(self, at: Location) -> DataFrame:
         return self._spark.read.table(self.identifier(at)).drop(MONTH)
+
+    def count(self, at: Location) -> int:
+        # Both writers note the rows of each file in Delta's log.
+        return sum(self._delta(at).get_add_actions(flatten=True)["num_records"].to_pylist())
 
     def write(self, rows: DataFrame, at: Location, mode: str) -> None:
         # Sail cannot change the partition of a table without replacing it.
         mode = "append" if mode == "append" else "replace"
         writer = _writer(_nullable(_with_month(rows, at)), mode)
         (writer.partitionBy(MONTH) if at.partition else writer).save(str(self.path(at)))
+        self._compact(at)
 
     def append_arrow(self, rows: "pa.Table", at: Location) -> None:
         """Append rows that are in memory, adding new columns."""
         from deltalake import write_deltalake
 
         write_deltalake(self.path(at), rows, mode="append", schema_mode="merge")
+        self._compact(at)
 
     def merge(
         self,
@@ -157,8 +167,6 @@ class Folders:
         update: bool = True,
         delete: bool = False,
     ) -> Merged:
-        from deltalake import DeltaTable
-
         source = _with_month(rows, at).toArrow()
         if not source.num_rows and not delete:
             return Merged()
@@ -167,7 +175,7 @@ class Folders:
             same.insert(0, f"({_is_month(source[MONTH].unique().to_pylist(), 't.')})")
         others = [name for name in source.column_names if name not in key]
         differs = " OR ".join(f'(t."{name}" IS DISTINCT FROM s."{name}")' for name in others)
-        merger = DeltaTable(self.path(at)).merge(
+        merger = self._delta(at).merge(
             source, " AND ".join(same), source_alias="s", target_alias="t"
         )
         merger = merger.when_not_matched_insert_all()
@@ -176,6 +184,7 @@ class Folders:
         if delete:
             merger = merger.when_not_matched_by_source_delete()
         counts = merger.execute()
+        self._compact(at)
         return Merged(
             *(counts[f"num_target_rows_{what}"] for what in ("inserted", "updated", "deleted"))
         )
@@ -191,6 +200,7 @@ class Folders:
             condition = f"({_is_month(months)}) AND {condition}"
         source = _with_month(rows, at).toArrow()
         write_deltalake(self.path(at), source, mode="overwrite", predicate=condition)
+        self._compact(at)
 
     def loader(self, landed: Landed) -> Loader:
         return EmbeddedLoader(self, landed, local_folder(landed.folder))
@@ -211,6 +221,24 @@ class Folders:
         with (folder / ".lock").open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)  # released when its process ends
             yield
+
+    def _delta(self, at: Location) -> "DeltaTable":
+        """The table at its newest version; its log is read once."""
+        from deltalake import DeltaTable
+
+        path = self.path(at)
+        if path in self._opened:
+            self._opened[path].update_incremental()
+        else:
+            self._opened[path] = DeltaTable(path)
+        return self._opened[path]
+
+    def _compact(self, at: Location) -> None:
+        """Now and then, merge the small files of the daily writes, which make every read slower."""
+        table = self._delta(at)
+        if table.version() % _COMPACTED == _COMPACTED - 1:
+            table.optimize.compact()
+            table.create_checkpoint()
 
     def path(self, at: Location) -> Path:
         """The folder of the table."""
@@ -233,6 +261,9 @@ class _SparkStore:
 
     def read(self, at: Location) -> DataFrame:
         return self._spark.read.table(self.identifier(at))
+
+    def count(self, at: Location) -> int:
+        return self.read(at).count()
 
     def merge(
         self,

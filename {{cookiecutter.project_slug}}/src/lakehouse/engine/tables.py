@@ -100,7 +100,7 @@ class Tables:
 
     def count(self, name: str) -> int:
         """The number of rows; 0 if the table has not been written."""
-        return self.read(name).count() if self.exists(name) else 0
+        return self._store.count(self._at(name)) if self.exists(name) else 0
 
     def ingest(self, source: str, folder: str) -> Ingested:
         """Append the files in `folder` that have not been ingested to `bronze.<source>`.
