@@ -747,9 +747,8 @@ def test_the_hook_shim_is_sound_shell() -> None:
 @pytest.mark.slow
 def test_a_failing_test_fails_make(tmp_path: Path) -> None:
     (tmp_path / "test_x.py").write_text("def test_x():\n    assert False\n", encoding="utf-8")
-    tests, programs = f"TESTS={tmp_path}", f"BIN={sys.prefix}/bin"
-    result = run(
-        "make", "test", tests, programs, "-o", ".venv/stamp", cwd=ROOT, PYTEST_ADDOPTS="-n 0"
-    )
+    # The last `-n` counts: one process is enough for one test.
+    tests, programs = f"TESTS={tmp_path} -n 0", f"BIN={sys.prefix}/bin"
+    result = run("make", "test", tests, programs, "-o", ".venv/stamp", cwd=ROOT)
     assert result.returncode != 0
     assert "1 failed" in result.stdout.splitlines()[-1]
