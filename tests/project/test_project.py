@@ -150,6 +150,24 @@ def test_the_unrendered_tree_passes_in_place_and_nothing_is_left_behind(
     assert set(TEMPLATE.rglob("*")) - before == set()
 
 
+def test_a_project_without_its_sample_is_green(bake: Bake, types: Types, tmp_path: Path) -> None:
+    project = Baked(shutil.copytree(bake().path, tmp_path / "project", symlinks=True), {})
+    for pattern in ("src/lakehouse", "resources", "data"):
+        shutil.rmtree(project.path / pattern / "flights")
+    for pattern in ("tests/unit/test_flights_*.py", "tests/pipeline/test_flights.py"):
+        for file in project.path.glob(pattern):
+            file.unlink()
+    policy = project.text("delivery.yml")
+    assert policy.count("\n  jobs:\n    flights: flights_daily\n") == 1
+    without = policy.replace("\n  jobs:\n    flights: flights_daily\n", "\n  jobs: {}\n")
+    (project.path / "delivery.yml").write_text(without, encoding="utf-8")
+    assert "check: passed" in project.python("-m", "delivery", "check").stdout
+    expect_success(BIN / "ruff", "check", "--no-cache", ".", cwd=project.path)
+    assert types(project) == ""
+    some = ("tests/bundle", "tests/unit/test_contract.py", "tests/unit/test_audit.py")
+    assert set(pytest_summary(project.pytest(*some))) <= {"passed", "skipped"}
+
+
 # --- from scratch, as a user does ---
 
 
