@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from harness.baking import commit
+from harness.baking import commit, git
 from harness.delivering import MORE, Sandbox, hold, restore
 from harness.fake_forge import NAME
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 PAGE = "docs/delivery.md"
 DOMAIN = "resources/extra/all.yml"
 JOB = "resources/flights/job.yml"
+CONTRACTS = "src/lakehouse/flights/contracts"
 
 
 def change(sandbox: Sandbox, message: str) -> None:
@@ -72,7 +73,23 @@ def _release(stage: Stage) -> None:
     change(stage.sandbox, "feat: late arrivals")
 
 
+def _tables(stage: Stage) -> None:
+    """Contracts change, in each way that a plan tells apart."""
+    sandbox, file = stage.sandbox, f"{CONTRACTS}/silver.flights.yml"
+    time = "      - name: air_time\n        logicalType: integer\n        description: Minutes in"
+    gate = (
+        "      - name: gate\n        logicalType: string\n        description: Gate of departure."
+    )
+    sandbox.edit(file, f"{time} the air.\n", f"{gate}\n")
+    sandbox.edit(file, "implementation: distance > 0", "implementation: distance > 9")
+    names = f"{CONTRACTS}/silver.airports.yml"
+    sandbox.edit(names, "Name of the airport.", "Name of the airport, in English.")
+    commit(sandbox.path, "feat: gates")
+    sandbox.done("release")
+
+
 def _bad(stage: Stage) -> None:
+    git(stage.sandbox.path, "checkout", "--quiet", "HEAD~1", "--", CONTRACTS)
     change(stage.sandbox, "feat: totals by hour")
     stage.sandbox.done("release")
     once(stage.sandbox, ["fail", "succeed"])
@@ -149,6 +166,7 @@ def _last_blocked(sandbox: Sandbox) -> str:
 RUNBOOKS = "docs/runbooks"
 SCENES: dict[tuple[str, str], Callable[[Stage], None]] = {
     (PAGE, "The next release"): _release,
+    (PAGE, "Changed tables"): _tables,
     (PAGE, "When a deploy fails"): _bad,
     (PAGE, "drift"): _drift,
     (PAGE, "rollback"): _more,

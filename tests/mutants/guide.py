@@ -16,7 +16,7 @@ GUIDE_FAULTS = [
     Fault("guide: a heading that moved", f"{DOCS}/environments.md", "## Who may do what", "## Rights", HOLDS),
     Fault("guide: a page that the index forgets", f"{DOCS}/README.md", "| [a stuck lock](runbooks/stuck-lock.md) | every deploy is refused because another run holds the lock |\n", "", HOLDS),
     Fault("guide: a command that is none", f"{DOCS}/first-day.md", "delivery doctor\n", "delivery doctors\n", HOLDS),
-    Fault("guide: an option that is none", f"{DOCS}/delivery.md", "`--allow-destroy\nvolumes", "`--destroy\nvolumes", HOLDS),
+    Fault("guide: an option that is none", f"{DOCS}/delivery.md", "`--allow-destroy volumes", "`--destroy volumes", HOLDS),
     Fault("guide: a target of make that is none", f"{DOCS}/first-day.md", "make setup  ", "make set-up ", HOLDS),
     Fault("guide: a wrong identity in the table", f"{DOCS}/github/pipelines.md", "planner of prod", "planner of staging", HOLDS),
     Fault("guide: a row too few", f"{PROJECT}/.gitlab/ci/drift.yml", "drift-prod:\n  extends: .drift", "drift-of-prod:\n  extends: .drift", HOLDS),

@@ -18,9 +18,11 @@ DESTROYS = re.compile(
     r"--allow-destroy|--force-lock|\bdestroy\b|\bdelete (it|them)\b|\bremove it\b|DROP "
 )
 KEEPS = re.compile(r"adopt|keep it|declare it again|go forward|fixed release")
-# Options and commands of the CLI, and what is said of a line of YAML: no advice about a workspace.
+# Options and commands of the CLI, what is said of a line of YAML, and what a plan shows: no advice
+# about a workspace.
 NO_ADVICE = ("--allow-destroy: expected a reason", "destroy", "--force-lock",
-             "to keep it, delete it: ", "Name a job that is there, or remove it.")  # fmt: skip
+             "to keep it, delete it: ", "Name a job that is there, or remove it.",
+             "… DROP PRIMARY KEY IF EXISTS", "… DROP NOT NULL")  # fmt: skip
 
 
 def messages() -> Iterator[tuple[str, str]]:

@@ -9,15 +9,18 @@ from typing import Any
 import pytest
 from delivery.errors import DeliveryError
 from delivery.plan.model import (
+    ContractChange,
     Decision,
     FieldChange,
     Plan,
     ResourceChange,
+    TableChange,
     expiry,
     plan_differences,
     read_plan,
 )
 from delivery.plan.normalize import normalize
+from delivery.release.manifest import sha256
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -158,10 +161,35 @@ def test_a_digest_is_of_what_is_decided_on() -> None:
         assert plan(**change).digest != plan().digest, change
 
 
+def table(what: str = "column gate is dropped", **changes: Any) -> TableChange:
+    change = ContractChange(key="tables.a.silver.b.gate", effect="destructive", what=what)
+    values = {"table": "a.silver.b", "effect": "destructive", "changes": [change]}
+    return TableChange.model_validate({**values, **changes})
+
+
+def test_changes_of_tables_are_approved_too() -> None:
+    before_there_were_any = "d68858145efe05423bc96b4fe4d413647daa85ae1c42d22f1c835add3b20f49f"
+    assert plan().digest == plan(tables=[]).digest == before_there_were_any
+    others = [table(), table("column x is dropped"), table(statements=["x"]), table(rebuilt=True)]
+    digests = {plan(tables=[other]).digest for other in others}
+    assert len({plan().digest, *digests}) == 5
+
+
+def test_a_plan_that_was_saved_before_plans_had_tables_is_read(tmp_path: Path) -> None:
+    file = tmp_path / "plan.json"
+    plan().write(file)
+    document = json.loads(file.read_text(encoding="utf-8"))
+    del document["plan"]["tables"]
+    text = json.dumps(document["plan"], sort_keys=True)
+    document["checksum"] = sha256(text.encode())
+    file.write_text(json.dumps(document), encoding="utf-8")
+    assert read_plan(file, NOW) == plan()
+
+
 def test_a_plan_comes_back_from_its_file_as_it_was(tmp_path: Path) -> None:
     file = tmp_path / "deep" / "plan.json"
-    plan().write(file)
-    assert read_plan(file, NOW) == plan()
+    plan(tables=[table()]).write(file)
+    assert read_plan(file, NOW) == plan(tables=[table()])
     assert [found.name for found in file.parent.iterdir()] == ["plan.json"]
 
 
@@ -214,3 +242,16 @@ def test_everything_that_moved_is_named() -> None:
         "jobs.a: approved create of content x, now nothing",
         "jobs.b: approved nothing, now update timeout: 7 → 2",
     ]
+
+
+def test_tables_that_changed_since_are_named() -> None:
+    saved = plan(tables=[table(), table(table="a.gold.c")])
+    fresh = plan(tables=[table("column x is dropped"), table(table="a.gold.d")])
+    what = "column gate is dropped (destructive)"
+    changed = f"table a.silver.b: approved {what}, now column x is dropped (destructive)"
+    new = f"table a.gold.d: approved nothing, now {what}"
+    assert plan_differences(saved, fresh) == [
+        f"table a.gold.c: approved {what}, now nothing", new, changed
+    ]  # fmt: skip
+    assert plan_differences(saved, fresh, started=True) == [new, changed]
+    assert plan_differences(saved, plan(), started=True) == []  # the release runs already

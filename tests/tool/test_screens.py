@@ -4,8 +4,17 @@ import io
 import re
 from datetime import UTC, datetime
 from html.parser import HTMLParser
+from typing import Any
 
-from delivery.plan.model import Decision, FieldChange, Plan, ResourceChange
+from delivery.plan.model import (
+    ContractChange,
+    Decision,
+    Effect,
+    FieldChange,
+    Plan,
+    ResourceChange,
+    TableChange,
+)
 from delivery.render.html import status_page
 from delivery.render.text import (
     drift_as_text,
@@ -145,6 +154,61 @@ def test_a_plan_shows_code_as_one_line_and_drift_as_such() -> None:
         plan.digest,
     ):
         assert expected in text
+
+
+def table(name: str, *found: tuple[Effect, str], **values: Any) -> TableChange:
+    changes = [ContractChange(key="tables.x", effect=effect, what=what) for effect, what in found]
+    return TableChange(table=name, effect=found[0][0], changes=changes, **values)
+
+
+def table_lines(*tables: TableChange) -> list[str]:
+    """What a plan shows of tables."""
+    plan = Plan(
+        target="prod", host="h", project="p", release="r", release_digest="d", running="q",
+        lineage="l", serial=1, created_at=NOW, expires_at=NOW, changes=[], tables=[*tables],
+    )  # fmt: skip
+    return shown(plan_as_text(plan)).splitlines()[1:-2]
+
+
+def test_a_plan_shows_each_table_with_its_changes_and_statements() -> None:
+    comment = f"COMMENT ON TABLE x IS 'two\nlines {HOSTILE}'"
+    assert table_lines(
+        table("a.silver.b", ("rewrite", "rule x changes"), ("safe", HOSTILE), rebuilt=True),
+        table("a.gold.c", ("destructive", "key: a → b"), statements=[comment], rebuilt=True),
+        table("a.gold.d", ("safe", "tags of x"), statements=["x"] * 6),
+        table("a.gold.e", ("safe", "tags of x"), statements=["x"] * 7),
+    ) == [
+        "~ table a.silver.b: rewrite, computed anew from bronze by the next run",
+        "    rewrite: rule x changes",
+        f"    safe: {HOSTILE}",
+        "− table a.gold.c: destructive, computed anew from silver by the next run",
+        "    destructive: key: a → b",
+        f"    COMMENT ON TABLE x IS 'two lines {HOSTILE}'",
+        "~ table a.gold.d: safe",
+        "    safe: tags of x",
+        *["    x"] * 6,
+        "~ table a.gold.e: safe",
+        "    safe: tags of x",
+        "    7 statements; --output json shows them",
+    ]
+
+
+def test_many_changes_are_shortened_but_never_those_that_destroy() -> None:
+    safe: list[tuple[Effect, str]] = [("safe", f"s{number}") for number in range(9)]
+    lost: list[tuple[Effect, str]] = [("destructive", f"d{number}") for number in range(8)]
+    lines = table_lines(table("a.gold.b", *safe))
+    assert lines[1:] == [*(f"    safe: s{number}" for number in range(6)), "    and 3 more"]
+    lines = table_lines(table("a.gold.b", *lost, *safe))
+    assert lines[1:] == [*(f"    destructive: d{number}" for number in range(8)), "    and 9 more"]
+
+
+def test_new_tables_are_one_line() -> None:
+    tables = [table(f"a.gold.t{number}", ("safe", "new table")) for number in range(8)]
+    assert table_lines(tables[0]) == ["+ 1 new table: a.gold.t0"]
+    names = "a.gold.t0, a.gold.t1, a.gold.t2"
+    assert table_lines(*tables[:3]) == [f"+ 3 new tables: {names}"]
+    assert table_lines(*tables) == [f"+ 8 new tables: {names}, and 5 more"]
+    assert table_lines() == []
 
 
 def test_history_is_one_line_an_event() -> None:

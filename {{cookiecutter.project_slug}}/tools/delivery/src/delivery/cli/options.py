@@ -93,8 +93,8 @@ ReceiptOption = Annotated[
 DestroyOption = Annotated[
     list[str] | None,
     typer.Option(
-        help="Key of a resource that may be destroyed, such as volumes.flights_landing. "
-        "Can be repeated."
+        help="Key of a resource, table or column that may be destroyed, such as "
+        "volumes.flights_landing. Can be repeated."
     ),
 ]
 DryRunOption = Annotated[

@@ -148,8 +148,9 @@ class Allow(_Strict):
     """One exception of the policy, reviewed with the change that needs it, and usable once."""
 
     key: str
-    """The resource that may be destroyed, such as `volumes.flights_landing`; or `freeze`; or
-    `promotion`, if the release drops a target of the running release."""
+    """The resource that may be destroyed, such as `volumes.flights_landing`; the column or table,
+    such as `tables.flights.silver.flights.gate`; or `freeze`; or `promotion`, if the release drops
+    a target of the running release."""
     reason: str
     until: Day
     """The last day, in UTC, on which the exception is valid."""

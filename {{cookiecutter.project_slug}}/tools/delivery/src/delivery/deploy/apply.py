@@ -192,6 +192,7 @@ class Attempt:
         planned = self.planned
         return {
             "retained": planned.plan.retained,
+            "kept": list(planned.kept_columns),
             "used": list(planned.consumed_exceptions),
             "policy": planned.release_policy.terms.stored(),
             "irreversible": planned.release_policy.data.irreversible,

@@ -12,7 +12,7 @@ from delivery.config.target import Target
 from delivery.plan.candidate import Candidate
 from delivery.plan.conflicts import ConflictFinder, ExistingResource
 from delivery.plan.guard import GuardInput
-from delivery.plan.model import Decision, ResourceChange
+from delivery.plan.model import Decision, ResourceChange, TableChange
 from delivery.plan.receipt import receipt_problems
 from delivery.plan.request import PlanRequest
 from delivery.plan.snapshot import TargetSnapshot
@@ -212,11 +212,13 @@ def identity_decisions(target: Target, raw: Mapping[str, Any]) -> Iterator[Decis
 
 
 def unused_destroy_decisions(
-    request: PlanRequest, changes: Sequence[ResourceChange]
+    request: PlanRequest, changes: Sequence[ResourceChange], tables: Sequence[TableChange]
 ) -> Iterator[Decision]:
     """Warn of keys of --allow-destroy that the plan does not change, such as misspelt ones."""
     reason = "may be destroyed, but this plan does not change it"
-    for key in sorted({*request.allow_destroy} - {change.key for change in changes}):
+    changed = {change.key for change in changes}
+    changed |= {change.key for table in tables for change in table.changes}
+    for key in sorted({*request.allow_destroy} - changed):
         yield Decision(key=key, action="warn", reason=reason)
 
 

@@ -15,7 +15,13 @@ from delivery.config.identities import (
 )
 from delivery.config.policy import Allow, Policy
 from delivery.config.yaml import YamlMapping
-from delivery.plan.model import Decision, FieldChange, ResourceChange, without_release
+from delivery.plan.model import (
+    Decision,
+    FieldChange,
+    ResourceChange,
+    TableChange,
+    without_release,
+)
 from delivery.resources import properties_of
 
 DESTRUCTIVE_ACTIONS = ("delete", "recreate", "update_id")
@@ -81,6 +87,22 @@ def evaluate(changes: Sequence[ResourceChange], inputs: GuardInput) -> list[Deci
         _deleted_jobs,
     )
     return [decision for rule in rules for decision in rule(changes, inputs)]
+
+
+def table_decisions(tables: Sequence[TableChange], inputs: GuardInput) -> Iterator[Decision]:
+    """Refuse changes that destroy what tables have, unless version and exceptions allow them.
+
+    A rollback has none.
+    """
+    hint = "to keep it, leave the contract as it was"
+    version = "otherwise raise the first number of its version, and add an exception"
+    for table in tables:
+        for change in (c for c in table.changes if c.effect == "destructive"):
+            if table.is_major:
+                yield _decide(change.key, change.what, inputs, hint)
+            else:
+                reason = f"{change.what}; {hint}; {version}"
+                yield Decision(key=change.key, action="refuse", reason=reason)
 
 
 def holds_data(key: str) -> bool:

@@ -13,6 +13,10 @@ from delivery.files import write_atomic
 from delivery.release.manifest import RELEASE_NAME, sha256
 
 Action = Literal["create", "update", "update_id", "resize", "recreate", "delete"]
+Effect = Literal["safe", "rewrite", "destructive"]
+
+EFFECTS: tuple[Effect, ...] = ("safe", "rewrite", "destructive")  # the worst last
+NEW_TABLE = "new table"
 
 SCHEMA = 2  # of a saved plan; 1 has the field names of version 0.1
 _RELEASE_FOLDER = re.compile(rf"/releases/{RELEASE_NAME.pattern}/")
@@ -92,12 +96,46 @@ class Decision(_Frozen):
     reason: str
 
 
+class ContractChange(_Frozen):
+    """One difference between two data contracts of a table.
+
+    Attributes:
+        key: names it for an exception, such as `tables.flights.silver.flights.gate`.
+        what: the difference in a few words.
+    """
+
+    key: str
+    effect: Effect
+    what: str
+
+
+class TableChange(_Frozen):
+    """How a release changes a table, by its data contract.
+
+    Attributes:
+        table: such as `flights.silver.flights`.
+        effect: the worst one of the changes.
+        statements: bring comments, tags, constraints and clustering to the table.
+        rebuilt: whether the whole table is computed anew.
+        is_major: whether the contract has a higher major version, or is removed. Otherwise jobs
+            destroy nothing.
+    """
+
+    table: str
+    effect: Effect
+    changes: list[ContractChange]
+    statements: list[str] = []
+    rebuilt: bool = False
+    is_major: bool = False
+
+
 class Plan(_Frozen):
     """A plan that can be saved, approved and applied once, exactly as it is.
 
     Attributes:
         running: the running release; empty if there is none.
         lineage, serial: identify the CLI's state that the plan was made for.
+        tables: how the data contracts change tables.
         abandons: releases that a rollback abandons and blocks.
         retained: keys that the release does not declare and that are retained.
         allow_destroy: keys of `--allow-destroy`.
@@ -116,6 +154,7 @@ class Plan(_Frozen):
     lineage: str
     serial: int
     changes: list[ResourceChange]
+    tables: list[TableChange] = []
     abandons: list[str] = []
     retained: list[str] = []
     allow_destroy: list[str] = []
@@ -129,6 +168,8 @@ class Plan(_Frozen):
     def digest(self) -> str:
         """Identifies what the plan does, regardless of when and by whom it was made."""
         excluded = {"created_at", "expires_at", "decisions", "commits", "receipt_age"}
+        if not self.tables:  # plans of earlier versions of this tool have the same digest
+            excluded.add("tables")
         body = self.model_dump(mode="json", exclude=excluded)
         return sha256(json.dumps(body, sort_keys=True).encode())
 
@@ -209,8 +250,15 @@ def plan_differences(saved: Plan, fresh: Plan, started: bool = False) -> list[st
     keys = sorted(key for key in {*before, *after} if before.get(key) != after.get(key))
     if started:
         keys = [k for k in keys if k in after and not _is_remainder_of(after[k], before.get(k))]
-    return differences + [
+    differences += [
         f"{k}: approved {_brief(before.get(k))}, now {_brief(after.get(k))}" for k in keys
+    ]
+    approved, now = ({table.table: table for table in plan.tables} for plan in (saved, fresh))
+    tables = sorted(t for t in {*approved, *now} if approved.get(t) != now.get(t))
+    return differences + [
+        f"table {t}: approved {_brief_table(approved.get(t))}, now {_brief_table(now.get(t))}"
+        for t in tables
+        if t in now or not started
     ]
 
 
@@ -220,6 +268,11 @@ def _is_remainder_of(rest: ResourceChange, approved: ResourceChange | None) -> b
         return False
     created = [(field.path, field.new) for field in approved.fields]
     return all((field.path, field.new) in created for field in rest.fields)
+
+
+def _brief_table(change: TableChange | None) -> str:
+    found = change.changes if change else []
+    return "; ".join(f"{c.what} ({c.effect})" for c in found) or "nothing"
 
 
 def _brief(change: ResourceChange | None) -> str:

@@ -28,6 +28,7 @@ from delivery.plan.receipt import receipt_age
 from delivery.plan.request import PlanRequest
 from delivery.plan.retention import write_overlay
 from delivery.plan.snapshot import TargetSnapshot, read_snapshot
+from delivery.plan.tables import TablePlan, plan_tables
 from delivery.plan.wal import recover_wal
 from delivery.release import Archive
 from delivery.resources import properties_of
@@ -49,6 +50,7 @@ class PlannedDeploy:
         verification: the jobs that verify the deploy.
         consumed_exceptions: exceptions of the policy that this deploy uses up.
         adopted: keys to unbind, and the key that the release has for each; see `adopted_keys`.
+        kept_columns: see `TablePlan.kept`.
         orphans: jobs of an interrupted deploy, which this deploy deletes.
         existing: resources that exist already and that the plan would create.
     """
@@ -63,6 +65,7 @@ class PlannedDeploy:
     policy: Policy
     verification: Verify
     consumed_exceptions: tuple[str, ...]
+    kept_columns: tuple[str, ...]
     adopted: Mapping[str, str]
     orphans: tuple[Job, ...]
     existing: tuple[ExistingResource, ...]
@@ -90,6 +93,7 @@ def make_plan(context: TargetContext, archive: Archive, request: PlanRequest) ->
     raw = cli.plan()
     _refuse_other_state(raw, target, state)
     changes = _changes(raw, target, snapshot)
+    tables = plan_tables(context.store, candidate, snapshot, request.is_rollback)
     guarded = replace(guarded, active_jobs=_active_jobs(context, state, changes))
     conflicts = find_conflicts(context, candidate, snapshot)
     found = list(conflicts.find(changes)) if _creates(changes) else []
@@ -114,12 +118,14 @@ def make_plan(context: TargetContext, archive: Archive, request: PlanRequest) ->
         *release_decisions(inputs),
         *existing_resource_decisions(target.name, found),
         *guard.evaluate(changes, guarded),
+        *tables.problems,
+        *guard.table_decisions(tables.changes, guarded),
         *identity_decisions(target, raw),
-        *unused_destroy_decisions(request, changes),
+        *unused_destroy_decisions(request, changes, tables.changes),
     ]
     used = {*guarded.consumed, *guard.consumed_exceptions(decisions, guarded)}
     return PlannedDeploy(
-        plan=_plan(inputs, raw, changes, retained, decisions),
+        plan=_plan(inputs, raw, changes, tables, retained, decisions),
         raw=raw,
         archive=archive,
         cli=cli,
@@ -129,6 +135,7 @@ def make_plan(context: TargetContext, archive: Archive, request: PlanRequest) ->
         policy=policy,
         verification=verification,
         consumed_exceptions=tuple(sorted(used)),
+        kept_columns=tables.kept,
         adopted=inputs.adopted,
         orphans=tuple(to_delete),
         existing=tuple(found),
@@ -270,6 +277,7 @@ def _plan(
     inputs: DecisionInput,
     raw: Mapping[str, Any],
     changes: list[ResourceChange],
+    tables: TablePlan,
     retained: list[str],
     decisions: list[Decision],
 ) -> Plan:
@@ -287,6 +295,7 @@ def _plan(
         lineage=raw.get("lineage", ""),
         serial=raw.get("serial", 0),
         changes=changes,
+        tables=[*tables.changes],
         abandons=history.abandoned_by_rollback_to(manifest.release) if request.is_rollback else [],
         retained=retained,
         allow_destroy=sorted(request.allow_destroy),

@@ -5,14 +5,17 @@ from collections.abc import Iterator, Sequence
 from rich.markup import escape
 from rich.text import Text
 
-from delivery.plan.model import Plan, ResourceChange
+from delivery.plan.model import NEW_TABLE, Plan, ResourceChange, TableChange
 from delivery.render.facts import counted, dora_facts, short_line, single_line, status_facts
 from delivery.status.drift import Drift
 from delivery.status.status import Status
 from delivery.target.events import Event
 
 _SIGNS = {"create": "[green]+[/]", "delete": "[red]−[/]", "recreate": "[red]±[/]"}
+_EFFECT_SIGNS = {"safe": "[green]~[/]", "rewrite": "[yellow]~[/]", "destructive": "[red]−[/]"}
 _MOST_FIELDS = 6
+_MOST_STATEMENTS = 6
+_MOST_NAMES = 3
 _LONGEST = 300  # characters of a value; the suggested YAML contains all of it
 
 
@@ -38,6 +41,7 @@ def _plan_lines(plan: Plan) -> Iterator[str]:
         if not change.is_code:
             yield from _change_lines(change)
     yield from (f"[cyan]=[/] {escape(key)} is retained" for key in plan.retained)
+    yield from _table_lines(plan.tables)
     for decision in plan.decisions:
         yield f"[bold]{decision.action}[/] {escape(f'{decision.key}: {decision.reason}')}"
     if plan.receipt_age:
@@ -58,6 +62,32 @@ def _change_lines(change: ResourceChange) -> Iterator[str]:
         yield f"    {escape(f'{field.path}: {before!r} → {field.new!r}')}"
     if len(change.fields) > _MOST_FIELDS:
         yield f"    and {len(change.fields) - _MOST_FIELDS} more"
+
+
+def _table_lines(tables: Sequence[TableChange]) -> Iterator[str]:
+    """Changed tables with their changes and statements; new ones together on one line."""
+    new = [t.table for t in tables if [change.what for change in t.changes] == [NEW_TABLE]]
+    for table in tables:
+        if table.table in new:
+            continue
+        source = "bronze" if ".silver." in table.table else "silver"
+        rebuilt = f", computed anew from {source} by the next run" if table.rebuilt else ""
+        sign = _EFFECT_SIGNS[table.effect]
+        yield f"{sign} table {escape(table.table)}: {table.effect}{rebuilt}"
+        shown = [c for c in table.changes if c.effect == "destructive"]
+        shown += [c for c in table.changes if c not in shown][: max(0, _MOST_FIELDS - len(shown))]
+        for change in shown:
+            yield f"    {change.effect}: {escape(short_line(change.what))}"
+        if len(table.changes) > len(shown):
+            yield f"    and {len(table.changes) - len(shown)} more"
+        if len(table.statements) <= _MOST_STATEMENTS:
+            yield from (f"    {escape(short_line(statement))}" for statement in table.statements)
+        else:
+            yield f"    {len(table.statements)} statements; --output json shows them"
+    if new:
+        more = f", and {len(new) - _MOST_NAMES} more" if len(new) > _MOST_NAMES else ""
+        names = escape(", ".join(new[:_MOST_NAMES]))
+        yield f"[green]+[/] {counted(len(new), 'new table')}: {names}{more}"
 
 
 def status_as_text(status: Status) -> str:
