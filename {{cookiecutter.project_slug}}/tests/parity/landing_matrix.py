@@ -71,7 +71,7 @@ CASES: dict[str, Case] = {
     "empty_gzip": Case({"a.csv.gz": gzip.compress(b"", mtime=0)}, "rejected: the file is empty"),
     "emptied": Case({"a.csv": GOOD}, OK, {"a.csv": b""}, "changed"),
     "filled": Case({"a.csv": b""}, "rejected: the file is empty", {"a.csv": GOOD}, OK),
-    "ragged": Case({"a.csv": GOOD + b"3,Cy\n"}, "rejected: given 2 fields"),
+    "ragged": Case({"a.csv": GOOD + b"3,Cy\n"}, "rejected: row 3: given 2 fields"),
     "not_utf8": Case({"a.csv": b"id,name,note\n1,Jos\xe9,\n"}, "rejected: the file is not UTF-8"),
     "duplicate_header": Case({"a.csv": b"id,name,ID\n1,Ada,1\n"}, "rejected: the header has id"),
     "nameless_column": Case({"a.csv": b"id,name,\n1,Ada,1\n"}, "rejected: column 3 of the header"),
