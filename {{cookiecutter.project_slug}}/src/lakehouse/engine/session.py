@@ -70,7 +70,12 @@ def _embedded() -> SparkSession:
     server.start(background=True)
     _SERVERS.append(server)
     _, port = server.listening_address
-    return SparkSession.builder.remote(f"sc://127.0.0.1:{port}").getOrCreate()
+    spark = SparkSession.builder.remote(f"sc://127.0.0.1:{port}").getOrCreate()
+    # Its errors do not say where a column was made; to note that costs more than a small query.
+    spark.conf.set("spark.python.sql.dataFrameDebugging.enabled", "false")
+    # Inside a process no connection is lost.
+    spark.client.disable_reattachable_execute()  # type: ignore[operator]
+    return spark
 
 
 def _jvm() -> SparkSession:
