@@ -233,7 +233,7 @@ LAKEHOUSE_FAULTS = [
         "for statement in done:",
     ),
     _source(
-        "statements run each time",
+        "what is on a table is recorded each time",
         "evolution.py",
         "if known == digest:",
         "if False:",
