@@ -44,7 +44,6 @@ TABLES_FAULTS = [
     _seen("rules of other tools count", "plan/contracts.py", 'if entry.get("engine") == "lakehouse"', "if True", _EFFECT),
     _seen("the order of columns does not count", "plan/tables.py", 'yield _Found("rewrite", "columns in another order")', "pass", _EFFECT),
     _seen("texts that are read otherwise do not count", "plan/tables.py", 'if layer == "silver" else ""', 'if layer == "" else ""', _LANDING),
-    _seen("synonyms do not count", "plan/tables.py", "before[name].synonyms != after[name].synonyms", "False", _LANDING),
     _seen("the best change is the effect of the table", "plan/tables.py", "effect=changes[0].effect", "effect=changes[-1].effect", f"{_UNIT}test_the_worst_change_is_the_effect_of_the_table_and_comes_first"),
     _seen("a rebuild is not told", "plan/tables.py", "bool(landed) or _of_rows(old) != _of_rows(new)", "bool(landed)", _EFFECT),
     _seen("a comment rebuilds the table", "plan/tables.py", "bool(landed) or _of_rows(old) != _of_rows(new)", "bool(landed) or old != new", _EFFECT),

@@ -7,6 +7,7 @@ The documents follow the Open Data Contract Standard 3. This module reads what t
 import functools
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files
@@ -23,6 +24,15 @@ SPARK_TYPES = {
     "boolean": "boolean",
     "date": "date",
     "timestamp": "timestamp",
+}
+_OTHER_NAMES = {
+    "long": "bigint",
+    "integer": "int",
+    "short": "smallint",
+    "byte": "tinyint",
+    "real": "float",
+    "dec": "decimal",
+    "numeric": "decimal",
 }
 ENGINE = "lakehouse"  # the `engine` of the rules that jobs apply to each row
 
@@ -203,8 +213,21 @@ def _column(entry: Any, origin: str) -> Column:
     synonyms = tuple(str(other.get("synonym")) for other in _optional(entry, "synonyms", origin))
     description = str(entry.get("description") or "")
     return Column(
-        name, str(type_), bool(entry.get("required")), synonyms, description, _tags(entry)
+        name,
+        _spark_type(str(type_)),
+        bool(entry.get("required")),
+        synonyms,
+        description,
+        _tags(entry),
     )
+
+
+def _spark_type(name: str) -> str:
+    """The type as Spark writes it: `decimal(10,2)` for `Decimal(10, 2)`, `bigint` for `long`."""
+    plain = re.sub(r"\s*([(),:<>])\s*", r"\1", name.strip().lower())
+    usual = re.sub(r"[a-z_]+(?![a-z_:])", lambda word: _OTHER_NAMES.get(word[0], word[0]), plain)
+    sized = re.sub(r"\bdecimal(?![(:])", "decimal(10,0)", usual)
+    return re.sub(r"\b(?:var)?char\(\d+\)", "string", sized)
 
 
 def _tags(entry: Mapping[str, Any]) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from lakehouse.contract import Contract
 from lakehouse.engine import Tables
 from lakehouse.runs import Run
 
+_NO_KEY = "DROP PRIMARY KEY IF EXISTS"
 _TABLE = "{}"  # in a statement, where the table's name belongs
 
 
@@ -58,7 +59,9 @@ def statements(before: dict[str, str], now: dict[str, str], identifier: str) -> 
     Args:
         identifier: the name of the table in SQL.
     """
-    undone = [undo for undo in reversed(before) if undo not in now]
+    # A key is not replaced by another one: it is dropped first.
+    other = {undo for undo in before if undo.endswith(_NO_KEY) and before[undo] != now.get(undo)}
+    undone = [undo for undo in reversed(before) if undo not in now or undo in other]
     done = [do for undo, do in now.items() if before.get(undo) != do]
     for statement in (*undone, *done):
         yield statement.replace(_TABLE, identifier, 1)
@@ -88,9 +91,7 @@ def metadata(contract: Contract) -> dict[str, str]:
     if contract.key:
         constraint = contract.name.partition(".")[2] + "_pk"
         key = ", ".join(f"`{name}`" for name in contract.key)
-        found[f"{alter} DROP PRIMARY KEY IF EXISTS"] = (
-            f"{alter} ADD CONSTRAINT `{constraint}` PRIMARY KEY ({key})"
-        )
+        found[f"{alter} {_NO_KEY}"] = f"{alter} ADD CONSTRAINT `{constraint}` PRIMARY KEY ({key})"
     if contract.partition:
         found[f"{alter} CLUSTER BY NONE"] = f"{alter} CLUSTER BY (`{contract.partition}`)"
     return found

@@ -220,3 +220,24 @@ def test_every_contract_of_the_project_can_be_used(file: Path) -> None:
     ]
     assert list(contract.types) == names
     assert contract.key or file.stem.startswith("landing.")
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("Decimal(10, 2)", "decimal(10,2)"),
+        ("decimal", "decimal(10,0)"),
+        ("numeric( 5 )", "decimal(5)"),
+        ("long", "bigint"),
+        ("INTEGER", "int"),
+        ("array<long>", "array<bigint>"),
+        ("map<string, short>", "map<string,smallint>"),
+        ("struct<long: real, b: dec(3, 1)>", "struct<long:float,b:decimal(3,1)>"),
+        ("varchar(20)", "string"),
+        ("timestamp_ntz", "timestamp_ntz"),
+        ("interval day to second", "interval day to second"),
+    ],
+)
+def test_a_type_is_called_as_spark_calls_it(given: str, expected: str) -> None:
+    document = {"schema": [{"properties": [{"name": "a", "physicalType": given}]}]}
+    assert parse_contract(document, "silver.things", "").types == {"a": expected}

@@ -137,6 +137,15 @@ def test_only_what_differs_is_applied_and_what_is_gone_is_undone() -> None:
     assert list(evolution.statements(now, now, AT)) == []
 
 
+def test_a_key_is_dropped_before_another_one_is_added() -> None:
+    before, now = (evolution.metadata(replace(ORDERS, key=key)) for key in (("shop",), ("number",)))
+    constraints = [s for s in evolution.statements(before, now, AT) if "PRIMARY KEY" in s]
+    assert constraints == [
+        f"ALTER TABLE {AT} DROP PRIMARY KEY IF EXISTS",
+        f"ALTER TABLE {AT} ADD CONSTRAINT `orders_pk` PRIMARY KEY (`number`)",
+    ]
+
+
 def test_a_first_run_applies_everything_and_the_next_one_nothing(
     tables: Tables, root: Path, altered: list[str]
 ) -> None:

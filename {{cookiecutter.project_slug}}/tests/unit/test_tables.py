@@ -441,3 +441,13 @@ def test_a_change_reads_well() -> None:
     assert str(Change("silver.t", 1200, 3, 2, 1)) == "silver.t: +3 ~2 -1, now 1,200 rows"
     assert str(Change("silver.t", 7)) == "silver.t: unchanged, 7 rows"
     assert str(Change("silver.t", 7, note="why")) == "silver.t: unchanged, 7 rows (why)"
+
+
+def test_types_of_a_contract_may_have_other_names(
+    tables: Tables, frame: Frame, edit: Callable[[str, str, str], None]
+) -> None:
+    edit("silver.rates", "logicalType: integer", "logicalType: number, physicalType: 'Dec(10, 2)'")
+    rows = frame((DAYS[0], 1), schema="day date, percent bigint")
+    exact = rows.withColumn("percent", rows.percent.cast("decimal(10,2)"))
+    assert tables.overwrite("silver.rates", exact).rows == 1
+    assert dict(tables.read("silver.rates").dtypes)["percent"] == "decimal(10,2)"

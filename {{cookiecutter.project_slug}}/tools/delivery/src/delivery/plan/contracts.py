@@ -23,6 +23,9 @@ _SPARK_TYPES = {
     "timestamp": "timestamp",
 }
 
+_NAMES = {"long": "bigint", "integer": "int", "short": "smallint", "byte": "tinyint"}
+_NAMES |= {"real": "float", "dec": "decimal", "numeric": "decimal"}
+
 
 @dataclass(frozen=True)
 class Column:
@@ -31,7 +34,6 @@ class Column:
     Attributes:
         type: its type in Spark.
         tags: by key; the classification is one of them.
-        synonyms: former names, which a landing file may still use.
     """
 
     name: str
@@ -39,7 +41,6 @@ class Column:
     required: bool
     description: str
     tags: Mapping[str, str]
-    synonyms: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -115,12 +116,17 @@ def _column(entry: Any) -> Column:
     logical = _text(entry.get("logicalType", "string"))
     return Column(
         name=_text(entry["name"]).lower(),
-        type=_text(entry.get("physicalType")) or _SPARK_TYPES[logical],
+        type=_usual(_text(entry.get("physicalType"))) or _SPARK_TYPES[logical],
         required=bool(entry.get("required")),
         description=_text(entry.get("description")),
         tags=_tags(entry),
-        synonyms=tuple(_text(other["synonym"]) for other in entry.get("synonyms") or ()),
     )
+
+
+def _usual(name: str) -> str:
+    """A type as Spark writes it, if it has other names."""
+    plain = re.sub(r"\s+", "", name.lower())
+    return re.sub(r"^[a-z_]+", lambda found: _NAMES.get(found[0], found[0]), plain)
 
 
 def _tags(entry: Any) -> dict[str, str]:

@@ -28,8 +28,6 @@ from delivery.target.store import ReleaseStore
 
 Contracts = Mapping[str, Contract | None]
 
-_NAMES = {"long": "bigint", "integer": "int", "short": "smallint", "byte": "tinyint"}
-_NAMES |= {"real": "float", "dec": "decimal", "numeric": "decimal"}
 # The types that have every value of another one.
 _WIDER: Mapping[str, Collection[str]] = {
     "tinyint": ("smallint", "int", "bigint", "double"),
@@ -250,13 +248,10 @@ def _landing_changes(old: Contract | None, new: Contract | None) -> Iterator[_Fo
         elif before[name].type != after[name].type:
             what = f"landing column {name}: {before[name].type} → {after[name].type}"
             yield _Found("rewrite", what)
-        elif before[name].synonyms != after[name].synonyms:
-            yield _Found("rewrite", f"synonyms of landing column {name}")
 
 
 def _is_wider(new: str, old: str) -> bool:
     """Whether a type has every value of another one."""
-    new, old = _usual(new), _usual(old)
     both = [_DECIMAL.fullmatch(name) for name in (new, old)]
     if both[0] and both[1]:
         (digits, scale), (old_digits, old_scale) = (
@@ -264,9 +259,3 @@ def _is_wider(new: str, old: str) -> bool:
         )
         return digits - old_digits >= scale - old_scale >= 0
     return new == old or new in _WIDER.get(old, ())
-
-
-def _usual(name: str) -> str:
-    """A type as Spark writes it, if it has other names."""
-    plain = re.sub(r"\s+", "", name.lower())
-    return re.sub(r"^[a-z_]+", lambda found: _NAMES.get(found[0], found[0]), plain)
