@@ -276,6 +276,33 @@ LAKEHOUSE_FAULTS = [
         "return rows.select(*contract.types, *own)",
     ),
     _source(
+        "what another process writes is not seen",
+        "engine/stores.py",
+        ":020}.json\").exists():",
+        ":020}.json\").exists() and False:",
+    ),
+    _source(
+        "files that were merged stay in memory",
+        "engine/stores.py",
+        "concat_tables(self._read[at].values()",
+        "concat_tables((before | self._read[at]).values()",
+    ),
+    _source(
+        "any row of a table is the last run",
+        "engine/stores.py",
+        'sort_by([(newest, "descending")])',
+        'sort_by([(newest, "ascending")])',
+    ),
+    _source(
+        "a folder has other types", "engine/stores.py", "spark_type(field.type.type)", "field.type.type"
+    ),
+    _source(
+        "a retried file has two rows in the account",
+        "engine/ingest.py",
+        "if any(seen.file in known for seen in judged):",
+        "if False:",
+    ),
+    _source(
         "small files stay",
         "engine/stores.py",
         "            table.optimize.compact()\n",
@@ -305,6 +332,12 @@ LAKEHOUSE_FAULTS = [
         "rollup.py",
         "    for name in gold.follows:\n",
         "    for name in ():\n",
+    ),
+    _source(
+        "gold waits for the next load",
+        "rollup.py",
+        "if moment > last.up_to}",
+        "if moment > last.started_at}",
     ),
     _source(
         "late weather is ignored",

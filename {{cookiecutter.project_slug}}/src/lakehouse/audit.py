@@ -74,11 +74,11 @@ def _compare(tables: Tables, name: str, expected: DataFrame) -> Proof:
     signed = expected.select(*columns, F.lit(1).alias("_sign")).union(
         stored.select(*columns, F.lit(-1).alias("_sign"))
     )
-    surplus = signed.groupBy(*columns).agg(F.sum("_sign").alias("_surplus"))
+    surplus = signed.groupBy(*map(F.col, columns)).agg(F.sum("_sign").alias("_surplus"))
     missing, unexpected = surplus.agg(
         F.sum(F.expr("greatest(_surplus, 0)")), F.sum(F.expr("greatest(-_surplus, 0)"))
     ).collect()[0]
-    return Proof(name, stored.count(), missing or 0, unexpected or 0)
+    return Proof(name, tables.count(name), missing or 0, unexpected or 0)
 
 
 def main() -> int:

@@ -214,7 +214,7 @@ def _column(entry: Any, origin: str) -> Column:
     description = str(entry.get("description") or "")
     return Column(
         name,
-        _spark_type(str(type_)),
+        spark_type(str(type_)),
         bool(entry.get("required")),
         synonyms,
         description,
@@ -222,7 +222,7 @@ def _column(entry: Any, origin: str) -> Column:
     )
 
 
-def _spark_type(name: str) -> str:
+def spark_type(name: str) -> str:
     """The type as Spark writes it: `decimal(10,2)` for `Decimal(10, 2)`, `bigint` for `long`."""
     plain = re.sub(r"\s*([(),:<>])\s*", r"\1", name.strip().lower())
     usual = re.sub(r"[a-z_]+(?![a-z_:])", lambda word: _OTHER_NAMES.get(word[0], word[0]), plain)

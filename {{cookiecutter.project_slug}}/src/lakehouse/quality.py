@@ -3,7 +3,7 @@
 Pure functions over rows, the same on every engine.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from pyspark.sql import Column, DataFrame, Window
@@ -51,16 +51,25 @@ def read_as(raw: DataFrame, types: Mapping[str, str]) -> DataFrame:
     )
 
 
-def judge(rows: DataFrame, contract: Contract, *, unique: bool = False) -> Judged:
+def judge(
+    rows: DataFrame,
+    contract: Contract,
+    *,
+    unique: bool = False,
+    hold: Callable[[DataFrame], DataFrame] = lambda checked: checked,
+) -> Judged:
     """Apply the contract to `rows` (from `read_as`), and find the newest valid row of each key.
 
     Args:
         unique: that no key has two rows is known; see `has_unique_keys`.
+        hold: keeps the rows that were checked, from which all others are selected.
     """
     checked = rows.withColumn("_failed", _failed(contract)).withColumn(
         "_warned", _joined(_conditions(contract, "warn"))
     )
     columns = [*contract.types, "_warned", *ORIGIN]
+    raw = F.when(F.col("_failed").isNotNull(), F.col("_raw")).alias("_raw")
+    checked = hold(checked.select(*columns, "_failed", raw))
     good = checked.where("_failed IS NULL").select(*columns)
     bad = checked.where("_failed IS NOT NULL").select("_raw.*", "_failed")
     if unique:
@@ -73,7 +82,9 @@ def judge(rows: DataFrame, contract: Contract, *, unique: bool = False) -> Judge
 def has_unique_keys(rows: DataFrame, contract: Contract) -> bool:
     """Whether no key has two rows. To know it costs less than to rank all rows."""
     known = rows.select(*contract.key).dropna()
-    most = known.groupBy(*contract.key).agg(F.count("*").alias("rows")).agg(F.max("rows"))
+    most = (
+        known.groupBy(*map(F.col, contract.key)).agg(F.count("*").alias("rows")).agg(F.max("rows"))
+    )
     return (most.collect()[0][0] or 0) <= 1
 
 

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -60,12 +61,14 @@ def refine(
         typed = quality.read_as(raw, typed_as)
         rows = prepare(typed) if prepare else typed
         unique = bool(rebuilt) and quality.has_unique_keys(rows, contract)
-        judged = quality.judge(rows, contract, unique=unique)
         if rebuilt:
+            judged = quality.judge(rows, contract, unique=unique)
             runs.begin(tables, last, started)
             changes = _rebuild(tables, table, contract, judged, started, last)
             changes[0] = replace(changes[0], note=runs.note(rebuilt))
         else:
+            hold = partial(tables.hold, name=f"{table}_checked")
+            judged = quality.judge(rows, contract, hold=hold)
             changes = _merge(tables, table, contract, judged, started)
     else:
         names = (name, f"{name}_quarantine", f"{name}_superseded")
@@ -82,7 +85,7 @@ def refine(
         quarantined=changes[1].rows,
         superseded=changes[2].rows,
         rows=changes[0].rows,
-        failed=_by_rule(tables, f"{name}_quarantine"),
+        failed=_by_rule(tables, f"{name}_quarantine") if changes[1].rows else "{}",
         version_before=before,
         version_after=tables.version(name),
         up_to=up_to or since,
@@ -136,7 +139,7 @@ def _merge(
     tables: Tables, table: str, contract: Contract, judged: quality.Judged, moment: datetime
 ) -> list[Change]:
     name = f"silver.{table}"
-    valid = tables.hold(judged.valid, f"{table}_valid")
+    valid = judged.valid
     pairs = tables.hold(_with_old(valid, tables.read(name), contract), f"{table}_pairs")
     known = F.col(f"_old_{FILE}").isNotNull()
     newer = quality.is_newer("", "_old_")
@@ -167,11 +170,16 @@ def _quarantine(tables: Tables, name: str, rows: DataFrame) -> Change:
     """Make the quarantine equal to `rows`; as long as none leaves it, new ones are appended."""
     identity = [FILE, ROW, "_failed"]
     old = tables.read(name).select(*identity)
-    if old.join(rows.select(*identity), identity, "left_anti").limit(1).count():
+    both = rows.select(*identity, F.lit(1).alias("_new")).join(
+        old.withColumn("_old", F.lit(1)), identity, "full"
+    )
+    lacking = both.agg(F.count_if(F.col("_new").isNull()), F.count_if(F.col("_old").isNull()))
+    gone, new = lacking.collect()[0]
+    if gone:
         return tables.replace(name, rows)
-    new = rows.join(old, identity, "left_anti").select(*rows.columns)
-    new = tables.hold(new, name.partition(".")[2])
-    return tables.append(name, new) if new.count() else Change(name, tables.count(name))
+    if new:
+        return tables.append(name, rows.join(old, identity, "left_anti").select(*rows.columns))
+    return Change(name, tables.count(name))
 
 
 def _of_same_months(rows: DataFrame, batch: DataFrame, partition: str) -> DataFrame:
@@ -191,5 +199,5 @@ def _of_same_months(rows: DataFrame, batch: DataFrame, partition: str) -> DataFr
 
 
 def _by_rule(tables: Tables, quarantine: str) -> str:
-    counts = tables.read(quarantine).groupBy("_failed").count().collect()
+    counts = tables.read(quarantine).groupBy(F.col("_failed")).count().collect()
     return runs.by_rule({row["_failed"]: row["count"] for row in counts})

@@ -44,8 +44,8 @@ def refresh(tables: Tables, gold: Gold) -> Change:
     contract = tables.contract(gold.name)
     last = runs.last_run(tables, gold.name)
     before = tables.version(gold.name)
-    up_to = _up_to(tables, gold)
-    rebuilt, days = _scope(tables, gold, contract, last)
+    newest = _newest(tables, gold)
+    rebuilt, days = _scope(tables, gold, contract, last, newest)
     rows = tables.read(gold.source)
     started = runs.now(last.started_at if last else runs.START)
     if rebuilt:
@@ -67,7 +67,7 @@ def refresh(tables: Tables, gold: Gold) -> Change:
         rows=change.rows,
         version_before=before,
         version_after=tables.version(gold.name),
-        up_to=up_to,
+        up_to=max(newest.values(), default=runs.START),
         contract=contract.digest,
         rebuilt=rebuilt,
     )
@@ -76,7 +76,11 @@ def refresh(tables: Tables, gold: Gold) -> Change:
 
 
 def _scope(
-    tables: Tables, gold: Gold, contract: Contract, last: Run | None
+    tables: Tables,
+    gold: Gold,
+    contract: Contract,
+    last: Run | None,
+    newest: Mapping[str, datetime],
 ) -> tuple[str, list[date]]:
     """Why the whole table is computed, or the days that are."""
     if last is None or not tables.exists(gold.name):
@@ -91,10 +95,11 @@ def _scope(
     # Days may have left it without a trace.
     if rebuilt := runs.rebuilt_since(tables, sources, last.started_at):
         return f"{rebuilt} was rebuilt", []
+    changed = {name for name, moment in newest.items() if moment > last.up_to}
     for name in gold.follows:
-        if tables.read(name).where(F.col(CHANGED) > F.lit(last.up_to)).limit(1).count():
+        if name in changed:
             return f"{name} changed", []
-    days = _days(tables, gold, contract.partition, last)
+    days = _days(tables, gold, contract.partition, last) if changed else []
     return ("many days changed", []) if len(days) > _DAYS else ("", days)
 
 
@@ -111,13 +116,14 @@ def _days(tables: Tables, gold: Gold, day: str, last: Run) -> list[date]:
     return sorted(row[0] for row in rows.distinct().collect() if row[0] is not None)
 
 
-def _up_to(tables: Tables, gold: Gold) -> datetime:
-    """The time of the newest change that the table now takes into account."""
+def _newest(tables: Tables, gold: Gold) -> dict[str, datetime]:
+    """When each table that matters last changed; those that never had a row are left out."""
     sources = [gold.source, *gold.also, *gold.follows]
     names = [name for source in sources for name in _with_superseded(source)]
-    changed = [tables.read(name).select(CHANGED) for name in names]
-    newest = functools.reduce(DataFrame.union, changed).agg(F.max(CHANGED).alias(CHANGED))
-    return times.collect(newest)[0][CHANGED] or runs.START
+    changed = [tables.read(name).select(CHANGED, F.lit(name).alias("name")) for name in names]
+    rows = functools.reduce(DataFrame.union, changed).groupBy(F.col("name"))
+    found = times.collect(rows.agg(F.max(CHANGED).alias(CHANGED)))
+    return {row["name"]: row[CHANGED] for row in found if row[CHANGED]}
 
 
 def _with_superseded(source: str) -> tuple[str, str]:

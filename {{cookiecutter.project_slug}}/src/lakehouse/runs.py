@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 
-from pyspark.sql import functions as F
-
 from lakehouse.engine import Tables, times
 
 TABLE = "ops.runs"
@@ -87,17 +85,14 @@ class Run:
 
 def last_run(tables: Tables, table: str) -> Run | None:
     """The last run of a table; None if there was none."""
-    if not tables.exists(TABLE):
-        return None
-    rows = tables.read(TABLE).where(F.col("table") == table)
-    found = times.collect(rows.orderBy(F.col("started_at").desc()).limit(1))
+    found = tables.find(TABLE, [("table", "=", table)], newest="started_at")
     return Run(**found[0]) if found else None
 
 
 def last_applied(tables: Tables, table: str) -> dict[str, str]:
     """The metadata that was brought to a table last; empty if none was."""
-    rows = tables.read(TABLE).where((F.col("table") == table) & (F.col("applied") != ""))
-    found = times.collect(rows.orderBy(F.col("started_at").desc()).limit(1))
+    where = [("table", "=", table), ("applied", "!=", "")]
+    found = tables.find(TABLE, where, newest="started_at")
     return dict(json.loads(found[0]["applied"])) if found else {}
 
 
@@ -112,16 +107,15 @@ def begin(tables: Tables, last: Run | None, started: datetime) -> None:
 
 def rebuilt_since(tables: Tables, names: Sequence[str], moment: datetime) -> str:
     """One of the tables that were computed as a whole after `moment`; empty if none was."""
-    rows = tables.read(TABLE).where(F.col("table").isin(*names) & (F.col("rebuilt") != ""))
-    found = rows.where(F.col("started_at") > F.lit(moment)).select("table").limit(1).collect()
+    where = [("table", "in", names), ("rebuilt", "!=", ""), ("started_at", ">", moment)]
+    found = tables.find(TABLE, where, newest="started_at")
     return str(found[0]["table"]) if found else ""
 
 
 def record(tables: Tables, runs: Sequence[Run]) -> None:
     """Append `runs`."""
     names = [field.name for field in fields(Run)]
-    rows = [tuple(getattr(run, name) for name in names) for run in runs]
-    tables.append(TABLE, tables.spark.createDataFrame(rows, _SCHEMA))
+    tables.add(TABLE, [tuple(getattr(run, name) for name in names) for run in runs], _SCHEMA)
 
 
 def now(after: datetime) -> datetime:

@@ -273,7 +273,7 @@ def test_a_later_batch_is_later_even_if_the_clock_goes_back(
 
 @pytest.mark.parametrize(
     ("later", "write"),
-    [(False, "append_arrow"), (False, "write"), (True, "append_arrow"), (True, "merge")],
+    [(False, "append_arrow"), (False, "add"), (True, "append_arrow"), (True, "merge")],
 )
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 def test_an_interrupted_ingest_is_completed_without_double_rows(
@@ -286,6 +286,7 @@ def test_an_interrupted_ingest_is_completed_without_double_rows(
 ) -> None:
     if later:
         put(root, "0.csv", GOOD)
+        put(root, "a.csv", b"")  # rejected
         ingest(tables, root)
     put(root, "a.csv", GOOD)
     put(root, "b.csv", SEVEN.encode())

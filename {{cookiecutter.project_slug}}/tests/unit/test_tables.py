@@ -13,6 +13,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from lakehouse.contract import ContractError
 from lakehouse.engine import Change, Engine, Tables
+from lakehouse.engine.stores import Condition, Folders, JvmFolders, Location
 
 TABLE = "silver.things"  # it has no contract
 Frame = Callable[..., DataFrame]
@@ -451,3 +452,57 @@ def test_types_of_a_contract_may_have_other_names(
     exact = rows.withColumn("percent", rows.percent.cast("decimal(10,2)"))
     assert tables.overwrite("silver.rates", exact).rows == 1
     assert dict(tables.read("silver.rates").dtypes)["percent"] == "decimal(10,2)"
+
+
+@pytest.mark.parametrize("store", [Folders, JvmFolders])
+def test_rows_of_a_small_table_are_found_by_conditions_in_utc(
+    root: Path, spark: SparkSession, new_york: None, store: type[Folders] | type[JvmFolders]
+) -> None:
+    small, at = store(spark, "c"), Location("ops", "small")
+    noon = datetime.datetime(2024, 7, 1, 12, tzinfo=datetime.UTC)
+    later = noon + datetime.timedelta(microseconds=1)
+    columns = "name string, number bigint, at timestamp"
+    small.add([("a", 1, noon), ("b", 2, later), ("c", None, noon)], columns, at)
+
+    def found(*where: Condition, newest: str = "") -> list[Any]:
+        return sorted((row["name"] for row in small.find(at, where, newest)), key=str)
+
+    assert small.find(at, [("number", "=", 1)]) == [{"name": "a", "number": 1, "at": noon}]
+    assert found(("number", "!=", 1)) == ["b"]
+    assert found(("at", ">", noon)) == ["b"]
+    assert found(("name", "in", ("a", "c"))) == ["a", "c"]
+    assert found(("name", "in", ("a", "c")), ("number", "=", 1)) == ["a"]
+    assert found(("name", "!=", "c"), newest="at") == ["b"]
+    small.add([("a", 3, later, "x")], f"{columns}, more string", at)
+    assert found(("name", "=", "a"), newest="at") == ["a"]
+    assert [row["more"] for row in small.find(at, [("number", "in", (1, 3))])].count("x") == 1
+
+
+def test_what_another_process_writes_is_seen(root: Path, spark: SparkSession, frame: Frame) -> None:
+    one, other, at = Folders(spark, "c"), Folders(spark, "c"), Location("ops", "t")
+
+    def seen() -> tuple[int, int, list[Any]]:
+        rows = other.find(at, [("name", "!=", "")])
+        return other.version(at), other.count(at), sorted(row["name"] for row in rows)
+
+    one.add([("a", 1)], "name string, n bigint", at)
+    assert seen() == (0, 1, ["a"])
+    one.add([("b", 2)], "name string, n bigint", at)
+    one.merge(frame(("b", 3), ("c", 3), schema="name string, n bigint"), at, ["name"])
+    assert seen() == (2, 3, ["a", "b", "c"])
+    assert [row["n"] for row in other.find(at, [("name", "=", "b")])] == [3]
+    one.write(frame(("x",), schema="name string"), at, "replace")
+    assert seen() == (3, 1, ["x"])
+    assert other.types(at) == [("name", "string")]
+
+
+@pytest.mark.parametrize(
+    "types",
+    ["bigint", "int", "smallint", "double", "float", "boolean", "date", "timestamp", "binary",
+     "decimal(10,2)", "array<string>", "struct<a:int,b:string>"],
+)  # fmt: skip
+def test_types_are_those_that_the_engine_reads(root: Path, spark: SparkSession, types: str) -> None:
+    folders, at = Folders(spark, "c"), Location("s", "t", "day")
+    schema = f"day date, value {types}"
+    folders.write(spark.createDataFrame([(DAYS[0], None)], schema), at, "replace")
+    assert folders.types(at) == folders.read(at).dtypes == [("day", "date"), ("value", types)]

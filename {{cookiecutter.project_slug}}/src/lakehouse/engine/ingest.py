@@ -95,7 +95,7 @@ def ingest(
         judged += _load(loader, batch, landed, known, loaded, loaded_at)
     if contract.columns and not store.exists(bronze):
         store.write(spark.createDataFrame([], _columns(contract)), bronze, "append")
-    _record(spark, store, ledger, judged)
+    _record(spark, store, ledger, judged, known)
     known |= {seen.file: seen for seen in judged}
     rejected = [a for a in arrivals if a.name in known and known[a.name].status != INGESTED]
     waiting = tuple(known[arrival.name] for arrival in loader.existing(rejected))
@@ -132,21 +132,24 @@ def _columns(contract: Contract) -> str:
     return ", ".join([*names, own])
 
 
-def _record(spark: SparkSession, store: Store, ledger: Location, judged: Sequence[Seen]) -> None:
-    if not judged:
-        return
-    rows = spark.createDataFrame([tuple(vars(seen).values()) for seen in judged], FILES)
-    if store.exists(ledger):
-        store.merge(rows, ledger, ["source", "file"])
-    else:
-        store.write(rows, ledger, "append")
+def _record(
+    spark: SparkSession,
+    store: Store,
+    ledger: Location,
+    judged: Sequence[Seen],
+    known: Mapping[str, Seen],
+) -> None:
+    rows = [tuple(vars(seen).values()) for seen in judged]
+    if any(seen.file in known for seen in judged):
+        store.merge(spark.createDataFrame(rows, FILES), ledger, ["source", "file"])
+    elif rows:
+        store.add(rows, FILES, ledger)
 
 
 def _known(store: Store, ledger: Location, source: str) -> dict[str, Seen]:
     if not store.exists(ledger):
         return {}
-    rows = times.collect(store.read(ledger).where(F.col("source") == source))
-    return {row["file"]: Seen(**row) for row in rows}
+    return {row["file"]: Seen(**row) for row in store.find(ledger, [("source", "=", source)])}
 
 
 def _is_to_read(arrival: Arrival, seen: Seen | None, contract: Contract) -> bool:

@@ -7,18 +7,20 @@ import hashlib
 import os
 import re
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from pyspark.sql import DataFrame, DataFrameWriter, SparkSession
+from pyspark.sql import Column, DataFrame, DataFrameWriter, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.streaming.readwriter import DataStreamWriter
 from pyspark.sql.types import StringType
 
+from lakehouse.contract import spark_type
+from lakehouse.engine import times
 from lakehouse.engine.loaders import EmbeddedLoader, Landed, Loader
 from lakehouse.engine.spark_loader import AutoLoader, FileStreamLoader
 
@@ -31,6 +33,13 @@ _PLAIN_PATH = re.compile(r"[\w./:\\-]+", re.ASCII)
 _HELD = 64 * 1024 * 1024  # bytes; more is computed again instead of sent to the engine
 _COMPACTED = 20  # after so many writes of a table its small files are merged
 MONTH = "_month"  # partitions tables on a laptop; `read` leaves it out
+Condition = tuple[str, str, Any]  # a column, one of `_OPERATORS`, and a value
+_OPERATORS: dict[str, Callable[[Column, Any], Column]] = {
+    "=": lambda column, value: column == value,
+    "!=": lambda column, value: column != value,
+    ">": lambda column, value: column > value,
+    "in": lambda column, values: column.isin(list(values)),
+}
 
 
 @dataclass(frozen=True)
@@ -71,8 +80,28 @@ class Store(Protocol):
     def read(self, at: Location) -> DataFrame:
         """The rows of the table."""
 
+    def types(self, at: Location) -> list[tuple[str, str]]:
+        """The table's columns and their types, as `DataFrame.dtypes`."""
+
     def count(self, at: Location) -> int:
         """The number of rows."""
+
+    def find(
+        self, at: Location, where: Sequence[Condition], newest: str = ""
+    ) -> list[dict[str, Any]]:
+        """Rows of a small table, with times in UTC.
+
+        Args:
+            where: at least one condition; they all hold.
+            newest: only the row with the greatest value in this column.
+        """
+
+    def add(self, rows: Sequence[tuple[Any, ...]], columns: str, at: Location) -> None:
+        """Append rows that are in memory.
+
+        Args:
+            columns: their names and types, such as `id bigint, name string`.
+        """
 
     def write(self, rows: DataFrame, at: Location, mode: str) -> None:
         """Write the table.
@@ -127,6 +156,7 @@ class Folders:
         self._spark = spark
         self._catalog = catalog
         self._opened: dict[Path, DeltaTable] = {}
+        self._read: dict[Location, dict[str, pa.Table]] = {}
 
     def identifier(self, at: Location) -> str:
         return f"delta.`{self.path(at)}`"
@@ -144,6 +174,35 @@ class Folders:
         # Both writers note the rows of each file in Delta's log.
         return sum(self._delta(at).get_add_actions(flatten=True)["num_records"].to_pylist())
 
+    def types(self, at: Location) -> list[tuple[str, str]]:
+        from deltalake.schema import PrimitiveType
+
+        fields = [field for field in self._delta(at).schema().fields if field.name != MONTH]
+        if not all(isinstance(field.type, PrimitiveType) for field in fields):
+            return self.read(at).dtypes
+        return [(field.name, spark_type(field.type.type)) for field in fields]
+
+    def find(
+        self, at: Location, where: Sequence[Condition], newest: str = ""
+    ) -> list[dict[str, Any]]:
+        from pyarrow import parquet
+
+        rows = self._in_memory(at).filter(parquet.filters_to_expression(list(where)))
+        if newest:
+            rows = rows.sort_by([(newest, "descending")]).slice(0, 1)
+        found: list[dict[str, Any]] = rows.to_pylist()
+        return found
+
+    def add(self, rows: Sequence[tuple[Any, ...]], columns: str, at: Location) -> None:
+        import pyarrow as pa
+
+        types = {"bigint": "int64", "timestamp": pa.timestamp("us", "UTC")}
+        pairs = [column.split() for column in columns.split(", ")]
+        schema = pa.schema([(name, types.get(type_, type_)) for name, type_ in pairs])
+        names = schema.names
+        records = [dict(zip(names, row, strict=True)) for row in rows]
+        self.append_arrow(pa.Table.from_pylist(records, schema), at)
+
     def write(self, rows: DataFrame, at: Location, mode: str) -> None:
         # Sail cannot change the partition of a table without replacing it.
         mode = "append" if mode == "append" else "replace"
@@ -155,7 +214,8 @@ class Folders:
         """Append rows that are in memory, adding new columns."""
         from deltalake import write_deltalake
 
-        write_deltalake(self.path(at), rows, mode="append", schema_mode="merge")
+        table = self._delta(at) if self.exists(at) else self.path(at)
+        write_deltalake(table, rows, mode="append", schema_mode="merge")
         self._compact(at)
 
     def merge(
@@ -199,7 +259,7 @@ class Folders:
             months = sorted({value.strftime("%Y-%m") for value in values})
             condition = f"({_is_month(months)}) AND {condition}"
         source = _with_month(rows, at).toArrow()
-        write_deltalake(self.path(at), source, mode="overwrite", predicate=condition)
+        write_deltalake(self._delta(at), source, mode="overwrite", predicate=condition)
         self._compact(at)
 
     def loader(self, landed: Landed) -> Loader:
@@ -227,11 +287,21 @@ class Folders:
         from deltalake import DeltaTable
 
         path = self.path(at)
-        if path in self._opened:
-            self._opened[path].update_incremental()
-        else:
+        if path not in self._opened:
             self._opened[path] = DeltaTable(path)
-        return self._opened[path]
+        table = self._opened[path]
+        if (path / "_delta_log" / f"{table.version() + 1:020}.json").exists():
+            table.update_incremental()
+        return table
+
+    def _in_memory(self, at: Location) -> "pa.Table":
+        """All rows of a small table; each of its files, which never change, is read once."""
+        import pyarrow as pa
+
+        before = self._read.get(at, {})
+        files = self._delta(at).file_uris()
+        self._read[at] = {f: before[f] if f in before else _plain_rows(f) for f in files}
+        return pa.concat_tables(self._read[at].values(), promote_options="default")
 
     def _compact(self, at: Location) -> None:
         """Now and then, merge the small files of the daily writes, which make every read slower."""
@@ -262,8 +332,22 @@ class _SparkStore:
     def read(self, at: Location) -> DataFrame:
         return self._spark.read.table(self.identifier(at))
 
+    def types(self, at: Location) -> list[tuple[str, str]]:
+        return self.read(at).dtypes
+
     def count(self, at: Location) -> int:
         return self.read(at).count()
+
+    def find(
+        self, at: Location, where: Sequence[Condition], newest: str = ""
+    ) -> list[dict[str, Any]]:
+        rows = self.read(at)
+        for column, operator, value in where:
+            rows = rows.where(_OPERATORS[operator](F.col(column), value))
+        return times.collect(rows.orderBy(F.col(newest).desc()).limit(1) if newest else rows)
+
+    def add(self, rows: Sequence[tuple[Any, ...]], columns: str, at: Location) -> None:
+        self.write(self._spark.createDataFrame(list(rows), columns), at, "append")
 
     def merge(
         self,
@@ -398,6 +482,17 @@ def project_root() -> Path:
     raise FileNotFoundError(
         f"no databricks.yml in {here} or above: run inside the project, or set LAKEHOUSE_ROOT"
     )
+
+
+def _plain_rows(file: str) -> "pa.Table":
+    """The rows of a Parquet file; Arrow cannot compare the views of text that delta-rs writes."""
+    import pyarrow as pa
+    from pyarrow.parquet import ParquetFile
+
+    rows = ParquetFile(file).read()
+    view, text = pa.string_view(), pa.string()
+    fields = [field.with_type(text) if field.type == view else field for field in rows.schema]
+    return rows.cast(pa.schema(fields))
 
 
 @functools.cache

@@ -11,7 +11,14 @@ from lakehouse.contract import Contract, find_contract, load_contract
 from lakehouse.engine.ingest import Ingested, ingest
 from lakehouse.engine.report import Change
 from lakehouse.engine.session import Engine, current_engine, session
-from lakehouse.engine.stores import Folders, JvmFolders, Location, Store, UnityCatalog
+from lakehouse.engine.stores import (
+    Condition,
+    Folders,
+    JvmFolders,
+    Location,
+    Store,
+    UnityCatalog,
+)
 
 _STORES: dict[Engine, type[Folders] | type[JvmFolders] | type[UnityCatalog]] = {
     Engine.EMBEDDED: Folders,
@@ -114,6 +121,23 @@ class Tables:
         contract = find_contract(self.domain, f"landing.{source}") or Contract("", ())
         at = {name: self._at(name) for name in (f"bronze.{source}", "ops.files", "ops.arrivals")}
         return ingest(self._spark, self._store, contract, source, folder, at)
+
+    def find(self, name: str, where: Sequence[Condition], newest: str = "") -> list[dict[str, Any]]:
+        """Rows of a small table, with times in UTC; none if it has not been written.
+
+        Args:
+            where: at least one condition: a column, `=`, `!=`, `>` or `in`, and a value.
+            newest: only the row with the greatest value in this column.
+        """
+        return self._store.find(self._at(name), where, newest) if self.exists(name) else []
+
+    def add(self, name: str, rows: Sequence[tuple[Any, ...]], columns: str) -> None:
+        """Append rows that are in memory to a table without a contract.
+
+        Args:
+            columns: their names and types, such as `id bigint, name string`.
+        """
+        self._store.add(rows, columns, self._at(name))
 
     def append(self, name: str, rows: DataFrame) -> Change:
         """Add `rows` to the table."""
@@ -226,21 +250,27 @@ class Tables:
         given = {column: type_ for column, type_ in rows.dtypes if column not in own}
         if given != contract.types:
             raise ValueError(f"{name}: {_mismatch(given, contract.types)}")
-        stored = self.read(name).dtypes if keep_columns and self.exists(name) else []
+        stored = self._types(name) if keep_columns else []
         kept = [
             F.lit(None).cast(type_).alias(column)
             for column, type_ in stored
             if column not in given and not column.startswith("_")
         ]
+        if not kept and rows.columns == [*contract.types, *own]:
+            return rows  # the engine knows their schema
         return rows.select(*contract.types, *own, *kept)
 
     def _check_columns(self, name: str, rows: DataFrame) -> None:
         if not self._has_columns(name, rows):
-            given, expected = dict(rows.dtypes), dict(self.read(name).dtypes)
+            given, expected = dict(rows.dtypes), dict(self._types(name))
             raise ValueError(f"{name}: given the columns {given}, expected {expected}")
 
     def _has_columns(self, name: str, rows: DataFrame) -> bool:
-        return self.exists(name) and self.read(name).dtypes == rows.dtypes
+        return self.exists(name) and self._types(name) == rows.dtypes
+
+    def _types(self, name: str) -> list[tuple[str, str]]:
+        """The columns of the table and their types; none if it has not been written."""
+        return self._store.types(self._at(name)) if self.exists(name) else []
 
     def _at(self, name: str) -> Location:
         layer, _, table = name.partition(".")
@@ -268,7 +298,7 @@ def _mismatch(given: Mapping[str, str], expected: Mapping[str, str]) -> str:
 def _difference(old: DataFrame, new: DataFrame) -> tuple[int, int]:
     """How many rows `new` has over `old`, and `old` over `new`, repeated rows counted."""
     signed = new.withColumn("_sign", F.lit(1)).unionByName(old.withColumn("_sign", F.lit(-1)))
-    surplus = signed.groupBy(*new.columns).agg(F.sum("_sign").alias("_surplus"))
+    surplus = signed.groupBy(*map(F.col, new.columns)).agg(F.sum("_sign").alias("_surplus"))
     counts = surplus.agg(
         F.sum(F.expr("greatest(_surplus, 0)")), F.sum(F.expr("greatest(-_surplus, 0)"))
     ).collect()[0]
