@@ -11,7 +11,7 @@ import pytest
 from domain import found, land, land_shops, order
 from pyspark.sql import functions as F
 
-from lakehouse import refine, rollup
+from lakehouse import refine, rollup, runs
 from lakehouse.audit import audit
 from lakehouse.engine import Change, Tables
 from lakehouse.engine.stores import Folders
@@ -193,3 +193,18 @@ def test_the_zone_of_the_machine_does_not_matter(
     run(lake, root, "orders")
     run(lake, root, "orders")
     assert touched == [(REVENUE, [THREE]), ("gold.taxes", [THREE])]
+
+
+def test_a_load_that_began_before_gold_and_ended_after_it_is_not_forgotten(
+    lake: Tables, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    last = runs.last_run(lake, REVENUE)
+    assert last is not None
+    began = last.started_at - datetime.timedelta(microseconds=1)
+    land(root, "orders/2.csv", [order(3, 7, "2024-01-03")])
+    lake.ingest("orders", str(root / "landing/orders"))
+    with monkeypatch.context() as patch:
+        patch.setattr(runs, "now", lambda after: began)
+        refine.refine(lake, "orders", domain.prepare(lake, "orders"))
+    domain.gold(lake)
+    assert (THREE, "north", "NORTH", 1, 7) in found(lake, REVENUE, *COLUMNS)
