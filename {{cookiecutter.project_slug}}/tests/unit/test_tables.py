@@ -478,7 +478,16 @@ def test_rows_of_a_small_table_are_found_by_conditions_in_utc(
     assert [row["more"] for row in small.find(at, [("number", "in", (1, 3))])].count("x") == 1
 
 
-def test_what_another_process_writes_is_seen(root: Path, spark: SparkSession, frame: Frame) -> None:
+@pytest.mark.parametrize("folder", ["acme", "with space & ünïcode"])
+def test_what_another_process_writes_is_seen(
+    root: Path,
+    spark: SparkSession,
+    frame: Frame,
+    monkeypatch: pytest.MonkeyPatch,
+    folder: str,
+) -> None:
+    (root / folder).mkdir()
+    monkeypatch.setenv("LAKEHOUSE_ROOT", str(root / folder))
     one, other, at = Folders(spark, "c"), Folders(spark, "c"), Location("ops", "t")
 
     def seen() -> tuple[int, int, list[Any]]:

@@ -299,8 +299,9 @@ class Folders:
         import pyarrow as pa
 
         before = self._read.get(at, {})
-        files = self._delta(at).file_uris()
-        self._read[at] = {f: before[f] if f in before else _plain_rows(f) for f in files}
+        folder = self.path(at)
+        files = self._delta(at).get_add_actions()["path"].to_pylist()
+        self._read[at] = {f: before[f] if f in before else _plain_rows(folder / f) for f in files}
         return pa.concat_tables(self._read[at].values(), promote_options="default")
 
     def _compact(self, at: Location) -> None:
@@ -484,7 +485,7 @@ def project_root() -> Path:
     )
 
 
-def _plain_rows(file: str) -> "pa.Table":
+def _plain_rows(file: Path) -> "pa.Table":
     """The rows of a Parquet file; Arrow cannot compare the views of text that delta-rs writes."""
     import pyarrow as pa
     from pyarrow.parquet import ParquetFile
