@@ -257,7 +257,7 @@ LAKEHOUSE_FAULTS = [
     _source(
         "a rebuild that stops is not known to another release",
         "refine.py",
-        "            runs.begin(tables, last, started)\n",
+        "    runs.begin(tables, last, moment)\n",
         "",
     ),
     _source(
@@ -288,6 +288,59 @@ LAKEHOUSE_FAULTS = [
         "concat_tables((before | self._read[at]).values()",
     ),
     _source(
+        "small tables are not found in some folders",
+        "engine/stores.py",
+        'self._delta(at).get_add_actions()["path"].to_pylist()',
+        "self._delta(at).file_uris()",
+    ),
+    _source(
+        "columns without statistics have no newest time",
+        "engine/stores.py",
+        "        if len(latest) < log.num_rows:\n",
+        "        if False:\n",
+    ),
+    _source("times are finer than Delta's statistics", "engine/times.py", "// 1000 * 1000", "// 1"),
+    _source(
+        "the clock goes back", "engine/times.py", "max(_whole(datetime.now(UTC)), _whole(after) + _TICK)",
+        "_whole(datetime.now(UTC))",
+    ),
+    _source(
+        "quarantine is judged in each run",
+        "refine.py",
+        "    if known and not contract.depends_on_time:",
+        "    if False:",
+    ),
+    _source(
+        "quarantine does not wait for what is looked up",
+        "refine.py",
+        "last.followed == followed",
+        "last.followed",
+    ),
+    _source(
+        "quarantine does not wait for tables that nobody named",
+        "refine.py",
+        "if follows or not prepare else \"\"",
+        "",
+    ),
+    _source(
+        "time releases no row",
+        "refine.py",
+        "    if known and not contract.depends_on_time:",
+        "    if known:",
+    ),
+    _source(
+        "a batch replaces the whole quarantine",
+        "refine.py",
+        "rows.unionByName(others, allowMissingColumns=True)",
+        "rows",
+    ),
+    _source(
+        "old rows leave quarantine with a batch",
+        "refine.py",
+        "runs.START if again else since",
+        "runs.START",
+    ),
+    _source(
         "any row of a table is the last run",
         "engine/stores.py",
         'sort_by([(newest, "descending")])',
@@ -311,8 +364,8 @@ LAKEHOUSE_FAULTS = [
     _source(
         "a rebuild takes each key for unique",
         "refine.py",
-        "bool(rebuilt) and quality.has_unique_keys(rows, contract)",
-        "bool(rebuilt)",
+        "unique = quality.has_unique_keys(rows, contract)",
+        "unique = True",
     ),
     _source(
         "a primary key stops other columns",
@@ -336,8 +389,8 @@ LAKEHOUSE_FAULTS = [
     _source(
         "gold waits for the next load",
         "rollup.py",
-        "if moment > last.up_to}",
-        "if moment > last.started_at}",
+        "last.up_to if last else runs.START)\n",
+        "last.started_at if last else runs.START)\n",
     ),
     _source(
         "late weather is ignored",

@@ -22,6 +22,7 @@ from lakehouse.rollup import Gold, refresh
 PACKAGE = Path(__file__).parent / "package"  # of contracts, as `src/lakehouse`
 SCHEMAS = {layer: f"orders_{layer}" for layer in ("bronze", "silver", "gold", "ops")}
 SOURCES = ("shops", "rates", "orders")
+LOOKED_UP = {"orders": ["silver.shops"]}
 ORDERS = ("shop", "number", "ordered_at", "day", "cents", "note")
 Row = tuple[Any, ...]
 
@@ -73,7 +74,11 @@ def ingest(tables: Tables, root: Path) -> dict[str, Ingested]:
 
 
 def silver(tables: Tables) -> dict[str, Refined]:
-    return {source: refine(tables, source, prepare(tables, source)) for source in SOURCES}
+    return {source: refined(tables, source) for source in SOURCES}
+
+
+def refined(tables: Tables, source: str) -> Refined:
+    return refine(tables, source, prepare(tables, source), LOOKED_UP.get(source))
 
 
 def gold(tables: Tables) -> dict[str, Change]:

@@ -34,6 +34,10 @@ _OTHER_NAMES = {
     "dec": "decimal",
     "numeric": "decimal",
 }
+# Functions of SQL that give something else in each run.
+_PRESENT = re.compile(
+    r"(?i)\b(current_\w+|curdate|now|localtimestamp|unix_timestamp|rand|randn|random|uuid)\b"
+)
 ENGINE = "lakehouse"  # the `engine` of the rules that jobs apply to each row
 
 
@@ -125,6 +129,11 @@ class Contract:
     def types(self) -> dict[str, str]:
         """The type in Spark of each column."""
         return {column.name: column.type for column in self.columns}
+
+    @property
+    def depends_on_time(self) -> bool:
+        """Whether the same row may break a rule today and not tomorrow."""
+        return any(_PRESENT.search(rule.condition) for rule in self.rules)
 
     @property
     def digest(self) -> str:

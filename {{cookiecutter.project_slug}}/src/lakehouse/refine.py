@@ -5,8 +5,9 @@ in `ops.runs`. Each write can be repeated without effect, so a run that was inte
 completed by the next one.
 """
 
+import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -34,12 +35,17 @@ class Refined:
 
 
 def refine(
-    tables: Tables, table: str, prepare: Callable[[DataFrame], DataFrame] | None = None
+    tables: Tables,
+    table: str,
+    prepare: Callable[[DataFrame], DataFrame] | None = None,
+    follows: Sequence[str] | None = None,
 ) -> Refined:
     """Write `silver.<table>`, `<table>_quarantine` and `<table>_superseded` from what landed.
 
     Args:
         prepare: adds the columns of silver to the typed rows of bronze.
+        follows: the tables of silver that `prepare` reads. Rows in quarantine are judged again
+            after a change of one of them; in each run, if it is not known what `prepare` reads.
 
     Raises:
         ValueError: rows were lost or counted twice.
@@ -47,50 +53,51 @@ def refine(
     begin, name = time.monotonic(), f"silver.{table}"
     contract = tables.contract(name)
     last = runs.last_run(tables, name)
-    started = runs.now(last.started_at if last else runs.START)
+    started = times.now(after=last.started_at if last else runs.START)
     typed_as = tables.contract(f"landing.{table}").types
     digest = f"{contract.digest} {runs.digest_of(typed_as)}"
     rebuilt = _reason(tables, name, last, digest)
     before = tables.version(name)
 
     since = runs.START if rebuilt or last is None else last.up_to
-    new = tables.read(f"bronze.{table}").where(F.col(LOADED) > F.lit(since))
-    up_to = times.collect(new.agg(F.max(LOADED).alias(LOADED)))[0][LOADED]
-    if rebuilt or up_to or tables.count(f"{name}_quarantine"):
-        raw = new if rebuilt else _with_quarantined(tables, table, new, since)
+    bronze = f"bronze.{table}"
+    up_to = tables.newest(LOADED, [bronze], since).get(bronze, since)
+    followed = _followed(tables, follows or [], last) if follows or not prepare else ""
+    again = not rebuilt and _may_be_released(tables, contract, last, followed)
+    if rebuilt or again or up_to > since:
+        new = tables.read(bronze).where(F.col(LOADED) > F.lit(since))
+        raw = _with_quarantined(tables, table, new, since) if again else new
         typed = quality.read_as(raw, typed_as)
         rows = prepare(typed) if prepare else typed
-        unique = bool(rebuilt) and quality.has_unique_keys(rows, contract)
         if rebuilt:
-            judged = quality.judge(rows, contract, unique=unique)
-            runs.begin(tables, last, started)
-            changes = _rebuild(tables, table, contract, judged, started, last)
+            changes = _rebuild(tables, contract, rows, started, last)
             changes[0] = replace(changes[0], note=runs.note(rebuilt))
         else:
-            hold = partial(tables.hold, name=f"{table}_checked")
-            judged = quality.judge(rows, contract, hold=hold)
-            changes = _merge(tables, table, contract, judged, started)
+            changes = _merge(tables, contract, rows, started, runs.START if again else since)
+        failed = _by_rule(tables, f"{name}_quarantine") if changes[1].rows else "{}"
     else:
         names = (name, f"{name}_quarantine", f"{name}_superseded")
         changes = [Change(unchanged, tables.count(unchanged)) for unchanged in names]
+        failed = last.failed if last else "{}"
 
     run = Run(
         name,
-        runs.now(started),
+        times.now(after=started),
         time.monotonic() - begin,
-        landed=tables.count(f"bronze.{table}"),
+        landed=tables.count(bronze),
         inserted=changes[0].inserted,
         updated=changes[0].updated,
         deleted=changes[0].deleted,
         quarantined=changes[1].rows,
         superseded=changes[2].rows,
         rows=changes[0].rows,
-        failed=_by_rule(tables, f"{name}_quarantine") if changes[1].rows else "{}",
+        failed=failed,
         version_before=before,
         version_after=tables.version(name),
-        up_to=up_to or since,
+        up_to=up_to,
         contract=digest,
         rebuilt=rebuilt,
+        followed=followed,
     )
     if not run.balanced:
         raise ValueError(f"rows are not accounted for: {run}; compute all of it: --full-refresh")
@@ -110,6 +117,23 @@ def _reason(tables: Tables, name: str, last: Run | None, digest: str) -> str:
     return "full refresh" if tables.full_refresh else ""
 
 
+def _followed(tables: Tables, follows: Sequence[str], last: Run | None) -> str:
+    """When each of the tables last changed, as JSON."""
+    found: dict[str, str] = json.loads(last.followed) if last and last.followed else {}
+    seen = [found.get(name, str(runs.START)) for name in follows]
+    after = datetime.fromisoformat(min(seen, default=str(runs.START)))
+    found |= {name: str(at) for name, at in tables.newest(CHANGED, follows, after).items()}
+    return json.dumps({name: found[name] for name in follows if name in found})
+
+
+def _may_be_released(tables: Tables, contract: Contract, last: Run | None, followed: str) -> bool:
+    """Whether rows in quarantine may be valid by now."""
+    known = last is not None and followed and last.followed == followed
+    if known and not contract.depends_on_time:
+        return False
+    return tables.count(f"{contract.name}_quarantine") > 0
+
+
 def _with_quarantined(tables: Tables, table: str, new: DataFrame, since: datetime) -> DataFrame:
     """The new rows, and those in quarantine: what they lacked may be known by now."""
     held = tables.read(f"silver.{table}_quarantine").drop("_failed")
@@ -119,15 +143,12 @@ def _with_quarantined(tables: Tables, table: str, new: DataFrame, since: datetim
 
 
 def _rebuild(
-    tables: Tables,
-    table: str,
-    contract: Contract,
-    judged: quality.Judged,
-    moment: datetime,
-    last: Run | None,
+    tables: Tables, contract: Contract, rows: DataFrame, moment: datetime, last: Run | None
 ) -> list[Change]:
-    changed = F.lit(moment).alias(CHANGED)
-    name = f"silver.{table}"
+    name, changed = contract.name, F.lit(moment).alias(CHANGED)
+    unique = quality.has_unique_keys(rows, contract)
+    judged = quality.judge(rows, contract, unique=unique)
+    runs.begin(tables, last, moment)
     drop = evolution.drops_columns(contract, last)
     silver = tables.overwrite(name, judged.valid.select("*", changed), drop_columns=drop)
     quarantine = tables.overwrite(f"{name}_quarantine", judged.quarantined)
@@ -136,11 +157,14 @@ def _rebuild(
 
 
 def _merge(
-    tables: Tables, table: str, contract: Contract, judged: quality.Judged, moment: datetime
+    tables: Tables, contract: Contract, rows: DataFrame, moment: datetime, since: datetime
 ) -> list[Change]:
-    name = f"silver.{table}"
+    """Bring `rows` to where they belong: all rows of bronze since then that silver lacks."""
+    name = contract.name
+    held = name.partition(".")[2]
+    judged = quality.judge(rows, contract, hold=partial(tables.hold, name=f"{held}_checked"))
     valid = judged.valid
-    pairs = tables.hold(_with_old(valid, tables.read(name), contract), f"{table}_pairs")
+    pairs = tables.hold(_with_old(valid, tables.read(name), contract), f"{held}_pairs")
     known = F.col(f"_old_{FILE}").isNotNull()
     newer = quality.is_newer("", "_old_")
     changed = F.lit(moment).alias(CHANGED)
@@ -154,7 +178,7 @@ def _merge(
     gone = older.unionByName(late).unionByName(replaced).dropDuplicates([FILE, ROW])
     superseded = tables.insert_new(f"{name}_superseded", gone, [FILE, ROW])
     silver = tables.merge(name, new, contract.key)
-    quarantine = _quarantine(tables, f"{name}_quarantine", judged.quarantined)
+    quarantine = _quarantine(tables, f"{name}_quarantine", judged.quarantined, since)
     return [silver, quarantine, superseded]
 
 
@@ -166,17 +190,22 @@ def _with_old(valid: DataFrame, silver: DataFrame, contract: Contract) -> DataFr
     return valid.join(old, same, "left")
 
 
-def _quarantine(tables: Tables, name: str, rows: DataFrame) -> Change:
-    """Make the quarantine equal to `rows`; as long as none leaves it, new ones are appended."""
+def _quarantine(tables: Tables, name: str, rows: DataFrame, since: datetime) -> Change:
+    """Make what the quarantine has of rows that were loaded after `since` equal to `rows`.
+
+    As long as none leaves it, new ones are appended.
+    """
     identity = [FILE, ROW, "_failed"]
-    old = tables.read(name).select(*identity)
+    stored = tables.read(name)
+    old = stored.where(F.col(LOADED) > F.lit(since)).select(*identity)
     both = rows.select(*identity, F.lit(1).alias("_new")).join(
         old.withColumn("_old", F.lit(1)), identity, "full"
     )
     lacking = both.agg(F.count_if(F.col("_new").isNull()), F.count_if(F.col("_old").isNull()))
     gone, new = lacking.collect()[0]
     if gone:
-        return tables.replace(name, rows)
+        others = stored.where(F.col(LOADED) <= F.lit(since))
+        return tables.replace(name, rows.unionByName(others, allowMissingColumns=True))
     if new:
         return tables.append(name, rows.join(old, identity, "left_anti").select(*rows.columns))
     return Change(name, tables.count(name))

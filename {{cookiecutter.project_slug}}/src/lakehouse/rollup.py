@@ -44,10 +44,10 @@ def refresh(tables: Tables, gold: Gold) -> Change:
     contract = tables.contract(gold.name)
     last = runs.last_run(tables, gold.name)
     before = tables.version(gold.name)
-    newest = _newest(tables, gold)
+    newest = _newest(tables, gold, last)
     rebuilt, days = _scope(tables, gold, contract, last, newest)
     rows = tables.read(gold.source)
-    started = runs.now(last.started_at if last else runs.START)
+    started = times.now(after=last.started_at if last else runs.START)
     if rebuilt:
         runs.begin(tables, last, started)
         drop = evolution.drops_columns(contract, last)
@@ -60,14 +60,14 @@ def refresh(tables: Tables, gold: Gold) -> Change:
         change = Change(gold.name, tables.count(gold.name))
     run = Run(
         gold.name,
-        runs.now(started),
+        times.now(after=started),
         time.monotonic() - begin,
         inserted=change.inserted,
         deleted=change.deleted,
         rows=change.rows,
         version_before=before,
         version_after=tables.version(gold.name),
-        up_to=max(newest.values(), default=runs.START),
+        up_to=max(newest.values(), default=last.up_to if last else runs.START),
         contract=contract.digest,
         rebuilt=rebuilt,
     )
@@ -95,11 +95,10 @@ def _scope(
     # Days may have left it without a trace.
     if rebuilt := runs.rebuilt_since(tables, sources, last.started_at):
         return f"{rebuilt} was rebuilt", []
-    changed = {name for name, moment in newest.items() if moment > last.up_to}
     for name in gold.follows:
-        if name in changed:
+        if name in newest:
             return f"{name} changed", []
-    days = _days(tables, gold, contract.partition, last) if changed else []
+    days = _days(tables, gold, contract.partition, last) if newest else []
     return ("many days changed", []) if len(days) > _DAYS else ("", days)
 
 
@@ -116,14 +115,11 @@ def _days(tables: Tables, gold: Gold, day: str, last: Run) -> list[date]:
     return sorted(row[0] for row in rows.distinct().collect() if row[0] is not None)
 
 
-def _newest(tables: Tables, gold: Gold) -> dict[str, datetime]:
-    """When each table that matters last changed; those that never had a row are left out."""
+def _newest(tables: Tables, gold: Gold, last: Run | None) -> dict[str, datetime]:
+    """When each table that matters last changed, of those that changed since the last run."""
     sources = [gold.source, *gold.also, *gold.follows]
     names = [name for source in sources for name in _with_superseded(source)]
-    changed = [tables.read(name).select(CHANGED, F.lit(name).alias("name")) for name in names]
-    rows = functools.reduce(DataFrame.union, changed).groupBy(F.col("name"))
-    found = times.collect(rows.agg(F.max(CHANGED).alias(CHANGED)))
-    return {row["name"]: row[CHANGED] for row in found if row[CHANGED]}
+    return tables.newest(CHANGED, names, last.up_to if last else runs.START)
 
 
 def _with_superseded(source: str) -> tuple[str, str]:

@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
 from lakehouse.engine import Tables, times
 
@@ -17,7 +17,8 @@ _SCHEMA = (
     "updated bigint, deleted bigint, quarantined bigint, superseded bigint, rows bigint, "
     "failed string, rejected_files bigint, columns_added string, columns_missing string, "
     "version_before bigint, version_after bigint, up_to timestamp, contract string, "
-    "rebuilt string, version string, metadata string, applied string"
+    "rebuilt string, version string, metadata string, applied string, "
+    "followed string"
 )
 
 
@@ -41,6 +42,7 @@ class Run:
             has begun has a row of its own.
         version: the version of the contract.
         metadata: the digest of what the contract says of the table besides its rows.
+        followed: when each table that it looks up last changed, as JSON.
         applied: that metadata as JSON, if this run has brought it; see `lakehouse.evolution`.
     """
 
@@ -66,6 +68,7 @@ class Run:
     version: str = ""
     metadata: str = ""
     applied: str = ""
+    followed: str = ""
 
     def __str__(self) -> str:
         if self.landed is None:
@@ -86,7 +89,9 @@ class Run:
 def last_run(tables: Tables, table: str) -> Run | None:
     """The last run of a table; None if there was none."""
     found = tables.find(TABLE, [("table", "=", table)], newest="started_at")
-    return Run(**found[0]) if found else None
+    # Older runs have no value in newer columns.
+    known = {name: value for name, value in found[0].items() if value is not None} if found else {}
+    return Run(**known) if known else None
 
 
 def last_applied(tables: Tables, table: str) -> dict[str, str]:
@@ -116,11 +121,6 @@ def record(tables: Tables, runs: Sequence[Run]) -> None:
     """Append `runs`."""
     names = [field.name for field in fields(Run)]
     tables.add(TABLE, [tuple(getattr(run, name) for name in names) for run in runs], _SCHEMA)
-
-
-def now(after: datetime) -> datetime:
-    """The time of a run, which is later than that of the run before."""
-    return max(datetime.now(UTC), after + timedelta(microseconds=1))
 
 
 def note(rebuilt: str) -> str:

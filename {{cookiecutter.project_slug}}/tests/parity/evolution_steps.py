@@ -13,7 +13,6 @@ import domain
 from lakehouse import contract
 from lakehouse.engine import Engine, Tables
 from lakehouse.engine.session import current_engine
-from lakehouse.refine import refine
 
 SILVER = "silver.orders"
 DESCRIPTION = "Where it was ordered."
@@ -64,7 +63,7 @@ def _run(
         domain.land(root, f"orders/{day}.csv", rows, (*domain.ORDERS, "channel"))
         if tables.exists(SILVER):
             tables.ingest("orders", str(root / "landing/orders"))
-            done = refine(tables, "orders", domain.prepare(tables, "orders"))
+            done = domain.refined(tables, "orders")
             domain.gold(tables)
         else:
             done = domain.run(tables, root)["orders"]

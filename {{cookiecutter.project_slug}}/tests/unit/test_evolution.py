@@ -15,7 +15,7 @@ from lakehouse.audit import audit
 from lakehouse.contract import Column, Contract
 from lakehouse.engine import Tables
 from lakehouse.engine.stores import Folders
-from lakehouse.refine import Refined, refine
+from lakehouse.refine import Refined
 
 Edit = Callable[[str, str, str], None]
 SILVER, GOLD = "silver.orders", "gold.revenue"
@@ -69,7 +69,7 @@ def altered(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def run(tables: Tables, root: Path) -> Refined:
     """Ingest and refine the orders."""
     tables.ingest("orders", str(root / "landing/orders"))
-    return refine(tables, "orders", domain.prepare(tables, "orders"))
+    return domain.refined(tables, "orders")
 
 
 def columns(tables: Tables, name: str) -> list[str]:

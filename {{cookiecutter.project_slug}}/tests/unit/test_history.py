@@ -14,7 +14,7 @@ from domain import ORDERS, found, land, land_shops, order
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lakehouse import refine, rollup, runs
+from lakehouse import rollup, runs
 from lakehouse.engine import Tables
 from lakehouse.engine.stores import Folders
 
@@ -74,7 +74,7 @@ def first(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         land_shops(root, "north")
         for source in ("shops", "rates"):
             tables.ingest(source, str(root / "landing" / source))
-            refine.refine(tables, source)
+            domain.refined(tables, source)
         yield root
 
 
@@ -85,8 +85,8 @@ def run(tables: Tables, root: Path) -> None:
 
 
 def compute(tables: Tables) -> None:
-    refine.refine(tables, "shops")
-    refine.refine(tables, "orders", domain.prepare(tables, "orders"))
+    domain.refined(tables, "shops")
+    domain.refined(tables, "orders")
     rollup.refresh(tables, domain.facts(tables)[0])
 
 

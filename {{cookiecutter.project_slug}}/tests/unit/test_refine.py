@@ -13,7 +13,7 @@ from domain import found, land, land_shops, order
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from lakehouse import refine, runs
+from lakehouse import quality, refine, runs
 from lakehouse.audit import audit
 from lakehouse.engine import Tables
 from lakehouse.engine.stores import Folders
@@ -27,7 +27,7 @@ def run(tables: Tables, root: Path, *sources: str) -> Refined:
     """Ingest and refine the orders, and before them other sources that have changed."""
     for source in (*sources, "orders"):
         tables.ingest(source, str(root / "landing" / source))
-        refined = refine.refine(tables, source, domain.prepare(tables, source))
+        refined = domain.refined(tables, source)
     return refined
 
 
@@ -102,6 +102,87 @@ def test_only_new_rows_are_judged(lake: Tables, root: Path) -> None:
     refine.refine(lake, "orders", partial(counted, shops=lake.read("silver.shops")))
     assert seen == [1]
     assert amounts(lake) == [(1, 100), (2, 100)]
+
+
+@pytest.fixture
+def judged(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many rows each run has judged."""
+    counts: list[int] = []
+    original = quality.judge
+
+    def judge(rows: DataFrame, *others: Any, **named: Any) -> quality.Judged:
+        counts.append(rows.count())
+        return original(rows, *others, **named)
+
+    monkeypatch.setattr(quality, "judge", judge)
+    return counts
+
+
+def test_quarantine_is_judged_again_only_after_a_change_of_what_is_looked_up(
+    lake: Tables, root: Path, judged: list[int]
+) -> None:
+    land(root, "orders/2.csv", [order(2, shop="west"), order(3, 0)])
+    run(lake, root)
+    assert judged == [2]
+    done = run(lake, root)
+    assert judged == [2]
+    assert done.run.failed == '{"known_shop": 1, "positive": 1}'
+    land(root, "orders/4.csv", [order(4), order(5, -5)])
+    done = run(lake, root)
+    assert judged == [2, 2]
+    assert done.run.failed == '{"known_shop": 1, "positive": 2}'
+    land(root, "shops/later.csv", [("west", "West")], ("code", "name"))
+    assert account(run(lake, root, "shops")) == (5, 3, 2, 0)
+    assert judged[3:] == [3]
+    run(lake, root, "shops")
+    assert len(judged) == 4  # one of them was of the shop
+
+
+def test_quarantine_is_judged_again_in_each_run_if_a_rule_depends_on_time(
+    lake: Tables, root: Path, edit: Edit, judged: list[int]
+) -> None:
+    edit(NAME, "cents > 0", "cents > 0 AND day <= current_date()")
+    land(root, "orders/2.csv", [order(2, 100, "2999-01-01")])
+    run(lake, root)
+    run(lake, root)
+    assert judged == [2, 1]
+
+
+def test_quarantine_is_judged_again_in_each_run_if_what_is_looked_up_is_not_known(
+    lake: Tables, root: Path, judged: list[int]
+) -> None:
+    land(root, "orders/2.csv", [order(2, 0)])
+    domain.ingest(lake, root)
+    for _ in range(2):
+        refine.refine(lake, "orders", domain.prepare(lake, "orders"))
+    assert judged == [1, 1]
+
+
+def test_a_row_that_only_another_code_quarantines_leaves_the_others_alone(
+    lake: Tables, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run is killed before its account; the next one has another `prepare`."""
+
+    def killed(tables: Tables, done: Any) -> None:
+        raise OSError("killed")
+
+    land(root, "orders/2.csv", [order(2, 0)])
+    run(lake, root)
+    land(root, "orders/3.csv", [order(3), order(4)])
+    domain.ingest(lake, root)
+    shops = lake.read("silver.shops")
+
+    def wrong(rows: DataFrame) -> DataFrame:
+        return domain.with_shop(rows, shops).withColumn("cents", F.lit(0).cast("bigint"))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(runs, "record", killed)
+        with pytest.raises(OSError, match="killed"):
+            refine.refine(lake, "orders", wrong, ["silver.shops"])
+    assert lake.count(f"{NAME}_quarantine") == 3
+    done = run(lake, root)
+    assert account(done) == (4, 3, 1, 0)
+    assert (done.changes[1].deleted, done.changes[1].inserted) == (2, 0)
 
 
 def test_a_correction_supersedes(lake: Tables, root: Path) -> None:
@@ -298,7 +379,7 @@ def test_an_interrupted_full_refresh_begins_again(
     with monkeypatch.context() as patch:
         patch.setattr(Folders, "write", killed)
         with pytest.raises(OSError, match="killed"):
-            refine.refine(lake, "orders", domain.prepare(lake, "orders"))
+            domain.refined(lake, "orders")
     lake.full_refresh = False
     done = run(lake, root)
     assert done.run.rebuilt == "an earlier rebuild was interrupted"

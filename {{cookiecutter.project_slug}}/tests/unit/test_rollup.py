@@ -11,9 +11,9 @@ import pytest
 from domain import found, land, land_shops, order
 from pyspark.sql import functions as F
 
-from lakehouse import refine, rollup, runs
+from lakehouse import rollup, runs
 from lakehouse.audit import audit
-from lakehouse.engine import Change, Tables
+from lakehouse.engine import Change, Tables, times
 from lakehouse.engine.stores import Folders
 
 REVENUE = "gold.revenue"
@@ -62,7 +62,7 @@ def run(tables: Tables, root: Path, *sources: str) -> dict[str, Change]:
     for source in sources:
         tables.ingest(source, str(root / "landing" / source))
     for source in sources:
-        refine.refine(tables, source, domain.prepare(tables, source))
+        domain.refined(tables, source)
     return domain.gold(tables)
 
 
@@ -200,11 +200,11 @@ def test_a_load_that_began_before_gold_and_ended_after_it_is_not_forgotten(
 ) -> None:
     last = runs.last_run(lake, REVENUE)
     assert last is not None
-    began = last.started_at - datetime.timedelta(microseconds=1)
+    began = last.started_at - datetime.timedelta(milliseconds=1)
     land(root, "orders/2.csv", [order(3, 7, "2024-01-03")])
     lake.ingest("orders", str(root / "landing/orders"))
     with monkeypatch.context() as patch:
-        patch.setattr(runs, "now", lambda after: began)
-        refine.refine(lake, "orders", domain.prepare(lake, "orders"))
+        patch.setattr(times, "now", lambda after: began)
+        domain.refined(lake, "orders")
     domain.gold(lake)
     assert (THREE, "north", "NORTH", 1, 7) in found(lake, REVENUE, *COLUMNS)

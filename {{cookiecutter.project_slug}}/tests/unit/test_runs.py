@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from lakehouse import runs
-from lakehouse.engine import Tables
+from lakehouse.engine import Tables, times
 from lakehouse.runs import Run
 
 NOON = datetime(2024, 7, 1, 12, tzinfo=UTC)
@@ -53,8 +53,10 @@ def test_a_table_of_gold_has_only_rows() -> None:
 
 def test_a_run_is_later_than_the_one_before_even_if_the_clock_goes_back() -> None:
     future = datetime.now(UTC) + timedelta(hours=1)
-    assert runs.now(future) == future + timedelta(microseconds=1)
-    assert abs(runs.now(runs.START) - datetime.now(UTC)) < timedelta(minutes=1)
+    later = times.now(after=future)
+    assert timedelta() < later - future <= timedelta(milliseconds=1)
+    assert later.microsecond % 1000 == 0
+    assert abs(times.now() - datetime.now(UTC)) < timedelta(minutes=1)
 
 
 def test_rows_are_counted_for_each_rule_they_break() -> None:

@@ -478,6 +478,26 @@ def test_rows_of_a_small_table_are_found_by_conditions_in_utc(
     assert [row["more"] for row in small.find(at, [("number", "in", (1, 3))])].count("x") == 1
 
 
+@pytest.mark.parametrize("store", [Folders, JvmFolders])
+@pytest.mark.parametrize("before", [0, 40])  # Delta has no statistics of columns from the 33rd on
+def test_the_newest_time_of_a_table_is_exact_to_the_millisecond(
+    root: Path, spark: SparkSession, store: type[Folders] | type[JvmFolders], before: int
+) -> None:
+    tables, one, two = store(spark, "c"), Location("ops", "one"), Location("ops", "two")
+    noon = datetime.datetime(2024, 7, 1, 12, tzinfo=datetime.UTC)
+    second = datetime.timedelta(seconds=1)
+    others = [f"c{n} bigint" for n in range(before)]
+    columns = ", ".join([*others, "at timestamp"])
+    values = tuple(range(before))
+    tables.add([(*values, noon + second), (*values, None)], columns, one)
+    tables.add([(*values, noon)], columns, one)
+    tables.add([(*values, None)], columns, two)
+    before_all = noon - second
+    assert tables.newest("at", [two, one], before_all) == [None, noon + second]
+    assert tables.newest("at", [one], noon + second) == [None]
+    assert tables.newest("at", [], before_all) == []
+
+
 @pytest.mark.parametrize("folder", ["acme", "with space & ünïcode"])
 def test_what_another_process_writes_is_seen(
     root: Path,

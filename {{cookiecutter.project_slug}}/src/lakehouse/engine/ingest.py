@@ -6,7 +6,7 @@ rejected alone; the others go on. A rejected file is tried again when it or the 
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
@@ -160,7 +160,7 @@ def _is_to_read(arrival: Arrival, seen: Seen | None, contract: Contract) -> bool
 
 def _next(known: Iterable[Seen]) -> datetime:
     """The time of this batch, which is after that of every earlier one."""
-    return max(datetime.now(UTC), _latest(known) + timedelta(microseconds=1))
+    return times.now(after=_latest(known))
 
 
 def _latest(known: Iterable[Seen]) -> datetime:

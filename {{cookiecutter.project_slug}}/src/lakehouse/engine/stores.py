@@ -86,6 +86,11 @@ class Store(Protocol):
     def count(self, at: Location) -> int:
         """The number of rows."""
 
+    def newest(
+        self, column: str, places: Sequence[Location], after: datetime
+    ) -> list[datetime | None]:
+        """The latest time after `after` that each table has in `column`; None if it has none."""
+
     def find(
         self, at: Location, where: Sequence[Condition], newest: str = ""
     ) -> list[dict[str, Any]]:
@@ -173,6 +178,21 @@ class Folders:
     def count(self, at: Location) -> int:
         # Both writers note the rows of each file in Delta's log.
         return sum(self._delta(at).get_add_actions(flatten=True)["num_records"].to_pylist())
+
+    def newest(
+        self, column: str, places: Sequence[Location], after: datetime
+    ) -> list[datetime | None]:
+        return [self._newest(column, at, after) for at in places]
+
+    def _newest(self, column: str, at: Location, after: datetime) -> datetime | None:
+        # Delta's log has the statistics of a table's first columns; of times, whole milliseconds.
+        log = self._delta(at).get_add_actions(flatten=True)
+        name = f"max.{column}"
+        known = list(log[name].to_pylist()) if name in log.schema.names else []
+        latest = [moment for moment in known if moment is not None]
+        if len(latest) < log.num_rows:
+            return _newest_by_engine([self.read(at)], column, after)[0]
+        return max((moment for moment in latest if moment > after), default=None)
 
     def types(self, at: Location) -> list[tuple[str, str]]:
         from deltalake.schema import PrimitiveType
@@ -339,6 +359,11 @@ class _SparkStore:
     def count(self, at: Location) -> int:
         return self.read(at).count()
 
+    def newest(
+        self, column: str, places: Sequence[Location], after: datetime
+    ) -> list[datetime | None]:
+        return _newest_by_engine([self.read(at) for at in places], column, after)
+
     def find(
         self, at: Location, where: Sequence[Condition], newest: str = ""
     ) -> list[dict[str, Any]]:
@@ -483,6 +508,20 @@ def project_root() -> Path:
     raise FileNotFoundError(
         f"no databricks.yml in {here} or above: run inside the project, or set LAKEHOUSE_ROOT"
     )
+
+
+def _newest_by_engine(
+    tables: Sequence[DataFrame], column: str, after: datetime
+) -> list[datetime | None]:
+    if not tables:
+        return []
+    # Files without newer rows are not read: their statistics are enough for that.
+    newer = [rows.where(F.col(column) > F.lit(after)) for rows in tables]
+    each = [rows.select(F.lit(n).alias("n"), column) for n, rows in enumerate(newer)]
+    latest = F.max(column).alias("latest")
+    found = times.collect(functools.reduce(DataFrame.union, each).groupBy("n").agg(latest))
+    by_number = {row["n"]: row["latest"] for row in found}
+    return [by_number.get(n) for n in range(len(tables))]
 
 
 def _plain_rows(file: Path) -> "pa.Table":

@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
+from datetime import datetime
 from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from lakehouse.contract import Contract, find_contract, load_contract
+from lakehouse.engine import times
 from lakehouse.engine.ingest import Ingested, ingest
 from lakehouse.engine.report import Change
 from lakehouse.engine.session import Engine, current_engine, session
@@ -121,6 +123,14 @@ class Tables:
         contract = find_contract(self.domain, f"landing.{source}") or Contract("", ())
         at = {name: self._at(name) for name in (f"bronze.{source}", "ops.files", "ops.arrivals")}
         return ingest(self._spark, self._store, contract, source, folder, at)
+
+    def newest(
+        self, column: str, names: Sequence[str], after: datetime = times.START
+    ) -> dict[str, datetime]:
+        """The latest time after `after` that each table has in `column`; only of those with one."""
+        places = {name: self._at(name) for name in names if self.exists(name)}
+        found = self._store.newest(column, list(places.values()), after)
+        return {name: latest for name, latest in zip(places, found, strict=True) if latest}
 
     def find(self, name: str, where: Sequence[Condition], newest: str = "") -> list[dict[str, Any]]:
         """Rows of a small table, with times in UTC; none if it has not been written.

@@ -12,6 +12,7 @@ from lakehouse.rollup import Gold, refresh
 
 # In the order in which they are refined: flights look up airports.
 SOURCES = ("airports", "airlines", "weather", "flights")
+LOOKED_UP = {"flights": ["silver.airports"]}
 
 
 def bronze(tables: Tables, landing: str) -> Report:
@@ -23,7 +24,7 @@ def bronze(tables: Tables, landing: str) -> Report:
 
 def silver(tables: Tables) -> Report:
     """Keep the newest valid row of each key; write the others to quarantine and superseded."""
-    done = [refine(tables, source, prepare(tables, source)) for source in SOURCES]
+    done = [refine(tables, s, prepare(tables, s), LOOKED_UP.get(s)) for s in SOURCES]
     changes = tuple(change for refined in done for change in refined.changes)
     return Report(changes, "\n".join(str(refined.run) for refined in done))
 
