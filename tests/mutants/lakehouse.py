@@ -296,8 +296,14 @@ LAKEHOUSE_FAULTS = [
     _source(
         "columns without statistics have no newest time",
         "engine/stores.py",
-        "        if len(latest) < log.num_rows:\n",
-        "        if False:\n",
+        "return None if None in latest.values() else latest",
+        "return {f: m for f, m in latest.items() if m is not None}",
+    ),
+    _source(
+        "newer rows are looked for in older files",
+        "engine/stores.py",
+        "for f, moment in latest.items() if moment > after]",
+        "for f, moment in latest.items() if moment < after]",
     ),
     _source("times are finer than Delta's statistics", "engine/times.py", "// 1000 * 1000", "// 1"),
     _source(

@@ -65,7 +65,7 @@ def refine(
     followed = _followed(tables, follows or [], last) if follows or not prepare else ""
     again = not rebuilt and _may_be_released(tables, contract, last, followed)
     if rebuilt or again or up_to > since:
-        new = tables.read(bronze).where(F.col(LOADED) > F.lit(since))
+        new = tables.newer(bronze, LOADED, since)
         raw = _with_quarantined(tables, table, new, since) if again else new
         typed = quality.read_as(raw, typed_as)
         rows = prepare(typed) if prepare else typed

@@ -104,13 +104,12 @@ def _scope(
 
 def _days(tables: Tables, gold: Gold, day: str, last: Run) -> list[date]:
     """The days whose rows changed since the last run."""
-    since = F.col(CHANGED) > F.lit(last.up_to)
     found: list[DataFrame] = []
     for name in _with_superseded(gold.source):
-        found.append(tables.read(name).where(since).select(day))
+        found.append(tables.newer(name, CHANGED, last.up_to).select(day))
     for source, days_of in gold.also.items():
         for name in _with_superseded(source):
-            found.append(days_of(tables.read(name).where(since)).select(day))
+            found.append(days_of(tables.newer(name, CHANGED, last.up_to)).select(day))
     rows = functools.reduce(DataFrame.union, found)
     return sorted(row[0] for row in rows.distinct().collect() if row[0] is not None)
 

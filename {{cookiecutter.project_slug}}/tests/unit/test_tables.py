@@ -12,7 +12,7 @@ from deltalake import DeltaTable
 from pyspark.sql import DataFrame, SparkSession
 
 from lakehouse.contract import ContractError
-from lakehouse.engine import Change, Engine, Tables
+from lakehouse.engine import Change, Engine, Tables, times
 from lakehouse.engine.stores import Condition, Folders, JvmFolders, Location
 
 TABLE = "silver.things"  # it has no contract
@@ -496,6 +496,11 @@ def test_the_newest_time_of_a_table_is_exact_to_the_millisecond(
     assert tables.newest("at", [two, one], before_all) == [None, noon + second]
     assert tables.newest("at", [one], noon + second) == [None]
     assert tables.newest("at", [], before_all) == []
+    found = [
+        [row["at"] for row in times.collect(tables.newer(one, "at", after).orderBy("at"))]
+        for after in (before_all, noon, noon + second)
+    ]
+    assert found == [[noon, noon + second], [noon + second], []]
 
 
 @pytest.mark.parametrize("folder", ["acme", "with space & ünïcode"])

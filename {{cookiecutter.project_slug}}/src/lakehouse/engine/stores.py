@@ -86,6 +86,9 @@ class Store(Protocol):
     def count(self, at: Location) -> int:
         """The number of rows."""
 
+    def newer(self, at: Location, column: str, after: datetime) -> DataFrame:
+        """The rows with a time after `after` in `column`."""
+
     def newest(
         self, column: str, places: Sequence[Location], after: datetime
     ) -> list[datetime | None]:
@@ -185,14 +188,31 @@ class Folders:
         return [self._newest(column, at, after) for at in places]
 
     def _newest(self, column: str, at: Location, after: datetime) -> datetime | None:
-        # Delta's log has the statistics of a table's first columns; of times, whole milliseconds.
+        latest = self._latest(column, at)
+        if latest is None:
+            return _newest_by_engine([self.read(at)], column, after)[0]
+        return max((moment for moment in latest.values() if moment > after), default=None)
+
+    def _latest(self, column: str, at: Location) -> dict[str, datetime] | None:
+        """The latest time in each file of a table; None if it is not known of every file.
+
+        Delta's log has the statistics of a table's first columns; of times, whole milliseconds.
+        """
         log = self._delta(at).get_add_actions(flatten=True)
         name = f"max.{column}"
-        known = list(log[name].to_pylist()) if name in log.schema.names else []
-        latest = [moment for moment in known if moment is not None]
-        if len(latest) < log.num_rows:
-            return _newest_by_engine([self.read(at)], column, after)[0]
-        return max((moment for moment in latest if moment > after), default=None)
+        known = log[name].to_pylist() if name in log.schema.names else [None] * log.num_rows
+        latest = dict(zip(log["path"].to_pylist(), known, strict=True))
+        return None if None in latest.values() else latest
+
+    def newer(self, at: Location, column: str, after: datetime) -> DataFrame:
+        rows, latest = self.read(at), self._latest(column, at)
+        if latest is not None:
+            files = [str(self.path(at) / f) for f, moment in latest.items() if moment > after]
+            if not files:
+                return rows.limit(0)
+            if len(files) < len(latest):
+                rows = self._spark.read.schema(rows.schema).parquet(*files)
+        return rows.where(F.col(column) > F.lit(after))
 
     def types(self, at: Location) -> list[tuple[str, str]]:
         from deltalake.schema import PrimitiveType
@@ -358,6 +378,9 @@ class _SparkStore:
 
     def count(self, at: Location) -> int:
         return self.read(at).count()
+
+    def newer(self, at: Location, column: str, after: datetime) -> DataFrame:
+        return self.read(at).where(F.col(column) > F.lit(after))
 
     def newest(
         self, column: str, places: Sequence[Location], after: datetime

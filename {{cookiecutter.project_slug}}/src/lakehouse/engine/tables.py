@@ -132,6 +132,10 @@ class Tables:
         found = self._store.newest(column, list(places.values()), after)
         return {name: latest for name, latest in zip(places, found, strict=True) if latest}
 
+    def newer(self, name: str, column: str, after: datetime) -> DataFrame:
+        """The rows with a time after `after` in `column`."""
+        return self._store.newer(self._at(name), column, after)
+
     def find(self, name: str, where: Sequence[Condition], newest: str = "") -> list[dict[str, Any]]:
         """Rows of a small table, with times in UTC; none if it has not been written.
 
