@@ -338,10 +338,10 @@ DELIVERY_FAULTS = [
     _delivery("one target hides the others", "cli/status.py", "            errors.append(error)\n", "            raise\n",
               f"{OPERATIONS}test_a_target_that_cannot_be_seen_hides_no_other"),
     # Rules
-    _delivery("persons run jobs", "checks/released.py", 'if key == "user_name" or', 'if False or'),
+    _delivery("persons run jobs", "checks/released.py", 'is_user = key == "user_name" or', 'is_user = False or'),
     _delivery("parity of nothing", "checks/parity.py", "if not any(_matches(found.path, pattern)", "if False and not any(_matches(found.path, pattern)"),
     _delivery("a fork keeps its identity", "checks/identity.py", "if home and origin and home != origin:", "if False:"),
-    _delivery("unknown fields", "checks/model.py", "        if error is None:\n", "        if True:\n"),
+    _delivery("unknown fields", "config/model.py", "        elif not _is_accepted(name, model, place):", "        elif False:"),
     _delivery("builds in released targets", "checks/untrusted.py", '    "": (\n', '    "": (\n        "artifacts",\n'),
     _delivery("another host in YAML", "config/target.py", "if expected and expected != target.host:", "if False:"),
     # Releases

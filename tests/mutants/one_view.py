@@ -44,7 +44,7 @@ ONE_VIEW_FAULTS = [
     _delivery("git is known later, whatever the files say", "config/references.py", "                return _walk(self._tree, mark, [head, *steps], reference)", "                pass"),
     _delivery("a default beats a lookup", "config/references.py", 'if value.get("lookup") is not None:', "if False:"),
     _delivery("any mapping of a target is a definition", "config/references.py", "{*value} not in FULL_DEFINITIONS", "False"),
-    _delivery("who is unknown may run", "checks/model.py", "if unknown else", "if False else"),
+    _delivery("who is unknown may run", "config/model.py", "        elif not _is_accepted(name, model, place):", "        elif False:"),
     _delivery("capitals make another identity", "config/identities.py", "if identity.strip().casefold() == getattr(known, name).strip().casefold():", "if identity == getattr(known, name):"),
     _delivery("the CLI lets others run", "config/identities.py", "if planned and identity != resource.identity:", "if False:"),
     _delivery("three names are three identities", "checks/released.py", "len(declared) == len(resolved) == 3", "len(declared) == 3"),

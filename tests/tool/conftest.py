@@ -37,6 +37,9 @@ targets:
     default: true
     variables:
       catalog: demo_dev
+      deployer: ""
+      runner: ""
+      planner: ""
 """,
     "targets/staging.yml": """\
 targets:

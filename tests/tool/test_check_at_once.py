@@ -19,6 +19,12 @@ SLIPS = {
     "include": (ROOT, "  - resources/*/*.yml\n", ""),
     "reference": (SCHEMA, "${var.catalog}", "${var.catalgo}"),
     "wiring": (JOB, "task: shop.load", "task: shop.laod"),
+    "section": (ROOT, "bundle:\n", "bundle:\n  nmae: x\n"),
+    "variable": (ROOT, "    default: team@example.com\n", "    description: Who.\n"),
+    "task": (JOB, "          environment_key: default\n", ""),
+    "dynamic": (JOB, "task: shop.load", "task: '{{job.parameters.none}}'"),
+    "schedule": (JOB, "      tags:", "      schedule: {timezone_id: Mars/Base}\n      tags:"),
+    "kind": (SCHEMA, "  schemas:", "  apps: {shop_app: {name: shop-app}}\n  schemas:"),
     "model": (SCHEMA, "      name:", "      nmae: x\n      name:"),
     "path": (JOB, "      tags:", "      x: {path: ../gone.py}\n      tags:"),
     "naming": (SCHEMA, "    shop_gold:", "    gold:"),
@@ -91,7 +97,8 @@ def test_all_files_that_are_no_yaml_are_told_and_the_rest_is_judged(
     edit(SCHEMA, "resources:", "resources: {")
     edit(PROD, "mode: production", "mode: development")
     findings = {(f.file, f.rule) for f in check(CheckContext(project))}
-    assert findings == {(JOB, "yaml"), (SCHEMA, "yaml"), (PROD, "released")}
+    paused = (PROD, "section")  # nothing is scheduled in development
+    assert findings == {(JOB, "yaml"), (SCHEMA, "yaml"), (PROD, "released"), paused}
 
 
 def test_a_broken_root_hides_no_other_broken_file_and_sets_off_no_rule(
@@ -240,7 +247,7 @@ def test_all_wrong_types_of_a_resource_are_told(project: Path, edit: Edit) -> No
     edit(JOB, "          environment_key: default\n", "          max_retries: no\n"
          "          environment_key: default\n")  # fmt: skip
     places = [place for place, _ in found(project, "model")]
-    assert places == [f"{JOB}:8", f"{JOB}:19", f"{JOB}:29", f"{JOB}:30"]
+    assert places == [f"{JOB}:9", f"{JOB}:20", f"{JOB}:29", f"{JOB}:30"]
 
 
 def test_a_required_field_of_a_wrong_type_is_not_told_as_missing(project: Path, edit: Edit) -> None:

@@ -30,9 +30,10 @@ def found(project: Path, rule: str) -> list[tuple[str, str]]:
         ("model", SCHEMA, "      name:", "      nmae: x\n      name:", f"{SCHEMA}:5",
          "schemas.shop_gold: unknown field nmae, expected name"),
         ("model", SCHEMA, "      name: shop_gold\n", "", f"{SCHEMA}:3",
-         "schemas.shop_gold: missing 'name'"),
+         "schemas.shop_gold: missing name"),
         ("model", JOB, "            - task_key: load\n", "            - task_kye: load\n",
-         f"{JOB}:11", "jobs.shop_daily: unknown field task_kye, expected task_key"),
+         f"{JOB}:11", "jobs.shop_daily.tasks[0].depends_on[0]: unknown field task_kye, expected "
+         "task_key"),
         # Names, tags, owners.
         ("naming", SCHEMA, "    shop_gold:", "    gold:", f"{SCHEMA}:3",
          "schemas.gold: given gold, expected shop(_[a-z0-9]+)* (such as shop_gold)"),

@@ -1,5 +1,6 @@
 """The rules, where the other tests leave room."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -18,18 +19,18 @@ def test_a_resource_that_is_no_mapping_is_found_at_its_key(project: Path, edit: 
     edit(SCHEMA, f"    shop_gold:\n{PIPELINE}", "    shop_gold: abc\n")
     ((place, message),) = found(project, "model")
     assert place == f"{SCHEMA}:3"
-    assert message.startswith("schemas.shop_gold: Unexpected type: ")
+    assert message.startswith("schemas.shop_gold: given a string")
 
 
 @pytest.mark.parametrize(
     ("file", "old", "new", "place", "message"),
     [
         (JOB, "      tags:", "      max_concurrent_runs: many\n      tags:", f"{JOB}:27",
-         "jobs.shop_daily: invalid literal for int() with base 10: 'many'"),
+         "jobs.shop_daily.max_concurrent_runs: given many, expected a whole number"),
         (SCHEMA, "      name: shop_gold",
          "      name: shop_gold\n      grants:\n        - {principal: a, privileges: [SELECT]}\n"
          "        - {principal: a, privileges: [SELEKT]}",
-         f"{SCHEMA}:8", "schemas.shop_gold: 'SELEKT' is not a valid Privilege"),
+         f"{SCHEMA}:8", "schemas.shop_gold.grants[1].privileges[0]: given SELEKT, expected SELECT"),
     ],
 )  # fmt: skip
 def test_a_value_of_the_wrong_type_is_found_where_it_stands(
@@ -134,11 +135,121 @@ def test_a_folder_s_name_is_no_pattern(project: Path, edit: Edit) -> None:
     ]
 
 
-@pytest.mark.parametrize("suffix", [".py", ".sql", ".ipynb"])
-def test_a_notebook_is_named_without_its_ending(project: Path, edit: Edit, suffix: str) -> None:
+NOTEBOOK = {
+    ".py": "# Databricks notebook source",
+    ".sql": "-- Databricks notebook source",
+    ".r": "# Databricks notebook source",
+    ".scala": "// Databricks notebook source",
+    ".ipynb": "{}",
+}
+
+
+@pytest.mark.parametrize("suffix", NOTEBOOK)
+def test_a_notebook_is_named_with_its_ending(project: Path, edit: Edit, suffix: str) -> None:
     edit(JOB, "      tags:", "      x: {notebook_path: ../../src/flow}\n      tags:")
     assert len(found(project, "path")) == 1
-    (project / f"src/flow{suffix}").touch()
+    (project / f"src/flow{suffix}").write_text(f"{NOTEBOOK[suffix]}\n1\n", encoding="utf-8")
+    ((_, message),) = found(project, "path")
+    assert message == f"notebook_path: given ../../src/flow, expected ../../src/flow{suffix}"
+    edit(JOB, "../../src/flow", f"../../src/flow{suffix}")
+    assert found(project, "path") == []
+
+
+def test_a_notebook_in_the_release_has_no_ending(project: Path, edit: Edit) -> None:
+    path = "'${workspace.file_path}/src/flow'"
+    edit(JOB, "      tags:", f"      x: {{notebook_path: {path}}}\n      tags:")
+    assert len(found(project, "path")) == 1
+    (project / "src/flow.sql").touch()
+    assert found(project, "path") == []
+
+
+@pytest.mark.parametrize(
+    ("field", "given", "expected"),
+    [
+        ("notebook_path", "plain.py", "a notebook, which this file is not"),
+        ("notebook_path", "app", "a notebook, not a folder"),
+        ("notebook_path", "data.csv", "a notebook"),
+        ("python_file", "note.py", "a file, not a notebook"),
+        ("python_file", "app", "a file"),
+        ("notebook: {path", "plain.py", "a notebook, which this file is not"),
+        ("file: {path", "note.py", "a file, not a notebook"),
+        ("project_directory", "plain.py", "a folder"),
+        ("root_path", "gone", "a folder"),
+        ("source_code_path", "gone", "a folder"),
+        ("file_path", "gone.lvdash.json", "a file"),
+    ],
+)
+def test_a_file_is_of_the_sort_that_its_field_wants(
+    project: Path, edit: Edit, field: str, given: str, expected: str
+) -> None:
+    (project / "src/plain.py").write_text("print(1)\n", encoding="utf-8")
+    (project / "src/note.py").write_text("# Databricks notebook source\n", encoding="utf-8")
+    (project / "src/data.csv").write_text("a\n", encoding="utf-8")
+    end = "}" * (1 + field.count("{"))
+    edit(JOB, "      tags:", f"      x: {{{field}: ../../src/{given}{end}\n      tags:")
+    ((_, message),) = found(project, "path")
+    assert message.endswith(f"given ../../src/{given}, expected {expected}")
+
+
+def test_paths_in_a_git_source_are_not_of_this_project(project: Path, edit: Edit) -> None:
+    task = "        - task_key: note\n          notebook_task: {notebook_path: notebooks/gone}\n"
+    edit(JOB, "      tasks:\n", f"      tasks:\n{task}")
+    assert len(found(project, "path")) == 1
+    source = "git_source: {git_url: https://example.com/x, git_provider: gitHub, git_branch: main}"
+    edit(JOB, "      tasks:\n", f"      {source}\n      tasks:\n")
+    assert found(project, "path") == []
+
+
+def test_the_folder_of_a_glob_is_enough(project: Path, edit: Edit) -> None:
+    edit(JOB, "      tags:", "      x: {glob: {include: '../../src/app/**'}}\n      tags:")
+    assert found(project, "path") == []
+    edit(JOB, "src/app/**", "src/gone/**")
+    assert len(found(project, "path")) == 1
+
+
+def test_only_rights_name_identities(project: Path, edit: Edit) -> None:
+    edit("databricks.yml", "variables:\n", "variables:\n  user_name: {default: svc}\n")
+    edit(JOB, "      tags:", "      x: {user_name: svc, principal: a@example.com}\n      tags:")
+    assert found(project, "released") == []
+    edit(SCHEMA, "      name:", "      grants: [{principal: a@example.com}]\n      name:")
+    assert {message.partition(": ")[2] for _, message in found(project, "released")} == {
+        "principal: given a@example.com, expected a group or a service principal"
+    }
+
+
+@pytest.mark.parametrize("branch", ["revert-12-feature/late", "revert-1f2e3d4c"])
+def test_the_branch_of_the_button_revert_may_be_checked(
+    project: Path, monkeypatch: pytest.MonkeyPatch, branch: str
+) -> None:
+    monkeypatch.setattr("delivery.checks.branch.pipeline_branch", lambda: branch)
+    assert found(project, "branch") == []
+    monkeypatch.setattr("delivery.checks.branch.pipeline_branch", lambda: f"un{branch}")
+    assert len(found(project, "branch")) == 1
+
+
+@pytest.mark.parametrize("value", ["job.parameters.token", "tasks.a.values.b", "secrets/s/k"])
+def test_a_dynamic_value_is_no_secret(project: Path, edit: Edit, value: str) -> None:
+    edit(JOB, "      tags:", f"      x: {{token: '{{{{{value}}}}}'}}\n      tags:")
+    assert found(project, "secret") == []
+    edit(JOB, f"{{{{{value}}}}}", "hunter2")
+    assert len(found(project, "secret")) == 1
+
+
+def test_one_slip_is_one_finding_whatever_the_targets_say(project: Path, edit: Edit) -> None:
+    edit(JOB, "      tags:", "      max_concurrent_runs: '${var.catalog}'\n      tags:")
+    ((_, message),) = found(project, "model")
+    assert message == "jobs.shop_daily.max_concurrent_runs: given demo_dev, expected a whole number"
+
+
+def test_the_target_is_known_in_a_path(project: Path, edit: Edit) -> None:
+    text = "'${workspace.file_path}/src/conf/${bundle.target}.json'"
+    edit(JOB, "      tags:", f"      x: [{text}]\n      tags:")
+    assert len(found(project, "path")) == 1
+    (project / "src/conf").mkdir()
+    (project / "src/conf/staging.json").touch()
+    ((_, message),) = found(project, "path")
+    assert message.endswith("expected a file (target prod)")
+    (project / "src/conf/prod.json").touch()
     assert found(project, "path") == []
 
 
@@ -290,7 +401,7 @@ def test_without_git_nothing_is_a_fork(
 def test_every_path_that_the_cli_opens_is_there(project: Path, edit: Edit, text: str) -> None:
     edit(JOB, "      tags:", f"      x: {{{text}}}\n      tags:")
     ((_, message),) = found(project, "path")
-    assert "expected a file" in message
+    assert re.search("expected a (file|folder)$", message)
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,7 @@ def test_targets_name_nobody(project: Path, edit: Edit, file: str) -> None:
 
 def test_other_targets_are_free(project: Path, edit: Edit) -> None:
     edit("targets/dev.yml", "    variables:", "    run_as: {user_name: ana}\n    variables:")
-    edit("targets/dev.yml", "catalog: demo_dev", "catalog: demo_dev\n      runner: nobody")
+    edit("targets/dev.yml", 'runner: ""', "runner: nobody")
     assert messages(project) == []
 
 

@@ -113,7 +113,7 @@ def test_tasks_that_wait_for_each_other_are_found(project: Path, edit: Edit) -> 
 def test_a_job_without_tasks_is_found(project: Path, edit: Edit) -> None:
     edit(JOB, "      tasks:", "      taks:")
     assert findings(project) == [
-        f"{JOB}:3: given no tasks, expected at least one\n    tasks: [{{task_key: load}}]"
+        f"{JOB}:3: warning: given no tasks, expected at least one\n    tasks: [{{task_key: load}}]"
     ]
 
 

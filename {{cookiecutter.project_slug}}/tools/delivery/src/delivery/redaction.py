@@ -12,7 +12,11 @@ _KEY = re.compile(
     r"|authorization)$",
     re.IGNORECASE,
 )
-_REFERENCE = re.compile(r"(?:(?:Bearer|Basic)\s+)?(?:\$\{[^}]+\}|\{\{\s*secrets/[^}]+\}\})")
+# A reference of the bundle, to a secret, or to a value of the running job.
+_REFERENCE = re.compile(
+    r"(?:(?:Bearer|Basic)\s+)?"
+    r"(?:\$\{[^}]+\}|\{\{\s*(?:secrets/|jobs?\.|tasks?\.|workspace\.|input\b)[^}]*\}\})"
+)
 _NAMES, _VALUES = ("name", "key"), ("default", "value")
 _OPTION = re.compile(r"-{0,2}([\w.-]+)=(\S+)")  # such as --token=x
 

@@ -48,6 +48,9 @@ _UC = "/api/2.1/unity-catalog"
 _DB = "/api/2.0/database"
 _PG = "/api/2.0/postgres"
 
+# In the CLI's state they are resources; in YAML, fields of the resource that they belong to.
+SUB_RESOURCES = ("grants", "permissions")
+
 KINDS: dict[str, Kind] = {
     "alerts": Kind(holds_data=False, runs_as=True, model="Alert", by_id="/api/2.0/alerts/{id}"),
     "apps": Kind(state_only=(), model="App", address="/api/2.0/apps/{id}"),
@@ -71,7 +74,7 @@ KINDS: dict[str, Kind] = {
     "genie_spaces": Kind(state_only=("etag",), model="GenieSpace"),
     "grants": Kind(holds_data=False),
     "instance_pools": Kind(holds_data=False, model="InstancePool"),
-    "job_runs": Kind(holds_data=False),
+    "job_runs": Kind(holds_data=False, model="JobRun"),
     "jobs": Kind(holds_data=False, runs_as=True, has_owner=True, model="Job"),
     "model_serving_endpoints": Kind(
         state_only=(), model="ModelServingEndpoint", address="/api/2.0/serving-endpoints/{id}"
@@ -161,7 +164,7 @@ KINDS: dict[str, Kind] = {
 def kind_of(key: str) -> str:
     """The kind of a resource key such as `jobs.flights_daily` or `schemas.flights_gold.grants`."""
     last = key.rpartition(".")[2]
-    return last if last in ("permissions", "grants") else key.partition(".")[0]
+    return last if last in SUB_RESOURCES else key.partition(".")[0]
 
 
 def properties_of(key: str) -> Kind:

@@ -10,6 +10,9 @@ from delivery.config.policy_file import branch_names
 from delivery.errors import Finding
 from delivery.forge.environment import pipeline_branch
 
+# The branch that the forge's button "Revert" makes; nobody can choose its name.
+_REVERT = re.compile(r"revert-\w[\w./-]*", re.ASCII)
+
 
 def current_branch(root: Path) -> str | None:
     """The branch of the pipeline, else the one that is checked out; None if there is none."""
@@ -30,6 +33,8 @@ def check_branch(context: CheckContext) -> Iterator[Finding]:
             message = f"branch: {branch} is protected, expected a commit on another branch"
             hint = f"git switch -c {'/'.join([*policy.prefixes[:1], 'late-arrivals'])}"
             yield context.policy_finding("branches", "branch", message, hint)
+    elif _REVERT.fullmatch(branch):
+        return
     elif prefixes and not re.fullmatch(rf"({prefixes})/[\w][\w./-]*", branch, re.ASCII):
         expected = f"one of {', '.join(policy.prefixes)}, a slash and a short name"
         message = f"branch: given {branch}, expected {expected}"

@@ -159,11 +159,20 @@ def check(context: CheckContext, only: Iterable[str] = ()) -> list[Finding]:
 
 
 def _merge_targets(found: Mapping[str, Iterable[Finding]]) -> Iterator[Finding]:
-    """Each finding once; the message names the targets if not all of them have it."""
-    targets: dict[Finding, dict[str, None]] = {}
+    """Each finding once; the message names the targets if not all of them have it.
+
+    What several targets say of one place is one slip, even if they say it with other values;
+    unless they name themselves, as their own identities differ.
+    """
+    merged: dict[tuple[Any, ...], tuple[Finding, dict[str, None]]] = {}
     for name, findings in found.items():
-        for finding in findings:
-            targets.setdefault(finding, {})[name] = None
-    for finding, names in targets.items():
+        counts: dict[tuple[Any, ...], int] = {}
+        for finding in dict.fromkeys(findings):
+            place = (finding.file, finding.line, finding.severity)
+            counts[place] = counts.get(place, 0) + 1
+            own = name if finding.message.startswith(f"{name}: ") else ""
+            key = (*place, counts[place], own)
+            merged.setdefault(key, (finding, {}))[1][name] = None
+    for finding, names in merged.values():
         where = "" if len(names) == len(found) else f" (target {', '.join(names)})"
         yield replace(finding, message=finding.message + where)

@@ -23,7 +23,7 @@ def check_released(context: CheckContext) -> Iterator[Finding]:
         mark = bundle.target(name).marks.get("mode") or bundle.tree.section("targets").marks[name]
         for message, hint in _unmet(bundle, name, tree, scheduled=(name,) == last):
             yield Finding(mark.file, mark.line, RULE, f"{name}: {message}", hint)
-        yield from _users(tree, mark, name)
+        yield from _users(tree, mark, name, inside=False)
         yield from _triggers(tree)
         yield from _broad_rights(tree)
 
@@ -60,18 +60,23 @@ def _unmet(
         yield message, f"presets: {{trigger_pause_status: {expected}}}"
 
 
-def _users(value: Any, mark: Mark, name: str) -> Iterator[Finding]:
+_RIGHTS = ("grants", "permissions", "run_as")
+
+
+def _users(value: Any, mark: Mark, name: str, *, inside: bool) -> Iterator[Finding]:
     """Users in `run_as`, permissions and grants: their access ends when they leave."""
     if isinstance(value, YamlMapping):
         for key, entry in value.items():
-            if key == "user_name" or (key == "principal" and "@" in str(entry)):
+            is_user = key == "user_name" or (key == "principal" and "@" in str(entry))
+            if inside and is_user and not isinstance(entry, YamlMapping | list):
                 message = f"{name}: {key}: given {entry}, expected a group or a service principal"
                 hint = "Name a group, or a service principal by its application id."
                 yield Finding(*value.marks[key], RULE, message, hint)
-            yield from _users(entry, value.marks[key], name)
+            rights = inside or key in _RIGHTS
+            yield from _users(entry, value.marks[key], name, inside=rights)
     elif isinstance(value, list):
         for entry in value:
-            yield from _users(entry, mark, name)
+            yield from _users(entry, mark, name, inside=inside)
 
 
 def _triggers(tree: YamlMapping) -> Iterator[Finding]:

@@ -4,12 +4,16 @@ The code is parsed, never run, so the rule takes milliseconds and needs no Spark
 """
 
 import difflib
+import re
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from graphlib import CycleError, TopologicalSorter
+from typing import Any
 
 from delivery.checks.registry import CheckContext, rule
+from delivery.checks.task import tasks_of
 from delivery.config.code import Code, Signature
-from delivery.config.yaml import Mark, YamlMapping, kind_of
+from delivery.config.yaml import Mark, YamlMapping, kind_of, string_values
 from delivery.errors import Finding, InvalidFileError
 
 RULE = "wiring"
@@ -28,18 +32,21 @@ def check_job(job: YamlMapping, job_mark: Mark, code: Code) -> Iterator[Finding]
     entries = job.items_of("tasks")
     tasks = list(entries.sections())
     if not tasks:
-        yield _finding(
-            job_mark, "given no tasks, expected at least one", "tasks: [{task_key: load}]"
-        )
+        message, hint = "given no tasks, expected at least one", "tasks: [{task_key: load}]"
+        yield replace(_finding(job_mark, message, hint), severity="warning")
     for entry, mark in zip(entries, entries.marks, strict=True):
         if not isinstance(entry, YamlMapping):
             yield _finding(mark, f"given {kind_of(entry)} as a task", "- task_key: load")
     yield from _check_order(tasks)
     for task, mark in tasks:
-        yield from _check_compute(job, task, mark)
-        if "python_wheel_task" in task:
+        if "task_key" not in task:
+            hint = "- task_key: load"
+            yield _finding(mark, "given a task without a name, expected task_key", hint)
+    for every in tasks_of(job):
+        yield from _check_compute(job, every.content)
+        if "python_wheel_task" in every.content:
             try:
-                yield from _check_wheel_task(task, code)
+                yield from _check_wheel_task(job, every.content, code)
             except InvalidFileError as error:  # still check the other tasks
                 yield from error.findings
 
@@ -73,7 +80,7 @@ def task_dependencies(task: YamlMapping) -> list[str]:
     return [task_key_of(needed) for needed, _ in task.items_of("depends_on").sections()]
 
 
-def _check_compute(job: YamlMapping, task: YamlMapping, mark: Mark) -> Iterator[Finding]:
+def _check_compute(job: YamlMapping, task: YamlMapping) -> Iterator[Finding]:
     for key, declared_in in (
         ("environment_key", "environments"),
         ("job_cluster_key", "job_clusters"),
@@ -83,13 +90,12 @@ def _check_compute(job: YamlMapping, task: YamlMapping, mark: Mark) -> Iterator[
             message = _mismatch([str(task[key])], [], known)
             hint = f"Declare it in the job: {declared_in}: [{{{key}: {task[key]}}}]"
             yield _finding(task.marks[key], f"task {task_key_of(task)} {key}: {message}", hint)
-    if "task_key" not in task:
-        hint = "- task_key: load"
-        yield _finding(mark, "given a task without a name, expected task_key", hint)
 
 
-def _check_wheel_task(task: YamlMapping, code: Code) -> Iterator[Finding]:
+def _check_wheel_task(job: YamlMapping, task: YamlMapping, code: Code) -> Iterator[Finding]:
     wheel = task.section("python_wheel_task")
+    if _is_of_others(job, task, wheel.get("package_name"), str(code.project.get("name"))):
+        return
     for key, known in (
         ("package_name", [str(code.project.get("name"))]),
         ("entry_point", list(code.project.get("scripts", {}))),
@@ -103,9 +109,43 @@ def _check_wheel_task(task: YamlMapping, code: Code) -> Iterator[Finding]:
     yield from _check_parameters(task, wheel, code)
 
 
+def _is_of_others(job: YamlMapping, task: YamlMapping, package: Any, own: str) -> bool:
+    """Whether a task runs another package, which its libraries or its environment bring."""
+    if not isinstance(package, str) or _normal(package) == _normal(own):
+        return False
+    texts = [text for _, text, _ in string_values(task.items_of("libraries"))]
+    for environment, _ in job.items_of("environments").sections():
+        if environment.get("environment_key") == task.get("environment_key"):
+            texts += [text for _, text, _ in string_values(environment.section("spec"))]
+    return any("*.whl" in text or _normal(package) in _normal(text) for text in texts)
+
+
+def _normal(package: str) -> str:
+    """The name of a package as pip compares it."""
+    return re.sub(r"[-_.]+", "-", package).lower()
+
+
+def _parameters_of(wheel: YamlMapping) -> YamlMapping | None:
+    """The parameters by name; those of a list as `--name=value`, or None if it has others."""
+    given, named = wheel.items_of("parameters"), wheel.get("named_parameters")
+    if not given:
+        is_other = named is not None and not isinstance(named, YamlMapping)
+        return None if is_other else wheel.section("named_parameters")
+    parameters = YamlMapping()
+    for text, mark in zip(given, given.marks, strict=True):
+        option = re.fullmatch(r"--([\w-]+)=(.*)", str(text), re.DOTALL)
+        if not option:
+            return None
+        parameters.put(option[1], option[2], mark)
+    return parameters
+
+
 def _check_parameters(task: YamlMapping, wheel: YamlMapping, code: Code) -> Iterator[Finding]:
-    parameters = wheel.section("named_parameters")
-    mark = wheel.marks.get("named_parameters", task.marks["python_wheel_task"])
+    parameters = _parameters_of(wheel)
+    if parameters is None:
+        return
+    mark = task.marks["python_wheel_task"]
+    mark = wheel.marks.get("named_parameters", wheel.marks.get("parameters", mark))
     entry = code.functions(code.module_of(wheel["entry_point"])).get("run", Signature(()))
     package = code.module_of(wheel["entry_point"]).partition(".")[0]
     domain, _, function = str(parameters.get("task", "")).partition(".")

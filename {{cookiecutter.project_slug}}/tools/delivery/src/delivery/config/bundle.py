@@ -25,13 +25,21 @@ TOP_LEVEL_MAPPINGS = (
     "workspace",
 )
 
-# The key that identifies the entries of a list: entries with the same value are merged.
+# Lists whose entries the CLI identifies by a key: those with the same value are merged. Others,
+# such as a job's environments, only grow.
 _ENTRY_KEYS = {
-    "tasks": "task_key",
-    "job_clusters": "job_cluster_key",
-    "environments": "environment_key",
-    "parameters": "name",
+    "jobs.tasks": "task_key",
+    "jobs.job_clusters": "job_cluster_key",
+    "jobs.parameters": "name",
+    "pipelines.clusters": "label",
+    "apps.resources": "name",
 }
+_GRANTED = (
+    *("catalogs", "external_locations", "registered_models", "schemas"),
+    *("secrets", "vector_search_indexes", "volumes"),
+)
+_DEFAULT_LABEL = "default"  # of a pipeline's cluster without one
+Keys = tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -79,7 +87,9 @@ class Bundle:
         if "run_as" in target:  # replaces the identity, does not merge with it
             tree.put("run_as", target["run_as"], target.marks["run_as"])
         if "mode" in target:
-            tree.section("bundle").put("mode", target["mode"], target.marks["mode"])
+            settings = merge(tree.section("bundle"), YamlMapping())
+            settings.put("mode", target["mode"], target.marks["mode"])
+            tree.put("bundle", settings, tree.marks.get("bundle", target.marks["mode"]))
         return tree
 
 
@@ -159,62 +169,100 @@ def _wrong_kind(section: YamlMapping, key: str, expected: str, example: str) -> 
     return Finding(*section.marks[key], "model", message, f"Example: {example}")
 
 
-def merge(base: YamlMapping, over: YamlMapping) -> YamlMapping:
+def merge(base: YamlMapping, over: YamlMapping, path: Keys = ()) -> YamlMapping:
     """`base` overridden by `over`: mappings merge, lists grow, other values are replaced.
 
     A merged value keeps the mark of its first declaration.
+
+    Args:
+        path: the keys from the root of the bundle to both.
     """
     result = YamlMapping()
     for key in dict.fromkeys([*base, *over]):
         source = over if key in over else base
         value = source[key]
         if key in base and key in over:
-            value = _merged_value(key, base[key], over[key])
+            value = _merged_value((*path, key), base[key], over[key])
             source = over if value is over[key] else base
         result.put(key, value, source.marks[key])
     return result
 
 
-def _merged_value(key: str, base: Any, over: Any) -> Any:
+def _merged_value(path: Keys, base: Any, over: Any) -> Any:
     if isinstance(base, YamlMapping) and isinstance(over, YamlMapping):
-        return merge(base, over)
+        return merge(base, over, path)
     if isinstance(base, YamlList) and isinstance(over, YamlList):
-        return _merged_items(base, over, _ENTRY_KEYS.get(key))
+        return _merged_items(base, over, path)
     return base if over is None else over
 
 
-def _merged_items(base: YamlList, over: YamlList, entry_key: str | None) -> YamlList:
-    result = YamlList()
+def _merged_items(base: YamlList, over: YamlList, path: Keys) -> YamlList:
+    result, names = YamlList(), list[str | None]()
     for value, mark in [*zip(base, base.marks, strict=True), *zip(over, over.marks, strict=True)]:
-        index = _index_of(result, value, entry_key)
-        if index is None:
+        name = _entry_name(value, path)
+        if path[1:2] == ("pipelines",) and name is not None and value.get("label") != name:
+            value = _labelled(value, name, mark)
+        if name is None or name not in names:
             result.put(value, mark)
+            names.append(name)
+            continue
+        index = names.index(name)
+        if path[1] == "apps":  # the later entry takes the place of the earlier one
+            result[index] = value
         else:
             result[index] = merge(result[index], value)
+    if path[3:] == ("grants",):
+        for entry in filter(_has_privileges, result):
+            _drop_repeated(entry)
     return result
 
 
-def from_plain(value: Any, key: str = "") -> Any:
+def _entry_name(value: Any, path: Keys) -> str | None:
+    """The name by which an entry of the list at `path` is merged; None if it is not."""
+    if len(path) != 4 or path[0] != "resources" or not isinstance(value, YamlMapping):
+        return None
+    _, kind, _, field = path
+    key = "principal" if field == "grants" and kind in _GRANTED else ""
+    key = key or _ENTRY_KEYS.get(f"{kind}.{field}", "")
+    name = value.get(key)
+    if key == "label":
+        return str(name or _DEFAULT_LABEL).lower()
+    return str(name) if key and name is not None else None
+
+
+def _labelled(cluster: YamlMapping, label: str, mark: Mark) -> YamlMapping:
+    """The cluster of a pipeline with the label that the CLI writes."""
+    result = merge(cluster, YamlMapping())
+    result.put("label", label, cluster.marks.get("label", mark))
+    return result
+
+
+def _has_privileges(entry: Any) -> bool:
+    return isinstance(entry, YamlMapping) and bool(entry.items_of("privileges"))
+
+
+def _drop_repeated(grant: YamlMapping) -> None:
+    """Name each privilege once."""
+    given, once = grant.items_of("privileges"), YamlList()
+    for privilege, mark in zip(given, given.marks, strict=True):
+        if privilege not in once:
+            once.put(privilege, mark)
+    grant.put("privileges", once, grant.marks["privileges"])
+
+
+def from_plain(value: Any, path: Keys = ()) -> Any:
     """A tree of plain mappings and lists as one without marks; entries of one name are merged."""
     if isinstance(value, Mapping):
         section = YamlMapping()
         for name, entry in value.items():
-            section.put(name, from_plain(entry, name), Mark(ROOT_FILE, 0))
+            section.put(name, from_plain(entry, (*path, name)), Mark(ROOT_FILE, 0))
         return section
     if isinstance(value, list):
         items = YamlList()
         for entry in value:
-            items.put(from_plain(entry), Mark(ROOT_FILE, 0))
-        return _merged_items(YamlList(), items, _ENTRY_KEYS.get(key))
+            items.put(from_plain(entry, (*path, "[]")), Mark(ROOT_FILE, 0))
+        return _merged_items(YamlList(), items, path)
     return value
-
-
-def _index_of(entries: YamlList, value: Any, entry_key: str | None) -> int | None:
-    if entry_key is None or not isinstance(value, YamlMapping):
-        return None
-    names = [entry.get(entry_key) if isinstance(entry, YamlMapping) else None for entry in entries]
-    name = value.get(entry_key)
-    return names.index(name) if name is not None and name in names else None
 
 
 def _duplicates(tree: YamlMapping, document: YamlMapping) -> Iterator[Finding]:

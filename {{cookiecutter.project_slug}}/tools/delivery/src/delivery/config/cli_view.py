@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from delivery.config.bundle import Bundle, from_plain, merge
 from delivery.config.includes import ROOT_FILE
+from delivery.config.model import ANCHOR_PREFIX
 from delivery.config.references import FULL_DEFINITIONS
 from delivery.config.yaml import Mark, YamlList, YamlMapping
 from delivery.redaction import is_secret
@@ -14,7 +15,6 @@ from delivery.redaction import is_secret
 _BUNDLE_KEYS = {"cluster_id": "cluster_id", "compute_id": "cluster_id", "git": "git"}
 _NO_MARK = Mark(ROOT_FILE, 0)
 _MAX_LENGTH = 120
-ANCHOR_PREFIX = "x-"  # the prefix of keys that only hold anchors; the CLI ignores them
 
 
 class Difference(NamedTuple):

@@ -16,6 +16,8 @@ RULE = "reference"
 _REFERENCE = re.compile(r"\$\{([A-Za-z][\w-]*(?:\.[\w-]+|\[\d+\])*)\}")
 _STEP = re.compile(r"[\w-]+")
 
+# Other texts of this form, such as `${HOME}` of a shell, the CLI leaves as they are.
+_HEADS = ("artifacts", "bundle", "resources", "var", "variables", "workspace")
 # Values of the workspace or the checkout: <name> in the resolved tree unless the files set them.
 _KNOWN_LATER = ("bundle.git", "workspace.current_user", "bundle.environment")
 _DEFINITION_KEYS = {"default", "description", "lookup", "type", "value"}
@@ -47,6 +49,11 @@ class Resolved:
     tree: YamlMapping
     findings: tuple[Finding, ...]
 
+    @property
+    def errors(self) -> tuple[Finding, ...]:
+        """The findings without the warnings."""
+        return tuple(finding for finding in self.findings if finding.severity == "error")
+
 
 class _DanglingError(Exception):
     """A reference to a value that does not exist, with a hint."""
@@ -68,6 +75,15 @@ def resolve(bundle: Bundle, target: str, variables: Mapping[str, str] | None = N
     return Resolved(tree, tuple(sorted(set(resolver.findings))))
 
 
+def resources_with_paths(bundle: Bundle, target: str) -> YamlMapping:
+    """The resources of a target, in which only references to `workspace` are left as they are.
+
+    So `${workspace.file_path}/src/x.py` still tells that it is a file of the project.
+    """
+    resolver = _Resolver(bundle, target, {}, leaves=("workspace",))
+    return resolver.section(bundle.tree_for_target(target).section("resources"))
+
+
 def value_of(bundle: Bundle, target: str, variable: str) -> str:
     """The value of a variable on a target, as a string; empty if it is not declared."""
     resolver = _Resolver(bundle, target, {})
@@ -82,6 +98,7 @@ class _Resolver:
     target: str
     given: Mapping[str, str]
     findings: list[Finding] = field(default_factory=list)
+    leaves: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         self._tree = self.bundle.tree_for_target(self.target)
@@ -123,6 +140,11 @@ class _Resolver:
     def _looked_up(self, reference: str, mark: Mark) -> Any:
         if reference in self._open:
             return self._report_cycle(reference, mark)
+        head = _STEP.findall(reference)[0]
+        if head in self.leaves:
+            return f"${{{reference}}}"
+        if head not in _HEADS:
+            return self._left_alone(reference, mark)
         self._open.append(reference)
         try:
             return self._value(*self._find(reference, mark))
@@ -130,6 +152,17 @@ class _Resolver:
             return self._report(reference, str(error), error.hint, mark)
         finally:
             self._open.pop()
+
+    def _left_alone(self, reference: str, mark: Mark) -> str:
+        """A text that only looks like a reference; a likely typing error is a warning."""
+        head, dot, rest = reference.partition(".")
+        near = difflib.get_close_matches(head, _HEADS, 1)
+        if dot and near:
+            message = f"${{{reference}}}: given {head}, expected {near[0]}; it stays as it is"
+            hint = f"Write ${{{near[0]}.{rest}}}."
+            finding = Finding(mark.file, mark.line, RULE, message, hint, "warning")
+            self.findings.append(finding)
+        return f"${{{reference}}}"
 
     def _report_cycle(self, reference: str, mark: Mark) -> str:
         """Report a cycle once, whichever of its members is resolved first."""

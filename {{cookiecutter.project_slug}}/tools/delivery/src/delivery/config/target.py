@@ -63,8 +63,8 @@ def read_target(root: Path, name: str, variables: Mapping[str, str] | None = Non
     """
     bundle = load_bundle(root)
     resolved = resolve(bundle, name, variables)
-    if resolved.findings:
-        raise DeliveryError("\n".join(map(str, resolved.findings)))
+    if resolved.errors:
+        raise DeliveryError("\n".join(map(str, resolved.errors)))
     tree = resolved.tree
     workspace, settings = tree.section("workspace"), tree.section("bundle")
     return Target(

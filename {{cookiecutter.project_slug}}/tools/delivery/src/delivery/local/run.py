@@ -90,7 +90,7 @@ def plan_run(root: Path, job: str, target: str, *, full_refresh: bool = False) -
     code = Code(root)
     declared = _job(resolved.tree, job)
     mark = resolved.tree.section("resources").section("jobs").marks[job]
-    problems = [*resolved.findings, *check_job(declared, mark, code), *_needs_workspace(declared)]
+    problems = [*resolved.errors, *check_job(declared, mark, code), *_needs_workspace(declared)]
     if problems:
         raise DeliveryError("\n".join(map(str, sorted(set(problems)))))
     tasks = {task_key_of(task): task for task, _ in declared.items_of("tasks").sections()}

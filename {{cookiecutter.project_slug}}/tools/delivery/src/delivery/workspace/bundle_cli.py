@@ -190,6 +190,7 @@ class BundleCli:
 
 def _warnings_and_errors(output: str) -> list[str]:
     """The CLI's warnings and errors, apart from missing credentials."""
+    output = re.sub(r"^Warn: \[hostmetadata\].*$", "", output, flags=re.MULTILINE)
     return [
         message
         for message in re.split(r"^(?=Warning: |Error: )", output, flags=re.MULTILINE)

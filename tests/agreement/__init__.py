@@ -1,0 +1,1 @@
+"""`delivery check` compared with the real CLI's `bundle validate`, on the same bundles."""

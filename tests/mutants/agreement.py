@@ -1,0 +1,71 @@
+"""Deliberate faults of the rules that say what the CLI would say."""
+
+from __future__ import annotations
+
+from mutants.faults import PROJECT, Fault
+
+_TEST = "tests/agreement/test_agreement.py::test_check_says_it"
+_EDGES = "tests/tool/test_rules_edges.py"
+_MERGE = "tests/tool/test_merge.py"
+
+
+def _tool(name: str, file: str, old: str, new: str, test: str = _TEST) -> Fault:
+    return Fault(name, f"{PROJECT}/tools/delivery/src/delivery/{file}", old, new, test)
+
+
+# fmt: off
+AGREEMENT_FAULTS = [
+    _tool("a variable needs no value", "checks/variable.py", "    if lacking:", "    if False:"),
+    _tool("a variable is set on all targets or none", "checks/variable.py", "is None\n    ]", "is None and False\n    ]"),
+    _tool("anything may be assigned", "checks/variable.py", "        if name not in declared:", "        if False:"),
+    _tool("any section", "checks/section.py", "    for found in mismatches(Root, context.bundle.tree, Mark(ROOT_FILE, 0)):", "    for found in ():"),
+    _tool("a name may change", "checks/section.py", 'if "${" in str(settings.get("name", "")):', "if False:"),
+    _tool("a root in a volume passes", "checks/section.py", '.startswith("/Volumes/"):', '.startswith("/Volumes!"):'),
+    _tool("any kind", "checks/model.py", "        if not _is_kind(kind):", "        if False:"),
+    _tool("an alert needs what its file has", "checks/model.py", 'if not (kind == "alerts" and _comes_from_a_file(found, resource)):', "if True:"),
+    _tool("a dashboard needs no warehouse", "config/model.py", '    "Dashboard": ("display_name", "warehouse_id"),\n', ""),
+    _tool("any choice", "config/model.py", "    elif _text(value) not in values and not _is_open(value):", "    elif False:"),
+    _tool("a list is a text", "config/model.py", "    return isinstance(value, str | bool | int | float)", "    return True"),
+    _tool("a list is a mapping", "config/model.py", '        yield _wrong(value, "a mapping", place, f"{_last(place)}: {{name: value}}")', "        pass"),
+    _tool("exported jobs are wrong", "config/model.py", '{"Job": ("format", "edit_mode"), ', "{"),
+    _tool("anchors are fields", "config/model.py", "not place.path and name.startswith(ANCHOR_PREFIX)", "False"),
+    _tool("texts are no numbers", "config/model.py", "        return bool(_WHOLE.fullmatch(value))", "        return False"),
+    _tool("YES is no Boolean", "config/model.py", "(*_TRUE, *_FALSE)", '("true", "false")'),
+    _tool("a shell's variable is a reference", "config/references.py", "        if head not in _HEADS:\n", "        if False:\n"),
+    _tool("paths have no variables", "config/references.py", "        if head in self.leaves:\n", "        if head not in _HEADS:\n"),
+    _tool("an app needs no code", "checks/kind.py", '    if not app.get("source_code_path") and not app.get("git_source"):', "    if False:"),
+    _tool("a grant for nobody", "checks/kind.py", '        if not grant.get("principal"):', "        if False:"),
+    _tool("notebooks have no suffix", "checks/path.py", "        if beside:\n", "        if False:\n"),
+    _tool("a folder is a notebook", "checks/path.py", '    if not path.is_file():\n        return "a notebook', '    if False:\n        return "a notebook'),
+    _tool("any file is a notebook", "checks/path.py", "    if not is_notebook(path):\n", "    if False:\n"),
+    _tool("a notebook is a file", "checks/path.py", '    if named.sort == "file" and is_notebook(path):', "    if False:"),
+    _tool("a file is a folder", "checks/path.py", '    if named.sort == "folder" and not path.is_dir():', "    if False:", f"{_EDGES}::test_a_file_is_of_the_sort_that_its_field_wants"),
+    _tool("files of a git source are ours", "checks/path.py", '            if in_git and name == "tasks":', "            if False:", f"{_EDGES}::test_paths_in_a_git_source_are_not_of_this_project"),
+    _tool("folders of a glob are files", "checks/path.py", '        if named.key == "include" and (root / start).is_dir():', "        if False:", f"{_EDGES}::test_the_folder_of_a_glob_is_enough"),
+    _tool("tasks need no compute", "checks/task.py", "    if needs and not any(", "    if False and not any("),
+    _tool("loops are not looked into", "checks/task.py", '        if "task" in loop:', "        if False:"),
+    _tool("loops may retry", "checks/task.py", "        for name in (name for name in _RETRIES if name in content):", "        for name in ():"),
+    _tool("two works in a task", "checks/task.py", "    if len(task.work) != 1:", "    if False:"),
+    _tool("any task key", "checks/task.py", "not _KEY.fullmatch(key)", "False"),
+    _tool("any outcome", "checks/task.py", '        elif given not in ("true", "false"):', "        elif False:"),
+    _tool("every task has an outcome", "checks/task.py", '        if "condition_task" not in other.content:', "        if False:"),
+    _tool("environments stand twice", "checks/task.py", "        if key in seen:", "        if False:"),
+    _tool("cron of Unix", "checks/schedule.py", "    if len(fields) not in (6, 7):", "    if False:"),
+    _tool("any time zone", "checks/schedule.py", 'elif key == "timezone_id" and not _is_zone(text):', "elif False:"),
+    _tool("any parameter of the job", "checks/dynamic.py", "        if name not in parameters:", "        if False:"),
+    _tool("values of any task", "checks/dynamic.py", "        if name not in names:", "        if False:"),
+    _tool("any dynamic value", "checks/dynamic.py", "not _KNOWN.fullmatch(text):\n        message = f\"{task.name}: {{{{{text}}}}} is no", "False:\n        message = f\"{task.name}: {{{{{text}}}}} is no"),
+    _tool("others' packages are ours", "checks/wiring.py", "    if not isinstance(package, str) or _normal(package) == _normal(own):", "    if True:"),
+    _tool("parameters have names", "checks/wiring.py", "    if not given:\n", "    if True:\n"),
+    _tool("a user in any field", "checks/released.py", "if inside and is_user and", "if is_user and", f"{_EDGES}::test_only_rights_name_identities"),
+    _tool("a reverted change waits", "checks/branch.py", "    elif _REVERT.fullmatch(branch):\n        return\n", "", f"{_EDGES}::test_the_branch_of_the_button_revert_may_be_checked"),
+    _tool("a dynamic value is a secret", "redaction.py", r"jobs?\.|tasks?\.|workspace\.|input\b", r"none\b", f"{_EDGES}::test_a_dynamic_value_is_no_secret"),
+    _tool("environments merge", "config/bundle.py", '    "jobs.parameters": "name",\n', '    "jobs.parameters": "name",\n    "jobs.environments": "environment_key",\n', _MERGE),
+    _tool("clusters of pipelines grow", "config/bundle.py", '    "pipelines.clusters": "label",\n', "", _MERGE),
+    _tool("labels differ by their case", "config/bundle.py", "str(name or _DEFAULT_LABEL).lower()", "str(name or _DEFAULT_LABEL)", _MERGE),
+    _tool("resources of apps merge", "config/bundle.py", '        if path[1] == "apps":', "        if False:", _MERGE),
+    _tool("grants grow", "config/bundle.py", 'if field == "grants" and kind in _GRANTED', "if False", _MERGE),
+    _tool("privileges stand twice", "config/bundle.py", "        if privilege not in once:", "        if True:", _MERGE),
+    _tool("a target leaves its mode behind", "config/bundle.py", 'settings = merge(tree.section("bundle"), YamlMapping())', 'settings = tree.section("bundle")', _MERGE),
+    _tool("one slip is told by each target", "checks/registry.py", 'own = name if finding.message.startswith(f"{name}: ") else ""', "own = name", f"{_EDGES}::test_one_slip_is_one_finding_whatever_the_targets_say"),
+]

@@ -1,0 +1,61 @@
+"""`schedule`: cron expressions and time zones, which only the API refuses."""
+
+from collections.abc import Iterator
+from zoneinfo import ZoneInfo, available_timezones
+
+from delivery.checks.registry import CheckContext, rule
+from delivery.config.yaml import Mark, string_values
+from delivery.errors import Finding
+
+RULE = "schedule"
+_CRON = ("quartz_cron_expression", "quartz_cron_schedule")
+_QUARTZ = "https://www.quartz-scheduler.org/documentation/quartz-2.3.0/tutorials/crontrigger.html"
+_ZONES = "https://docs.databricks.com/aws/en/jobs/scheduled"
+
+
+@rule(RULE, scope="target")
+def check_schedule(context: CheckContext, target: str) -> Iterator[Finding]:
+    """Cron expressions of another form than Quartz has, and time zones that do not exist."""
+    resources = context.targets[target].tree.section("resources")
+    for key, text, mark in string_values(resources):
+        if any(part in text for part in ("<", "${", "{{")):
+            continue
+        if key in _CRON:
+            yield from _cron(key, text, mark)
+        elif key == "timezone_id" and not _is_zone(text):
+            message = f"timezone_id: given {text}, expected a name such as Europe/Berlin or UTC"
+            yield Finding(*mark, RULE, message, f"The names: {_ZONES}", "warning")
+
+
+def _cron(key: str, text: str, mark: Mark) -> Iterator[Finding]:
+    fields = text.split()
+    if len(fields) not in (6, 7):
+        message = (
+            f"{key}: given {text!r} with {len(fields)} fields, expected 6 or 7: seconds, minutes, "
+            "hours, day of month, month, day of week, year"
+        )
+    elif "?" not in (fields[3], fields[5]) or fields[3] == fields[5]:
+        message = f"{key}: given {text!r}, expected ? for the day of month or the day of week"
+    else:
+        return
+    yield Finding(*mark, RULE, message, f"{key}: {_quartz(fields)!r}; see {_QUARTZ}", "warning")
+
+
+def _quartz(fields: list[str]) -> str:
+    """The expression in the form of Quartz, if it has that of Unix; otherwise an example."""
+    if len(fields) != 5:
+        return "0 0 6 * * ?"
+    minute, hour, day, month, weekday = fields
+    return f"0 {minute} {hour} ? {month} {weekday}" if day == "*" != weekday else (
+        f"0 {minute} {hour} {day} {month} ?"
+    )
+
+
+def _is_zone(name: str) -> bool:
+    if not available_timezones():
+        return True  # this machine has no list of time zones
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        return False
+    return True
