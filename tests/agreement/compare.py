@@ -116,7 +116,7 @@ def write(folder: Path, cases: Sequence[Case], host: str) -> None:
 def _is_of_a_later_version(said: Said) -> bool:
     """Whether the CLI does not know what the models, which are newer, have."""
     unknown = re.match(r'unknown field: (\w+)|invalid value "(\w+)" for enum field', said.text)
-    return bool(unknown) and (unknown[1] or unknown[2]) in known_names()
+    return unknown is not None and (unknown[1] or unknown[2]) in known_names()
 
 
 def _by_key(said: Sequence[Said], cases: Sequence[Case]) -> dict[str, list[str]]:

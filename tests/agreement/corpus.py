@@ -54,8 +54,8 @@ def judge(
             text = _HOST.sub(rf"\1 {host}", _PROFILE.sub("", text))
             file.write_text(text, encoding="utf-8", errors="surrogateescape")
     if not load_bundle_partial(folder).targets:
-        with (folder / "databricks.yml").open("a", encoding="utf-8") as file:
-            file.write("\ntargets: {default: {}}\n")
+        with (folder / "databricks.yml").open("a", encoding="utf-8") as root:
+            root.write("\ntargets: {default: {}}\n")
     if not (folder / "pyproject.toml").exists():
         (folder / "pyproject.toml").write_text('[project]\nname = "none"\n', encoding="utf-8")
     everything = ", ".join(f"'{e.name}{'/' * e.is_dir()}'" for e in sorted(folder.iterdir()))

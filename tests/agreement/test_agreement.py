@@ -117,7 +117,7 @@ def test_generated_bundles_are_judged_alike(tmp_path: Path, environment: dict[st
 @pytest.mark.skipif("AGREEMENT_CORPUS" not in os.environ, reason="AGREEMENT_CORPUS names no folder")
 def test_bundles_of_others_are_judged_alike(tmp_path: Path, environment: dict[str, str]) -> None:
     root = Path(os.environ["AGREEMENT_CORPUS"])
-    verdicts = []
+    verdicts: list[corpus.Verdict] = []
     for number, source in enumerate(corpus.bundles(root)):
         folder = tmp_path / str(number)
         name = str(source.relative_to(root))

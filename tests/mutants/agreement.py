@@ -32,7 +32,7 @@ AGREEMENT_FAULTS = [
     _tool("texts are no numbers", "config/model.py", "        return bool(_WHOLE.fullmatch(value))", "        return False"),
     _tool("YES is no Boolean", "config/model.py", "(*_TRUE, *_FALSE)", '("true", "false")'),
     _tool("a shell's variable is a reference", "config/references.py", "        if head not in _HEADS:\n", "        if False:\n"),
-    _tool("paths have no variables", "config/references.py", "        if head in self.leaves:\n", "        if head not in _HEADS:\n"),
+    _tool("paths have no variables", "config/references.py", "        if head in self.leaves:\n", "        if head not in _HEADS:\n", f"{_EDGES}::test_the_target_is_known_in_a_path"),
     _tool("an app needs no code", "checks/kind.py", '    if not app.get("source_code_path") and not app.get("git_source"):', "    if False:"),
     _tool("a grant for nobody", "checks/kind.py", '        if not grant.get("principal"):', "        if False:"),
     _tool("notebooks have no suffix", "checks/path.py", "        if beside:\n", "        if False:\n"),

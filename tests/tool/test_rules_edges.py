@@ -201,7 +201,7 @@ def test_paths_in_a_git_source_are_not_of_this_project(project: Path, edit: Edit
 
 
 def test_the_folder_of_a_glob_is_enough(project: Path, edit: Edit) -> None:
-    edit(JOB, "      tags:", "      x: {glob: {include: '../../src/app/**'}}\n      tags:")
+    edit(JOB, "      tags:", "      x: {glob: {include: '../../src/app/**/*.sql'}}\n      tags:")
     assert found(project, "path") == []
     edit(JOB, "src/app/**", "src/gone/**")
     assert len(found(project, "path")) == 1

@@ -1,6 +1,7 @@
 """`schedule`: cron expressions and time zones, which only the API refuses."""
 
 from collections.abc import Iterator
+from functools import cache
 from zoneinfo import ZoneInfo, available_timezones
 
 from delivery.checks.registry import CheckContext, rule
@@ -46,16 +47,15 @@ def _quartz(fields: list[str]) -> str:
     if len(fields) != 5:
         return "0 0 6 * * ?"
     minute, hour, day, month, weekday = fields
-    return f"0 {minute} {hour} ? {month} {weekday}" if day == "*" != weekday else (
-        f"0 {minute} {hour} {day} {month} ?"
-    )
+    if day == "*" and weekday != "*":
+        return f"0 {minute} {hour} ? {month} {weekday}"
+    return f"0 {minute} {hour} {day} {month} ?"
 
 
+@cache
 def _is_zone(name: str) -> bool:
-    if not available_timezones():
-        return True  # this machine has no list of time zones
     try:
         ZoneInfo(name)
     except (KeyError, ValueError, OSError):
-        return False
+        return not available_timezones()  # this machine has no list of time zones
     return True

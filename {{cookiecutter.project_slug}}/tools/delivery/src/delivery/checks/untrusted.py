@@ -9,8 +9,9 @@ from typing import Any
 
 from delivery.checks.registry import CheckContext, rule
 from delivery.config.bundle import TOP_LEVEL_MAPPINGS, Bundle, load_bundle
-from delivery.config.cli_view import ANCHOR_PREFIX, differences
+from delivery.config.cli_view import differences
 from delivery.config.includes import ROOT_FILE, refused_includes
+from delivery.config.model import ANCHOR_PREFIX
 from delivery.config.references import resolve
 from delivery.config.target import PREVIEW_TARGET
 from delivery.config.yaml import Mark, YamlMapping, string_values

@@ -29,7 +29,8 @@ def _without_value(
     """The targets on which a variable has no value; a release brings those of its own."""
     settings = declaration if isinstance(declaration, YamlMapping) else YamlMapping()
     is_other = declaration is not None and not isinstance(declaration, YamlMapping)
-    if is_other or name in UNKNOWN_RELEASE or settings.get("default") is not None or settings.get("lookup"):
+    has_value = settings.get("default") is not None or settings.get("lookup")
+    if is_other or has_value or name in UNKNOWN_RELEASE:
         return
     bundle = context.bundle
     lacking = [

@@ -81,11 +81,11 @@ def _checker(type_: Any) -> _Check:
         return partial(_check_list, arguments[0])
     if origin is dict:
         return partial(_check_mapping, arguments[1])
-    if is_dataclass(type_):
+    if isinstance(type_, type) and is_dataclass(type_):
         return partial(_check_fields, type_)
     if isinstance(type_, type) and issubclass(type_, Enum):
         return partial(_check_choice, tuple(str(member.value) for member in type_))
-    return _check_anything if type_ not in _SCALARS else partial(_check_scalar, type_)
+    return partial(_check_scalar, type_) if type_ in _SCALARS else lambda *_: iter(())
 
 
 def _is_text(type_: Any) -> bool:
@@ -103,10 +103,6 @@ def without_variable(type_: Any) -> Any:
 
 def _is_variable(type_: Any) -> bool:
     return getattr(get_origin(type_) or type_, "__name__", "") == "Variable"
-
-
-def _check_anything(value: Any, place: _Place) -> Iterator[Mismatch]:
-    yield from ()
 
 
 def _check_list(entry: Any, value: Any, place: _Place) -> Iterator[Mismatch]:
@@ -275,7 +271,12 @@ def _wrong(value: Any, expected: str, place: _Place, hint: str) -> Mismatch:
 
 
 def _nothing(place: _Place) -> Mismatch:
-    return Mismatch(place.path, place.mark, "given nothing, expected a value", "Give it a value; without one, leave the field out.")
+    return Mismatch(
+        place.path,
+        place.mark,
+        "given nothing, expected a value",
+        "Give it a value; without one, leave the field out.",
+    )
 
 
 def _shown(value: Any) -> str:

@@ -104,6 +104,7 @@ class _Resolver:
         self._tree = self.bundle.tree_for_target(self.target)
         self.variables = self.bundle.target(self.target).section("variables")
         self._open: list[str] = []  # the references being resolved, to find cycles
+        self._known: dict[str, str | int | float] = {}  # scalars, which many resources refer to
 
     def section(self, section: YamlMapping) -> YamlMapping:
         result = YamlMapping()
@@ -123,7 +124,7 @@ class _Resolver:
             return self.section(value)
         if isinstance(value, YamlList):
             return self._items(value)
-        return self.text(value, mark) if isinstance(value, str) else value
+        return self.text(value, mark) if isinstance(value, str) and "${" in value else value
 
     def text(self, text: str, mark: Mark) -> Any:
         """A string without references, also without nested ones such as `${var.a_${var.b}}`."""
@@ -140,14 +141,20 @@ class _Resolver:
     def _looked_up(self, reference: str, mark: Mark) -> Any:
         if reference in self._open:
             return self._report_cycle(reference, mark)
+        if reference in self._known:
+            return self._known[reference]
         head = _STEP.findall(reference)[0]
         if head in self.leaves:
             return f"${{{reference}}}"
         if head not in _HEADS:
             return self._left_alone(reference, mark)
         self._open.append(reference)
+        before = len(self.findings)
         try:
-            return self._value(*self._find(reference, mark))
+            value = self._value(*self._find(reference, mark))
+            if isinstance(value, str | int | float) and len(self.findings) == before:
+                self._known[reference] = value
+            return value
         except _DanglingError as error:
             return self._report(reference, str(error), error.hint, mark)
         finally:

@@ -122,15 +122,22 @@ def string_values(
     value: Any, key: str = "", mark: Mark | None = None
 ) -> Iterator[tuple[str, str, Mark]]:
     """Every string below a value: its key, the string and its mark."""
-    if isinstance(value, YamlMapping):
+    found: list[tuple[str, str, Mark]] = []
+    _collect(value, key, mark, found)
+    return iter(found)
+
+
+def _collect(value: Any, key: str, mark: Mark | None, found: list[tuple[str, str, Mark]]) -> None:
+    if isinstance(value, str):
+        if mark:
+            found.append((key, value, mark))
+    elif isinstance(value, YamlMapping):
         for name, entry in value.items():
-            yield from string_values(entry, name, value.marks[name])
+            _collect(entry, name, value.marks[name], found)
     elif isinstance(value, list):
         marks = getattr(value, "marks", [mark] * len(value))
         for entry, entry_mark in zip(value, marks, strict=True):
-            yield from string_values(entry, key, entry_mark)
-    elif isinstance(value, str) and mark:
-        yield key, value, mark
+            _collect(entry, key, entry_mark, found)
 
 
 def kind_of(value: Any) -> str:
