@@ -69,3 +69,30 @@ AGREEMENT_FAULTS = [
     _tool("a target leaves its mode behind", "config/bundle.py", 'settings = merge(tree.section("bundle"), YamlMapping())', 'settings = tree.section("bundle")', _MERGE),
     _tool("one slip is told by each target", "checks/registry.py", 'own = name if finding.message.startswith(f"{name}: ") else ""', "own = name", f"{_EDGES}::test_one_slip_is_one_finding_whatever_the_targets_say"),
 ]
+
+_CONVENTIONS = "tests/tool/test_conventions.py"
+_JOB = f"{_CONVENTIONS}::test_a_job_that_does_not_is_found"
+
+CONVENTION_FAULTS = [
+    _tool("jobs need no time limit", "checks/convention.py", "    if expected.timeout and not timeout:", "    if False:", _JOB),
+    _tool("runs are skipped", "checks/convention.py", "    if expected.queue and ", "    if False and ", _JOB),
+    _tool("runs overlap", "checks/convention.py", "isinstance(runs, int) and runs > most:", "False:", _JOB),
+    _tool("schedules in any zone", "checks/convention.py", "zone != expected.timezone:", "False:", _JOB),
+    _tool("a job without a schedule has a zone", "checks/convention.py", "if expected.timezone and schedule and", "if expected.timezone and", f"{_CONVENTIONS}::test_a_job_without_a_schedule_has_no_zone"),
+    _tool("long runs pass", "checks/convention.py", "    if expected.duration_warning and not warned:", "    if False:", _JOB),
+    _tool("a warning after the end", "checks/convention.py", "0 < timeout <= value:", "False:", _JOB),
+    _tool("tasks are not repeated", "checks/convention.py", "0 <= given < expected.retries:", "False:", f"{_CONVENTIONS}::test_tasks_that_can_be_repeated_are"),
+    _tool("conditions are repeated", "checks/convention.py", "any(work in _RETRIED for work in task.work)", "True", f"{_CONVENTIONS}::test_whether_a_task_is_repeated_depends_on_its_work"),
+    _tool("dev writes into prod", "checks/catalog.py", "        if found:\n", "        if False:\n", f"{_CONVENTIONS}::test_a_catalog_of_another_target_is_found_in_any_value"),
+    _tool("a longer name is the same catalog", "checks/catalog.py", r"(?![\w-])", "", f"{_CONVENTIONS}::test_a_longer_name_is_another_catalog"),
+    _tool("a wheel of another version", "checks/wheel.py", "        if given[0] != expected:", "        if False:", f"{_CONVENTIONS}::test_a_wheel_has_the_version_that_is_built"),
+    _tool("tokens outside of YAML", "checks/secret.py", "    yield from _tokens(context.root, set(context.bundle.files))\n", "", f"{_CONVENTIONS}::test_a_token_is_found_in_every_text_file"),
+    _tool("tokens in new files", "checks/secret.py", '"--untracked", ', "", f"{_CONVENTIONS}::test_a_token_is_found_in_every_text_file"),
+    _tool("an allowed token is found", "checks/secret.py", "_ALLOWED not in text and ", "", f"{_CONVENTIONS}::test_a_token_that_git_ignores_or_that_is_allowed_is_no_finding"),
+    _tool("a comment needs no reason", "config/ignores.py", "    if not comment.rules or not comment.why:", "    if False:", f"{_CONVENTIONS}::test_a_comment_names_rules_and_says_why"),
+    _tool("a comment accepts a secret", "config/ignores.py", '"secret", ', "", f"{_CONVENTIONS}::test_a_comment_names_rules_and_says_why"),
+    _tool("a comment accepts any rule", "config/ignores.py", "and finding.rule in comment.rules and comment.why", "and comment.why", f"{_CONVENTIONS}::test_a_comment_that_accepts_nothing_is_told"),
+    _tool("a comment is about its own line alone", "config/ignores.py", "else number + 1", "else number", f"{_CONVENTIONS}::test_a_comment_of_its_own_line_is_about_the_next"),
+    _tool("useless comments stay", "config/ignores.py", "            if complete and ", "            if False and ", f"{_CONVENTIONS}::test_a_comment_that_accepts_nothing_is_told"),
+    _tool("what is accepted fails", "render/findings.py", 'finding.severity == "error"', 'finding.severity != "warning"', f"{_CONVENTIONS}::test_a_comment_accepts_a_finding_and_its_reason_is_listed"),
+]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mutants.agreement import AGREEMENT_FAULTS
+from mutants.agreement import AGREEMENT_FAULTS, CONVENTION_FAULTS
 from mutants.check import CHECK_FAULTS
 from mutants.days import DAYS_FAULTS
 from mutants.faults import FAULTS as OTHER_FAULTS
@@ -30,4 +30,5 @@ FAULTS = [
     *DAYS_FAULTS,
     *TABLES_FAULTS,
     *AGREEMENT_FAULTS,
+    *CONVENTION_FAULTS,
 ]

@@ -35,7 +35,8 @@ class Finding:
         rule: the name of the rule that found it.
         message: what was given and what is expected.
         hint: what to do about it.
-        severity: an error fails `delivery check`; a warning does not.
+        severity: an error fails `delivery check`; a warning does not, nor does what a comment
+            accepts.
     """
 
     file: str
@@ -43,10 +44,12 @@ class Finding:
     rule: str
     message: str
     hint: str
-    severity: Literal["error", "warning"] = "error"
+    severity: Literal["error", "warning", "ignored"] = "error"
 
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}" if self.line else self.file
+        if self.severity == "ignored":
+            return f"{place}: ignored: {self.message}"
         warning = "warning: " if self.severity == "warning" else ""
         return f"{place}: {warning}{self.message}\n    {self.hint}"
 

@@ -6,7 +6,7 @@ from typing import Any
 
 HIDDEN = "(hidden)"  # the placeholder for a secret
 
-_TOKEN = re.compile(r"\b(?:dapi|dose|dkea|dsapi)[0-9a-f]{32}\b")  # Databricks' own prefixes
+TOKEN = re.compile(r"\b(?:dapi|dose|dkea|dsapi)[0-9a-f]{32}\b")  # Databricks' own prefixes
 _KEY = re.compile(
     r"(?:^|[\W_])(?:password|passwd|secret|token|api[\W_]?key|access[\W_]?key|account\.key\..*"
     r"|authorization)$",
@@ -26,7 +26,7 @@ def is_secret(key: str, value: str) -> bool:
     option = _OPTION.fullmatch(value)
     if option and _KEY.search(option[1]):
         return not _REFERENCE.fullmatch(option[2])
-    return bool(_TOKEN.search(value) or (_KEY.search(key) and not _REFERENCE.fullmatch(value)))
+    return bool(TOKEN.search(value) or (_KEY.search(key) and not _REFERENCE.fullmatch(value)))
 
 
 def name_of(key: str, entry: Mapping[str, Any], parent: str = "") -> str:

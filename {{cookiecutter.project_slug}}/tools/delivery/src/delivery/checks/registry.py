@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from delivery.config.bundle import Bundle, load_bundle_partial
 from delivery.config.code import Code
+from delivery.config.ignores import without_ignored
 from delivery.config.includes import ROOT_FILE
 from delivery.config.policy_file import POLICY_FILE, policy_line
 from delivery.config.references import Resolved, resolve
@@ -154,8 +155,10 @@ def check(context: CheckContext, only: Iterable[str] = ()) -> list[Finding]:
     if unknown:
         raise DeliveryError(f"rule: given {unknown[0]!r}, expected one of {', '.join(rules)}")
     found = {finding for name in chosen or rules for finding in rules[name].findings(context)}
-    broken = context.bundle.broken if "bundle" in vars(context) else ()
-    return sorted({*found, *broken})
+    if "bundle" not in vars(context):
+        return sorted(found)
+    found.update(context.bundle.broken)
+    return sorted(without_ignored(context.root, found, context.bundle.files, complete=not chosen))
 
 
 def _merge_targets(found: Mapping[str, Iterable[Finding]]) -> Iterator[Finding]:

@@ -107,6 +107,23 @@ class Naming(_Strict):
     """Tags that every job and pipeline must have."""
 
 
+class Conventions(_Strict):
+    """What every job of a released target has; by default, nothing is expected."""
+
+    timeout: bool = False
+    """Whether it has a time limit, `timeout_seconds`."""
+    queue: bool = False
+    """Whether a run waits for the one before, instead of being skipped."""
+    max_concurrent_runs: Annotated[int, Field(ge=1)] | None = None
+    """How many of its runs may run at once."""
+    timezone: str = ""
+    """The time zone of its schedule, such as `UTC`."""
+    duration_warning: bool = False
+    """Whether a health rule warns of long runs, before the time limit ends them."""
+    retries: Annotated[int, Field(ge=0)] = 0
+    """The least `max_retries` of each task that can be repeated."""
+
+
 class Verify(_Strict):
     """How a deploy is verified."""
 
@@ -264,6 +281,7 @@ class Policy(_Strict):
     branches: Branches
     release: Release = Release()
     naming: Naming = Naming()
+    conventions: Conventions = Conventions()
     verify: Verify = Verify()
     guard: Guard = Guard()
     may_differ: list[str] = []

@@ -28,7 +28,8 @@ def formatted(findings: Sequence[Finding], form: Format) -> str:
         return "\n".join(map(_command, findings)) or "check: passed"
     lines = [str(finding) for finding in findings]
     if exit_code(findings) is Exit.DONE:
-        lines.append("check: passed" + (", with warnings" if findings else ""))
+        warned = any(finding.severity == "warning" for finding in findings)
+        lines.append("check: passed" + (", with warnings" if warned else ""))
     return "\n".join(lines)
 
 
@@ -42,7 +43,8 @@ def _command(finding: Finding) -> str:
     """A workflow command of GitHub; file content cannot start another one."""
     location = f"file={_escaped(finding.file, True)},line={max(finding.line, 1)}"
     text = f"{finding.message}\n{finding.hint}".strip()
-    return f"::{finding.severity} {location},title={finding.rule}::{_escaped(text)}"
+    severity = "notice" if finding.severity == "ignored" else finding.severity
+    return f"::{severity} {location},title={finding.rule}::{_escaped(text)}"
 
 
 def _escaped(text: str, is_property: bool = False) -> str:
