@@ -39,7 +39,7 @@ def check_job(job: YamlMapping, job_mark: Mark, code: Code) -> Iterator[Finding]
         yield from _check_compute(job, task, mark)
         if "python_wheel_task" in task:
             try:
-                yield from _check_wheel_task(task, code)
+                yield from check_wheel_task(task, code)
             except InvalidFileError as error:  # still check the other tasks
                 yield from error.findings
 
@@ -88,7 +88,8 @@ def _check_compute(job: YamlMapping, task: YamlMapping, mark: Mark) -> Iterator[
         yield _finding(mark, "given a task without a name, expected task_key", hint)
 
 
-def _check_wheel_task(task: YamlMapping, code: Code) -> Iterator[Finding]:
+def check_wheel_task(task: YamlMapping, code: Code) -> Iterator[Finding]:
+    """Mismatches between a `python_wheel_task` and the code."""
     wheel = task.section("python_wheel_task")
     for key, known in (
         ("package_name", [str(code.project.get("name"))]),
@@ -100,7 +101,11 @@ def _check_wheel_task(task: YamlMapping, code: Code) -> Iterator[Finding]:
             message = f"task {task_key_of(task)} {key}: {_mismatch(given, known, known)}"
             yield _finding(mark, message, f"Write {key}: {next(iter(known), 'NAME')}")
             return
-    yield from _check_parameters(task, wheel, code)
+    functions = code.functions(code.module_of(wheel["entry_point"]))
+    takes_a_command_line = functions and "run" not in functions
+    is_positional = "parameters" in wheel and "named_parameters" not in wheel
+    if not (takes_a_command_line or is_positional):
+        yield from _check_parameters(task, wheel, code)
 
 
 def _check_parameters(task: YamlMapping, wheel: YamlMapping, code: Code) -> Iterator[Finding]:
