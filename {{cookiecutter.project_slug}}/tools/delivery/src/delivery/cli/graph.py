@@ -13,6 +13,7 @@ from delivery.config.references import resolve
 from delivery.config.root import find_root
 from delivery.errors import DeliveryError
 from delivery.local.graph import as_mermaid, as_text_tree, nodes_of
+from delivery.local.run import plan_run
 
 
 class GraphOutput(StrEnum):
@@ -34,11 +35,12 @@ def graph_command(
 
     Example: `delivery graph flights_daily`
     """
-    jobs = resolve(load_bundle(find_root(Path.cwd())), target).tree.section("resources")
+    root = find_root(Path.cwd())
+    jobs = resolve(load_bundle(root), target).tree.section("resources")
     if job not in jobs.section("jobs"):
         known = ", ".join(jobs.section("jobs"))
         raise DeliveryError(f"job: given {job!r}, expected one of {known}")
-    nodes = nodes_of(jobs.section("jobs").section(job))
+    nodes = nodes_of(jobs.section("jobs").section(job), _left_out(root, job, target))
     if output is GraphOutput.JSON:
         tasks = [node.as_json() for node in nodes]
         print(json.dumps({"job": job, "target": target, "tasks": tasks}, indent=2))
@@ -48,3 +50,12 @@ def graph_command(
         console = Console(highlight=False, soft_wrap=True)
         console.print(f"[bold]{job}[/] as target {target}\n")
         console.print(as_text_tree(nodes), markup=False)
+
+
+def _left_out(root: Path, job: str, target: str) -> dict[str, str]:
+    """The tasks that `delivery run --skip-unsupported` leaves out, with the reason."""
+    try:
+        plan = plan_run(root, job, target, skip_unsupported=True)
+    except DeliveryError:  # `delivery run` and `delivery check` tell it
+        return {}
+    return {task.name: task.skipped for task in plan.tasks if task.skipped}

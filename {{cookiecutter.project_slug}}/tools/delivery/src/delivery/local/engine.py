@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -28,15 +29,16 @@ class Engine:
         self._read_table = type(spark.read).table
 
     @contextlib.contextmanager
-    def named_tables(self) -> Iterator[None]:
-        """Let the session know tables by name, as long as a task runs."""
+    def active(self) -> Iterator[None]:
+        """Let code find this session by `getOrCreate`, and tables by name, while a task runs."""
         if self._tables is None:
             yield
             return
         reader, session = type(self.spark.read), type(self.spark)
         writer = sys.modules[reader.__module__].DataFrameWriter
         catalog = type(self.spark.catalog)
-        with contextlib.ExitStack() as stack:
+        # `getOrCreate` wants an address, and then takes the session that there is.
+        with contextlib.ExitStack() as stack, _environment("SPARK_REMOTE", "sc://localhost"):
             for owner, name, method in (
                 (session, "sql", lambda _, *args, **kwargs: self.sql(*args, **kwargs)),
                 (session, "table", lambda _, name: self.table(name)),
@@ -130,10 +132,11 @@ class Engine:
         if tables.exists(key):
             self._require_plain(name)
         with tables.exclusive():
-            self.changes.append((tables.append if append else tables.overwrite)(key, rows))
+            write = tables.append if append else tables.overwrite
+            self.changes.append(write(key, _nullable(rows)))
 
     def _with_columns(self, rows: Any, write: Write) -> Any:
-        """Rows with the names and types of the table's columns, by their place."""
+        """Rows with the columns of the table: those that are given by their place, others NULL."""
         existing = self.table(str(write.table))
         types = dict(existing.dtypes)
         names = write.columns or tuple(existing.columns)
@@ -142,8 +145,12 @@ class Engine:
                 f"INSERT INTO {write.table}: given {len(rows.columns)} columns, expected "
                 f"{len(names)}: {', '.join(names)}"
             )
-        named = rows.toDF(*names)
-        return named.selectExpr(*(f"CAST(`{name}` AS {types[name]}) AS `{name}`" for name in names))
+        given = {name: f"`{name}`" for name in names}
+        cast = [
+            f"CAST({given.get(name, 'NULL')} AS {type_}) AS `{name}`"
+            for name, type_ in types.items()
+        ]
+        return rows.toDF(*names).selectExpr(*cast)
 
     def _require_plain(self, name: TableName) -> None:
         """Refuse to write a table that has columns of the table API, such as partitions.
@@ -197,6 +204,27 @@ class Engine:
             return self._exists(found)
 
         return exists
+
+
+def _nullable(rows: Any) -> Any:
+    """The rows with columns that can be NULL, as in tables that declare nothing else."""
+    columns = {}
+    for field in rows.schema.fields:
+        if not field.nullable:
+            type_ = field.dataType.simpleString()
+            columns[field.name] = f"nullif(`{field.name}`, CAST(NULL AS {type_})) AS `{field.name}`"
+    return rows.selectExpr(*(columns.get(name, f"`{name}`") for name in rows.columns))
+
+
+@contextlib.contextmanager
+def _environment(name: str, value: str) -> Iterator[None]:
+    before = os.environ.get(name)
+    os.environ[name] = before or value
+    try:
+        yield
+    finally:
+        if before is None:
+            os.environ.pop(name, None)
 
 
 @contextlib.contextmanager

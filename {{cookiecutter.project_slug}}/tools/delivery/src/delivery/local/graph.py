@@ -1,6 +1,6 @@
 """The tasks of a job as a graph: as text, as JSON and as a diagram of Mermaid."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
@@ -9,7 +9,7 @@ from delivery.checks.wiring import task_key_of
 from delivery.config.scalars import as_text
 from delivery.config.yaml import YamlMapping
 from delivery.local.job import Need
-from delivery.local.kinds import CannotRunError, kind_of_task, shown_kind
+from delivery.local.kinds import shown_kind
 
 
 @dataclass(frozen=True)
@@ -20,14 +20,14 @@ class Node:
         kind: what it does, such as `wheel: flights.bronze`.
         needs: the tasks that it depends on.
         run_if: the condition on them, if it is not that all have succeeded.
-        needs_workspace: why it does not run on this machine; empty if it does.
+        left_out: why a run on this machine leaves it out; empty if it does not.
     """
 
     name: str
     kind: str
     needs: tuple[Need, ...] = ()
     run_if: str = ""
-    needs_workspace: str = ""
+    left_out: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """The task for machines."""
@@ -37,13 +37,18 @@ class Node:
             "kind": self.kind,
             "depends_on": needs,
             "run_if": self.run_if or "ALL_SUCCESS",
-            "needs_workspace": self.needs_workspace or None,
+            "left_out": self.left_out or None,
         }
 
 
-def nodes_of(job: YamlMapping) -> list[Node]:
-    """The tasks of a job, each after those that it depends on."""
-    nodes = {node.name: node for node in map(_node, _tasks(job))}
+def nodes_of(job: YamlMapping, left_out: Mapping[str, str]) -> list[Node]:
+    """The tasks of a job, each after those that it depends on.
+
+    Args:
+        left_out: the tasks that a run on this machine leaves out, with the reason.
+    """
+    every = (_node(task, left_out) for task, _ in job.items_of("tasks").sections())
+    nodes = {node.name: node for node in every}
     graph = {node.name: [n.task for n in node.needs if n.task in nodes] for node in nodes.values()}
     try:
         return [nodes[name] for name in TopologicalSorter(graph).static_order()]
@@ -51,11 +56,7 @@ def nodes_of(job: YamlMapping) -> list[Node]:
         return [*nodes.values()]
 
 
-def _tasks(job: YamlMapping) -> Iterator[YamlMapping]:
-    return (task for task, _ in job.items_of("tasks").sections())
-
-
-def _node(task: YamlMapping) -> Node:
+def _node(task: YamlMapping, left_out: Mapping[str, str]) -> Node:
     needs = [
         Need(task_key_of(need), as_text(need["outcome"]) if "outcome" in need else "")
         for need, _ in task.items_of("depends_on").sections()
@@ -66,21 +67,8 @@ def _node(task: YamlMapping) -> Node:
         shown_kind(task),
         tuple(needs),
         "" if run_if == "ALL_SUCCESS" else run_if,
-        _needs_workspace(task),
+        left_out.get(task_key_of(task), ""),
     )
-
-
-def _needs_workspace(task: YamlMapping) -> str:
-    mark = task.marks["task_key"] if "task_key" in task else next(iter(task.marks.values()))
-    try:
-        kind = kind_of_task(task, mark)
-        inner = task.section(kind).section("task")
-        if kind == "for_each_task" and inner:
-            kind_of_task(inner, mark)
-    except CannotRunError as error:
-        return error.why
-    others = {"query", "alert", "dashboard"} & {*task.section("sql_task")}
-    return f"sql_task.{min(others)} is in a workspace" if others else ""
 
 
 def as_text_tree(nodes: Sequence[Node]) -> str:
@@ -88,9 +76,10 @@ def as_text_tree(nodes: Sequence[Node]) -> str:
     place = {node.name: number for number, node in enumerate(nodes)}
     below: dict[str, list[Node]] = {}
     for node in nodes:
-        known = [need.task for need in node.needs if need.task in place]
-        parent = max(known, key=lambda name: place[name], default="")
-        below.setdefault(parent if parent != node.name else "", []).append(node)
+        # Tasks that wait for each other have no order; they stand below one that stands above.
+        above = [n.task for n in node.needs if place.get(n.task, len(nodes)) < place[node.name]]
+        parent = max(above, key=lambda name: place[name], default="")
+        below.setdefault(parent, []).append(node)
     lines: list[str] = []
     for root in below.get("", []):
         lines.append(_line(root, ""))
@@ -118,7 +107,7 @@ def _line(node: Node, parent: str) -> str:
         *(f"if {outcome}" for outcome in here),
         *([f"also after {', '.join(others)}"] if others else []),
         *([node.run_if] if node.run_if else []),
-        *([f"not here: {node.needs_workspace}"] if node.needs_workspace else []),
+        *([f"not here: {node.left_out}"] if node.left_out else []),
     ]
     return f"{node.name}  {node.kind}" + (f"  ({'; '.join(facts)})" if facts else "")
 
@@ -136,10 +125,10 @@ def as_mermaid(nodes: Sequence[Node]) -> str:
             label = f"|{_escaped(need.outcome)}|" if need.outcome else ""
             if need.task in ids:
                 lines.append(f"    {ids[need.task]} -->{label} {ids[node.name]}")
-    elsewhere = [ids[node.name] for node in nodes if node.needs_workspace]
+    elsewhere = [ids[node.name] for node in nodes if node.left_out]
     if elsewhere:
-        lines.append("    classDef workspace stroke-dasharray: 4")
-        lines.append(f"    class {','.join(elsewhere)} workspace")
+        lines.append("    classDef elsewhere stroke-dasharray: 4")
+        lines.append(f"    class {','.join(elsewhere)} elsewhere")
     return "\n".join(lines)
 
 

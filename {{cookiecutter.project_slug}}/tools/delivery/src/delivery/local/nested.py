@@ -22,11 +22,14 @@ def for_each(name: str, inputs: Any, inner: Prepared) -> Prepared:
     def run(scope: Scope) -> Report:
         items = inputs_of(scope.fill(text), name)
         changes: list[Any] = []
+        texts: list[str] = []
         failures: list[tuple[Any, Exception]] = []
         for number, item in enumerate(items, 1):
             one = dataclasses.replace(scope, item=(item,), run_id=f"{scope.run_id}{number:03}")
             try:
-                changes += inner.action(one).changes
+                report = inner.action(one)
+                changes += report.changes
+                texts += [report.text] if report.text else []
             except Exception as error:
                 failures.append((item, error))
         if failures:
@@ -34,7 +37,7 @@ def for_each(name: str, inputs: Any, inner: Prepared) -> Prepared:
             raise NestedError(
                 f"{len(failures)} of {len(items)} inputs failed; {text_of(first)}: {reason}"
             ) from reason
-        return Result(changes, note=f"{len(items)} inputs")
+        return Result(changes, "\n".join(texts), "" if changes else f"{len(items)} inputs")
 
     return dataclasses.replace(inner, action=run)
 
@@ -46,7 +49,7 @@ def run_job(plan: JobPlan, given: Mapping[str, str]) -> Prepared:
         values = {name: scope.fill(text) for name, text in given.items()}
         pushed = {name: v for name, v in scope.run.parameters.items() if name in plan.parameters}
         child = dataclasses.replace(plan, parameters={**plan.parameters, **values, **pushed})
-        run = JobRun(plan.name, scope.run.run_id + 1, scope.run.start, trigger="run_job")
+        run = JobRun(plan.name, trigger="run_job")
         ended = list(run_job_plan(child, run))
         lines = [
             f"{task.name}: {task.state}" + (f", {task.reason}" if task.reason else "")

@@ -19,11 +19,15 @@ _IGNORED = ("autoreload", "config", "load_ext", "matplotlib", "pip", "reload_ext
 
 
 class NotebookError(ValueError):
-    """A notebook cannot be read, or has cells that do not run here."""
+    """A notebook cannot be read."""
 
     def __init__(self, line: int, message: str) -> None:
         super().__init__(message)
         self.line = line
+
+
+class OtherLanguageError(NotebookError):
+    """A notebook has a cell that does not run here."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,8 @@ def read_notebook(path: Path) -> list[Cell]:
     """The cells of a notebook, without those that only describe it.
 
     Raises:
-        NotebookError: it is no notebook, or a cell is of a language that does not run here.
+        NotebookError: it is no notebook.
+        OtherLanguageError: a cell is of a language that does not run here.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -128,7 +133,7 @@ def _cells(language: str, code: str, line: int, number: int) -> Iterator[Cell]:
         yield Cell("ignored", first.strip(), start, number)
         yield from _cells("python", below, start + 1 if start else 0, number)
     else:
-        raise NotebookError(start, f"a cell of %{word} does not run here (cell {number})")
+        raise OtherLanguageError(start, f"a cell of %{word} does not run here (cell {number})")
 
 
 def _of_language(language: str, code: str, line: int, number: int) -> Iterator[Cell]:
@@ -137,7 +142,7 @@ def _of_language(language: str, code: str, line: int, number: int) -> Iterator[C
     elif language == "python":
         yield from _of_python(code, line, number)
     else:
-        raise NotebookError(line, f"a cell of {language} does not run here (cell {number})")
+        raise OtherLanguageError(line, f"a cell of {language} does not run here (cell {number})")
 
 
 def _of_python(code: str, line: int, number: int) -> Iterator[Cell]:
@@ -151,7 +156,7 @@ def _of_python(code: str, line: int, number: int) -> Iterator[Cell]:
                 lines[place] = ""
             elif magic or text.startswith("!"):
                 at = line + place if line else 0
-                raise NotebookError(at, f"{text.strip()} does not run here (cell {number})")
+                raise OtherLanguageError(at, f"{text.strip()} does not run here (cell {number})")
         code = "\n".join(lines)
     if code.strip():
         yield Cell("python", code, line, number)
@@ -167,9 +172,10 @@ def _is_python(code: str) -> bool:
 
 def parse_run(text: str) -> tuple[str, dict[str, str]]:
     """The path and the arguments of `%run ./other $day="2026-01-01"`."""
-    path, *_ = text.split(None, 1)
+    path = re.match(r"""\s*(?:"([^"]*)"|'([^']*)'|(\S*))""", text)
     arguments = re.findall(r"""\$(\w+)=(?:"([^"]*)"|'([^']*)'|(\S+))""", text)
-    return path.strip("\"'"), {name: a or b or c for name, a, b, c in arguments}
+    named = {name: a or b or c for name, a, b, c in arguments}
+    return next((part for part in path.groups() if part), "") if path else "", named
 
 
 def notebook_at(folder: Path, path: str) -> Path:
@@ -189,7 +195,8 @@ def check_notebook(path: Path, seen: tuple[Path, ...] = ()) -> None:
     """Read a notebook and all that it runs by `%run`.
 
     Raises:
-        NotebookError: one of them cannot run here, or they run each other; the text names it.
+        NotebookError: one of them cannot be read or run here, or they run each other; the text
+            names it.
     """
     if path in seen:
         names = " → ".join(p.name for p in (*seen, path))
@@ -198,7 +205,7 @@ def check_notebook(path: Path, seen: tuple[Path, ...] = ()) -> None:
         cells = read_notebook(path)
     except NotebookError as error:
         place = f"{path.name}:{error.line}" if error.line else path.name
-        raise NotebookError(error.line, f"{place}: {error}") from None
+        raise type(error)(error.line, f"{place}: {error}") from None
     for cell in cells:
         if cell.language == "run":
             check_notebook(notebook_at(path.parent, parse_run(cell.text)[0]), (*seen, path))

@@ -102,6 +102,10 @@ class _Planner:
         parameters = _parameters(job)
         chosen = self._options.parameters if given is None else given
         _require_known("--param", chosen, parameters)
+        for problem in _wrong_values(job, chosen):
+            mark = job.marks["parameters"]
+            hint = f"Give a value: --param {problem.split()[1][:-1]}=VALUE"
+            self.problems.append(Finding(mark.file, mark.line, RULE, prefix + problem, hint))
         names = [task_key_of(task) for task, _ in job.items_of("tasks").sections()]
         _require_known("--task", only, names)
         self.problems += check_job(
@@ -122,13 +126,19 @@ class _Planner:
         order = TopologicalSorter(
             {name: _within(task, chosen) for name, (task, _) in chosen.items()}
         )
-        known = Known([*parameters], [*chosen], [name for name in every if name not in chosen])
+        others = [name for name in every if name not in chosen]
+        before_it: dict[str, list[str]] = {}
         planned: dict[str, Task] = {}
         notes: list[Finding] = []
         for name in order.static_order():
             task, mark = chosen[name]
-            found = self._prepared(job, task, mark, known)
-            before = next((n for n in _within(task, chosen) if planned[n].skipped), "")
+            needs = _within(task, chosen)
+            before_it[name] = [
+                *dict.fromkeys(n for need in needs for n in [*before_it[need], need])
+            ]
+            found = self._prepared(job, task, mark, Known([*parameters], before_it[name], others))
+            self.problems += _wrong_outcomes(task, chosen)
+            before = next((need for need in needs if planned[need].skipped), "")
             if isinstance(found, _CannotRun):
                 what = f"{prefix}task {name}: {found.finding.message}"
                 self.cannot_run.append(dataclasses.replace(found.finding, message=what))
@@ -280,6 +290,36 @@ def _needs(task: YamlMapping, chosen: Collection[str]) -> Iterator[Need]:
         if task_key_of(need) in chosen:
             outcome = as_text(need["outcome"]) if "outcome" in need else ""
             yield Need(task_key_of(need), outcome)
+
+
+def _wrong_outcomes(
+    task: YamlMapping, chosen: Mapping[str, tuple[YamlMapping, Mark]]
+) -> Iterator[Finding]:
+    """Outcomes that are none of a condition."""
+    for need, _ in task.items_of("depends_on").sections():
+        other = chosen.get(task_key_of(need))
+        if "outcome" not in need or other is None:
+            continue
+        mark, outcome = need.marks["outcome"], as_text(need["outcome"])
+        if "condition_task" not in other[0]:
+            message = f"outcome: given {outcome}, but {task_key_of(need)} is not a condition_task"
+            yield Finding(
+                mark.file, mark.line, RULE, message, "Remove it, or name a condition_task."
+            )
+        elif outcome.lower() not in ("true", "false"):
+            message = f"outcome: given {outcome}, expected true or false"
+            yield Finding(mark.file, mark.line, RULE, message, 'Example: outcome: "true"')
+
+
+def _wrong_values(job: YamlMapping, given: Mapping[str, str]) -> Iterator[str]:
+    """Values for parameters of the job that refer to what is not known here."""
+    for entry, _ in job.items_of("parameters").sections():
+        name = str(entry.get("name"))
+        text = given.get(name, as_text(entry.get("default", "")))
+        for steps in references_in(text):
+            problem = problem_with(steps, Known())
+            if problem:
+                yield f"parameter {name}: {problem}"
 
 
 def _require_run_if(task: YamlMapping) -> None:

@@ -1,20 +1,15 @@
-"""Runs notebooks and Python files, with what Databricks gives them: `spark` and `dbutils`."""
+"""Runs notebooks and Python files, with `spark`, `dbutils` and `display` as Databricks has them."""
 
-import contextlib
-import os
 import runpy
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from delivery.local.dbutils import Dbutils, NotebookExit, Widgets, no_notebooks
 from delivery.local.engine import Engine
 from delivery.local.notebook import Cell, notebook_at, parse_run, read_notebook
+from delivery.local.runtime import command_line, display, ends_well, runtime
 from delivery.local.values import Scope
-
-_RUNTIME = "databricks.sdk.runtime"  # code imports `spark` and `dbutils` from it
 
 
 def run_notebook(path: Path, engine: Engine, scope: Scope, widgets: Mapping[str, str]) -> str:
@@ -24,8 +19,8 @@ def run_notebook(path: Path, engine: Engine, scope: Scope, widgets: Mapping[str,
         return run_notebook(notebook_at(path.parent, name), engine, scope, arguments)
 
     dbutils = Dbutils(scope, Widgets(widgets), run_other)
-    names = {"__name__": "__main__", "__file__": str(path), **_globals(engine, dbutils)}
-    with _as_script(path, [str(path)]), engine.named_tables(), runtime(names):
+    names = {"__name__": "__main__", **_globals(engine, dbutils)}
+    with command_line([str(path)], path.parent), engine.active(), runtime(names), ends_well():
         try:
             _run_cells(path, names, engine)
         except NotebookExit as end:
@@ -39,44 +34,10 @@ def run_file(path: Path, engine: Engine, scope: Scope, arguments: Sequence[str])
     Raises:
         RuntimeError: it ends with an exit code other than 0.
     """
-    os.environ.setdefault("SPARK_REMOTE", "sc://localhost")  # `getOrCreate` then takes the session
     names = _globals(engine, Dbutils(scope, Widgets({}), no_notebooks))
-    with (
-        _as_script(path, [str(path), *arguments]),
-        engine.named_tables(),
-        runtime(names),
-        ends_well(),
-    ):
+    line = [str(path), *arguments]
+    with command_line(line, path.parent), engine.active(), runtime(names), ends_well():
         runpy.run_path(str(path), init_globals=names, run_name="__main__")
-
-
-@contextlib.contextmanager
-def ends_well() -> Iterator[None]:
-    """Let `sys.exit()` end a script; another exit code is a failure.
-
-    Raises:
-        RuntimeError: the exit code is not 0.
-    """
-    try:
-        yield
-    except SystemExit as end:
-        if end.code not in (None, 0):
-            raise RuntimeError(f"it ended with exit code {end.code}") from None
-
-
-@contextlib.contextmanager
-def runtime(names: Mapping[str, Any]) -> Iterator[None]:
-    """Give `names` to code that imports them from `databricks.sdk.runtime`."""
-    module = ModuleType(_RUNTIME)
-    module.__dict__.update(names)
-    before = sys.modules.get(_RUNTIME)
-    sys.modules[_RUNTIME] = module
-    try:
-        yield
-    finally:
-        sys.modules.pop(_RUNTIME)
-        if before is not None:
-            sys.modules[_RUNTIME] = before
 
 
 def _run_cells(path: Path, names: dict[str, Any], engine: Engine) -> None:
@@ -112,27 +73,5 @@ def _globals(engine: Engine, dbutils: Dbutils) -> dict[str, Any]:
     }
 
 
-def display(value: Any = None, *_: Any, **__: Any) -> None:
-    """Print a value; of rows, the first ones."""
-    show: Callable[[], None] | None = getattr(value, "show", None)
-    if show:
-        show()
-    elif value is not None:
-        print(value)
-
-
 def _display_html(html: str) -> None:
     print(f"(HTML of {len(html)} characters)")
-
-
-@contextlib.contextmanager
-def _as_script(path: Path, arguments: list[str]) -> Iterator[None]:
-    """Arguments, working directory and import path of a script."""
-    before, import_path = sys.argv, [*sys.path]
-    sys.argv = arguments
-    sys.path.insert(0, str(path.parent))
-    try:
-        with contextlib.chdir(path.parent):
-            yield
-    finally:
-        sys.argv, sys.path[:] = before, import_path

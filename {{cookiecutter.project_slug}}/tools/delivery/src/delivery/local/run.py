@@ -1,6 +1,5 @@
 """Runs a job on this machine, as its YAML declares it."""
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -30,4 +29,4 @@ def plan_run(
 
 def run_tasks(plan: JobPlan) -> Iterator[FinishedTask]:
     """Run the tasks of a job one after the other, as far as `run_if` lets them."""
-    return run_job_plan(plan, JobRun(plan.name, int(time.time() * 1000)))
+    return run_job_plan(plan, JobRun(plan.name))

@@ -16,7 +16,11 @@ from sqlglot import Token, TokenType, exp
 from sqlglot.errors import SqlglotError
 
 DIALECT = "databricks"
-_MUSTACHE = re.compile(r"\{\{\s*(\w+)\s*\}\}")
+_MUSTACHE = re.compile(r"\{\{\s*(?P<name>\w+)\s*\}\}")
+_QUOTED_OR_BRACES = re.compile(
+    r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|`[^`]*`|--[^\n]*|/\*.*?\*/|" + _MUSTACHE.pattern,
+    re.S,
+)
 # What stands before a name, but is no schema of a catalog, as in delta.`path`.
 _NO_SCHEMAS = ("avro", "csv", "delta", "global_temp", "json", "orc", "parquet", "text")
 _NO_EFFECT = re.compile(
@@ -143,7 +147,7 @@ def bind(text: str, parameters: Mapping[str, str]) -> str:
     Raises:
         SqlError: a parameter has no value.
     """
-    text = _MUSTACHE.sub(lambda match: f":{match[1]}", _bind_quoted(text, parameters))
+    text = _bind_braces(text, parameters)
     pieces, end = [], 0
     for name, start, stop in _markers(text):
         pieces += [text[end:start], literal(_given(name, parameters, f":{name}"))]
@@ -157,20 +161,21 @@ def literal(value: str) -> str:
     return f"'{escaped}'"
 
 
-def _bind_quoted(text: str, parameters: Mapping[str, str]) -> str:
-    """The text with values for `{{name}}` within quotes."""
-    quotes = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|`[^`]*`|--[^\n]*|/\*.*?\*/", re.S)
+def _bind_braces(text: str, parameters: Mapping[str, str]) -> str:
+    """The text with values for `{{name}}`; comments stay as they are."""
 
     def fill(match: re.Match[str]) -> str:
-        if match[0].startswith(("--", "/*")):
-            return match[0]
-        return _MUSTACHE.sub(lambda m: _escaped(_given(m[1], parameters, m[0]), match[0]), match[0])
+        part = match[0]
+        if part.startswith(("--", "/*")):
+            return part
+        if match["name"]:
+            return literal(_given(match["name"], parameters, part))
+        return _MUSTACHE.sub(lambda m: _escaped(_given(m["name"], parameters, m[0]), part[0]), part)
 
-    return quotes.sub(fill, text)
+    return _QUOTED_OR_BRACES.sub(fill, text)
 
 
-def _escaped(value: str, quoted: str) -> str:
-    quote = quoted[0]
+def _escaped(value: str, quote: str) -> str:
     if quote == "`":
         return value.replace("`", "``")
     return value.replace("\\", "\\\\").replace(quote, f"\\{quote}")

@@ -2,7 +2,6 @@
 
 import importlib
 import json
-import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,8 +14,15 @@ from delivery.config.yaml import YamlMapping
 from delivery.errors import DeliveryError, Finding
 from delivery.local.conditions import OPERATORS, compare
 from delivery.local.kinds import CannotRunError
-from delivery.local.notebook import OTHER_LANGUAGES, SUFFIXES, NotebookError, check_notebook
+from delivery.local.notebook import (
+    OTHER_LANGUAGES,
+    SUFFIXES,
+    NotebookError,
+    OtherLanguageError,
+    check_notebook,
+)
 from delivery.local.project import RULE, Project, mistake
+from delivery.local.runtime import command_line, ends_well, names_of_wheel, runtime
 from delivery.local.values import Scope
 
 FULL_REFRESH = "full_refresh"  # the parameter of the entry point that `--full-refresh` sets
@@ -126,7 +132,8 @@ def prepare_wheel(
     def call(scope: Scope) -> Report:
         values = {name: scope.fill(text) for name, text in named.items()}
         pushed = {name: v for name, v in scope.run.parameters.items() if name in taken}
-        return _as_report(importlib.import_module(module).run(**{**values, **pushed, **extra}))
+        with runtime(names_of_wheel(project.package, scope)):
+            return _as_report(importlib.import_module(module).run(**{**values, **pushed, **extra}))
 
     return Prepared(call, notes=[*_not_taken(task, parameters, taken)])
 
@@ -160,17 +167,12 @@ def _script_of_wheel(wheel: YamlMapping, project: Project) -> Prepared:
     positional = [as_text(value) for value in wheel.items_of("parameters")]
 
     def call(scope: Scope) -> Report:
-        from delivery.local.python import ends_well
-
         pushed = {} if positional else {**named, **scope.run.parameters}
         values = {name: scope.fill(text) for name, text in pushed.items()}
         arguments = [*map(scope.fill, positional), *(f"--{k}={v}" for k, v in values.items())]
-        before, sys.argv = sys.argv, [entry, *arguments]
-        try:
-            with ends_well():
-                getattr(importlib.import_module(module), function or "main")()
-        finally:
-            sys.argv = before
+        names = names_of_wheel(project.package, scope)
+        with command_line([entry, *arguments]), runtime(names), ends_well():
+            getattr(importlib.import_module(module), function or "main")()
         return Result(note="done")
 
     return Prepared(call)
@@ -211,8 +213,11 @@ def prepare_notebook(task: YamlMapping, project: Project) -> Prepared:
     path = _file(task, "notebook_task", "notebook_path", project, ("", *SUFFIXES))
     try:
         check_notebook(path)
-    except NotebookError as error:
+    except OtherLanguageError as error:
         raise CannotRunError(mark, "notebook_task", str(error)) from None
+    except NotebookError as error:
+        message = f"task {task_key_of(task)} notebook_path: {error}"
+        raise mistake(mark, message, "A plain file of Python is a spark_python_task.") from None
     project.require_engine(task.marks["notebook_task"], "notebook_task")
     named = _texts(section.section("base_parameters"))
 
@@ -249,7 +254,7 @@ def prepare_sql(task: YamlMapping, project: Project) -> Prepared:
 
         values = {name: scope.fill(text) for name, text in named.items()}
         engine = open_engine(project.package)
-        with engine.named_tables():
+        with engine.active():
             text = path.read_text(encoding="utf-8-sig")
             found = engine.run_sql(text, {**values, **scope.run.parameters})
             rows = found.limit(_MOST_ROWS).collect() if found is not None else []

@@ -4,8 +4,10 @@ They are known as Databricks documents them. A reference to anything else, such 
 text like any other.
 """
 
+import itertools
 import json
 import re
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -25,6 +27,9 @@ _OLD_NAMES = {  # their names before 2023
     "task_key": "task.name",
 }
 _RESULT_STATES = {State.SKIPPED: "upstream_failed"}  # others have the name that Databricks gives
+
+
+_RUN_IDS = itertools.count(int(time.time() * 1000))
 
 
 class UnknownValueError(ValueError):
@@ -56,7 +61,7 @@ class JobRun:
     """
 
     name: str
-    run_id: int
+    run_id: int = field(default_factory=lambda: next(_RUN_IDS))
     start: datetime = field(default_factory=lambda: datetime.now(UTC))
     trigger: str = "one_time"
     parameters: Mapping[str, str] = field(default_factory=dict)
@@ -101,8 +106,8 @@ class Known:
 
     Attributes:
         parameters: the names of its parameters.
-        tasks: the names of its tasks that run.
-        others: the names of its other tasks.
+        tasks: the tasks that end before the one that refers to them.
+        others: the tasks that are not part of this run.
         has_input: whether it is about the task of a `for_each_task`.
     """
 
@@ -141,7 +146,9 @@ def problem_with(steps: Sequence[str], known: Known) -> str:
             if name in known.others:
                 return f"{given} a task of this run; run {name} too, or all tasks"
             if name not in known.tasks:
-                return f"{given} a task of this job: {', '.join(known.tasks) or 'it has no other'}"
+                return (
+                    f"{given} a task that it depends on: {', '.join(known.tasks) or 'it has none'}"
+                )
             return "" if _is_of_a_task(rest) else f"{given} {_OF_TASKS}"
         case ["input", *_]:
             return "" if known.has_input else f"{given} it only in the task of a for_each_task"
