@@ -13,6 +13,7 @@ from mutants.lakehouse import LAKEHOUSE_FAULTS
 from mutants.ledger import LEDGER_FAULTS
 from mutants.observe import OBSERVE_FAULTS
 from mutants.one_view import ONE_VIEW_FAULTS
+from mutants.run import RUN_FAULTS
 from mutants.tables import TABLES_FAULTS
 
 FAULTS = [
@@ -28,4 +29,5 @@ FAULTS = [
     *ONE_VIEW_FAULTS,
     *DAYS_FAULTS,
     *TABLES_FAULTS,
+    *RUN_FAULTS,
 ]
