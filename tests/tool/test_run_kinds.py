@@ -1,6 +1,7 @@
 """Jobs with tasks of every kind, on this machine; the engine is a small stand-in."""
 
 import json
+import re
 import sys
 import textwrap
 from collections.abc import Callable
@@ -8,10 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from databricks.sdk.service.jobs import Task
 from delivery.cli import app
 from delivery.errors import DeliveryError
 from delivery.local.job import FinishedTask
+from delivery.local.kinds import NEED_A_WORKSPACE, RUN_HERE
 from delivery.local.run import plan_run, run_tasks
+from delivery.local.values import Known, problem_with, references_in
+from harness.baking import TEMPLATE
 
 Run = Callable[..., tuple[int, str, str]]
 Edit = Callable[[str, str, str], None]
@@ -749,3 +754,27 @@ def test_an_unknown_task_is_answered_with_the_known_ones(project: Path, command:
 def test_a_value_of_a_task_that_is_left_out_is_told(project: Path) -> None:
     job(project, {"a": WHEEL % "text: a", "b": after("a") + WHEEL % "text: '{{tasks.a.values.x}}'"})
     assert "expected a task of this run; run a too, or all tasks" in refusal(project, only=["b"])
+
+
+# The list of kinds
+
+
+def test_every_kind_of_task_is_known_and_in_the_guide() -> None:
+    known = {*RUN_HERE, *NEED_A_WORKSPACE}
+    assert known == {name for name in Task.__annotations__ if name.endswith("_task")}
+    guide = (TEMPLATE / "docs/delivery.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| (`\w+_task`.*?) \| (runs|skipped) \|", guide, re.M))
+    for kind in known:
+        listed = {here for names, here in rows.items() if f"`{kind}`" in names}
+        expected = {"skipped"} if kind in NEED_A_WORKSPACE else {"runs"}
+        assert listed == expected | ({"skipped"} if kind == "sql_task" else set()), kind
+
+
+def test_every_dynamic_value_of_the_guide_is_known() -> None:
+    guide = (TEMPLATE / "docs/delivery.md").read_text(encoding="utf-8")
+    known = Known(["NAME"], ["NAME"], has_input=True)
+    rows = re.findall(r"^\| (`\{\{.*?) \| (.*?) \|$", guide, re.M)
+    assert len(rows) > 5
+    for names, here in rows:
+        for steps in references_in(names):
+            assert bool(problem_with(steps, known)) is here.startswith("unknown"), steps
