@@ -81,7 +81,7 @@ RUN_FAULTS = [
     _seen("names of columns keep their schema", "local/sql.py", '            column.set("db", None)\n', "", _TABLES),
     _seen("a view replaces the name of its table", "local/sql.py", "    if has_alias and not table.alias:", "    if False:", _TABLES),
     _seen("a query with a name of its own is a table", "local/sql.py", "is_local = len(table.parts) == 1 and table.name in local", "is_local = False", _USE),
-    _seen("USE is ignored", "local/sql.py", "        names.catalog, names.schema = parts\n", "        pass\n", _USE),
+    _seen("USE is ignored", "local/sql.py", "        names.use(parts[0] if len(parts) == 2 else \"\", parts[-1])\n", "        pass\n", _USE),
     _seen("columns that are not given keep no place", "local/engine.py", "given.get(name, 'NULL')", "given.get(name, f'`{name}`')", _WRITES),
     _seen("partitions are columns", "local/engine.py", "        if [*stored] != [*tables.read(key).columns]:", "        if False:", f"{_ENGINE}test_a_table_with_partitions_is_read_by_name_and_not_written"),
     _seen("getOrCreate finds no session", "local/engine.py", '_environment("SPARK_REMOTE", "sc://localhost")', '_environment("NOTHING", "sc://localhost")', f"{_ENGINE}test_a_script_finds_the_session_and_values_of_tasks"),

@@ -75,7 +75,11 @@ CROSS JOIN (SELECT count(*) AS n FROM shop_gold.days) WHERE o.id >= CAST(:least 
         "twice.write.mode('overwrite').saveAsTable('lake.shop_gold.twice')\n"
         "orders.select('id', 'name', F.lit(0)).write.insertInto('lake.shop_gold.twice')\n"
         "assert spark.catalog.tableExists('lake.shop_gold.twice')\n"
-        "assert not spark.catalog.tableExists('lake.shop_gold.thrice')",
+        "assert not spark.catalog.tableExists('lake.shop_gold.thrice')\n"
+        "spark.catalog.setCurrentCatalog('lake')\n"
+        "assert spark.table('shop_gold.twice').count() == 6\n"
+        "spark.catalog.setCurrentDatabase('shop_gold')\n"
+        "assert spark.sql('SELECT * FROM twice').count() == 6",
         "%sql\nSELECT max(twice) AS most FROM lake.shop_gold.twice WHERE id >= :least",
         "dbutils.jobs.taskValues.set('rows', _sqldf.collect()[0]['most'])",
     ),
@@ -164,7 +168,8 @@ def test_a_script_finds_the_session_and_values_of_tasks(tasks: dict[str, Any]) -
 
 def test_a_table_that_was_not_written_here_is_told(tasks: dict[str, Any]) -> None:
     assert tasks["lost"]["reason"] == (
-        "line 3: given lake.shop_gold.lost, expected a table that was written on this machine"
+        "line 3: given lake.shop_gold.lost, expected a table that was written on this machine; "
+        "first run the job that writes it"
     )
 
 

@@ -447,6 +447,29 @@ def test_a_wheel_finds_what_databricks_gives_it(project: Path, edit: Edit) -> No
     assert sys.modules["app.engine"].Session.ran == ["x", "3"]
 
 
+def test_a_wheel_may_get_a_parameter_from_the_job_alone(project: Path) -> None:
+    job(
+        project,
+        {"a": WHEEL.replace("shop.say", "shop.load") % ""},
+        "parameters: [{name: schema, default: gold}]",
+    )
+    assert run(project)["a"].report.text == "loaded [into] c.gold"
+
+
+@pytest.mark.parametrize(
+    ("line", "error"),
+    [
+        ("import sys; sys.exit(0)", "None"),
+        ("import sys; sys.exit(5)", "it ended with exit code 5"),
+        ("from databricks.sdk.runtime import dbutils; dbutils.notebook.exit('x')", "None"),
+    ],
+)
+def test_an_exit_ends_a_task_of_a_wheel(project: Path, edit: Edit, line: str, error: str) -> None:
+    edit("src/app/shop/tasks.py", "    raise OSError", f"    {line}\n    raise OSError")
+    job(project, {"a": WHEEL.replace("shop.say", "shop.fail") % ""})
+    assert str(run(project)["a"].error) == error
+
+
 def test_the_wheel_of_another_package_is_skipped_by_name(project: Path) -> None:
     other = (WHEEL % "text: x").replace("package_name: app", "package_name: sales")
     job(project, {"a": other, "b": after("a") + WHEEL % "text: x", "c": WHEEL % "text: c"})

@@ -4,7 +4,7 @@ The code is parsed, never run, so the rule takes milliseconds and needs no Spark
 """
 
 import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from graphlib import CycleError, TopologicalSorter
 
 from delivery.checks.registry import CheckContext, rule
@@ -26,6 +26,7 @@ def check_wiring(context: CheckContext, target: str) -> Iterator[Finding]:
 def check_job(job: YamlMapping, job_mark: Mark, code: Code) -> Iterator[Finding]:
     """Mismatches between one job, declared at `job_mark`, and the code."""
     entries = job.items_of("tasks")
+    of_job = [str(entry.get("name")) for entry, _ in job.items_of("parameters").sections()]
     tasks = list(entries.sections())
     if not tasks:
         yield _finding(
@@ -39,7 +40,7 @@ def check_job(job: YamlMapping, job_mark: Mark, code: Code) -> Iterator[Finding]
         yield from _check_compute(job, task, mark)
         if "python_wheel_task" in task:
             try:
-                yield from check_wheel_task(task, code)
+                yield from check_wheel_task(task, code, of_job)
             except InvalidFileError as error:  # still check the other tasks
                 yield from error.findings
 
@@ -88,8 +89,14 @@ def _check_compute(job: YamlMapping, task: YamlMapping, mark: Mark) -> Iterator[
         yield _finding(mark, "given a task without a name, expected task_key", hint)
 
 
-def check_wheel_task(task: YamlMapping, code: Code) -> Iterator[Finding]:
-    """Mismatches between a `python_wheel_task` and the code."""
+def check_wheel_task(
+    task: YamlMapping, code: Code, of_job: Collection[str] = ()
+) -> Iterator[Finding]:
+    """Mismatches between a `python_wheel_task` and the code.
+
+    Args:
+        of_job: the parameters of the job, which it passes to each task with named parameters.
+    """
     wheel = task.section("python_wheel_task")
     for key, known in (
         ("package_name", [str(code.project.get("name"))]),
@@ -105,10 +112,12 @@ def check_wheel_task(task: YamlMapping, code: Code) -> Iterator[Finding]:
     takes_a_command_line = functions and "run" not in functions
     is_positional = "parameters" in wheel and "named_parameters" not in wheel
     if not (takes_a_command_line or is_positional):
-        yield from _check_parameters(task, wheel, code)
+        yield from _check_parameters(task, wheel, code, of_job)
 
 
-def _check_parameters(task: YamlMapping, wheel: YamlMapping, code: Code) -> Iterator[Finding]:
+def _check_parameters(
+    task: YamlMapping, wheel: YamlMapping, code: Code, of_job: Collection[str]
+) -> Iterator[Finding]:
     parameters = wheel.section("named_parameters")
     mark = wheel.marks.get("named_parameters", task.marks["python_wheel_task"])
     entry = code.functions(code.module_of(wheel["entry_point"])).get("run", Signature(()))
@@ -125,7 +134,7 @@ def _check_parameters(task: YamlMapping, wheel: YamlMapping, code: Code) -> Iter
         return
     expected = entry + known.get(function, Signature(()))
     extra = [name for name in parameters if name not in expected.names]
-    missing = [name for name in expected.required if name not in parameters]
+    missing = [name for name in expected.required if name not in {*parameters, *of_job}]
     if extra or missing:
         mark = parameters.marks[extra[0]] if extra else mark
         message = _mismatch(extra, missing, missing or list(expected.names))

@@ -46,6 +46,8 @@ class Engine:
                 (writer, "saveAsTable", self._save_as_table),
                 (writer, "insertInto", self._insert_into),
                 (catalog, "tableExists", self._table_exists(catalog.tableExists)),
+                (catalog, "setCurrentCatalog", lambda _, name: self._names.use(name)),
+                (catalog, "setCurrentDatabase", lambda _, name: self._names.use("", name)),
             ):
                 stack.enter_context(_replaced(owner, name, method))
             yield
@@ -95,7 +97,10 @@ class Engine:
             return self._read_table(self.spark.read, name)
         tables, key = self._of(found)
         if not tables.exists(key):
-            raise SqlError(f"given {found}, expected a table that was written on this machine")
+            raise SqlError(
+                f"given {found}, expected a table that was written on this machine; first run the "
+                "job that writes it"
+            )
         return tables.read(key)
 
     def _exists(self, name: TableName) -> bool:

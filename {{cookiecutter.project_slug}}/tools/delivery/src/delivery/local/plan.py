@@ -177,7 +177,7 @@ class _Planner:
             case "notebook_task":
                 return tasks.prepare_notebook(task, project)
             case "python_wheel_task":
-                self._require_own_wheel(task)
+                self._require_own_wheel(task, known)
                 extra = {tasks.FULL_REFRESH: "true"} if self._options.full_refresh else {}
                 return tasks.prepare_wheel(task, project, known.parameters, extra)
             case "run_job_task":
@@ -186,12 +186,12 @@ class _Planner:
                 return tasks.prepare_python_file(task, project)
         return tasks.prepare_sql(task, project)
 
-    def _require_own_wheel(self, task: YamlMapping) -> None:
+    def _require_own_wheel(self, task: YamlMapping, known: Known) -> None:
         wheel = task.section("python_wheel_task")
         if not _is_own(task, self._project):
             what = f"the wheel of {wheel['package_name']}"
             raise CannotRunError(wheel.marks["package_name"], what, "it is another package's wheel")
-        problems = [*check_wheel_task(task, self._project.code)]
+        problems = [*check_wheel_task(task, self._project.code, known.parameters)]
         if problems:
             raise InvalidFileError(*problems)
 

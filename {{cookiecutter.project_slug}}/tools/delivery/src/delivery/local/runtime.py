@@ -8,7 +8,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from delivery.local.dbutils import Dbutils, Widgets, no_notebooks
+from delivery.local.dbutils import Dbutils, NotebookExit, Widgets, no_notebooks
 from delivery.local.values import Scope
 
 _RUNTIME = "databricks.sdk.runtime"  # code imports `spark` and `dbutils` from it
@@ -32,13 +32,15 @@ def command_line(arguments: Sequence[str], folder: Path | None = None) -> Iterat
 
 @contextlib.contextmanager
 def ends_well() -> Iterator[None]:
-    """Let `sys.exit()` end a script; another exit code is a failure.
+    """Let `sys.exit()` and `dbutils.notebook.exit` end code; another exit code is a failure.
 
     Raises:
         RuntimeError: the exit code is not 0.
     """
     try:
         yield
+    except NotebookExit:
+        pass
     except SystemExit as end:
         if end.code not in (None, 0):
             raise RuntimeError(f"it ended with exit code {end.code}") from None

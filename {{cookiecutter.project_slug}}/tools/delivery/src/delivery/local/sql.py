@@ -65,6 +65,10 @@ class Names:
     schema: str = ""
     exists: Callable[[TableName], bool] = lambda name: True  # noqa: ARG005 - always
 
+    def use(self, catalog: str, schema: str = "default") -> None:
+        """Look for shorter names here; without a catalog, in that of now."""
+        self.catalog, self.schema = catalog or self.catalog, schema
+
     def find(self, *parts: str, is_written: bool = False) -> TableName | None:
         """The table of a catalog that a name means; None if it is none.
 
@@ -246,11 +250,9 @@ def _use(tree: exp.Use, names: Names) -> Statement:
     kind = str(tree.args.get("kind") or "").upper()
     parts = [part.name for part in tree.this.parts] if isinstance(tree.this, exp.Table) else []
     if kind == "CATALOG":
-        names.catalog, names.schema = parts[-1], "default"
-    elif len(parts) == 2:
-        names.catalog, names.schema = parts
+        names.use(parts[-1])
     elif parts:
-        names.schema = parts[0]
+        names.use(parts[0] if len(parts) == 2 else "", parts[-1])
     return Statement("", note=f"tables are now those of {names.catalog}.{names.schema}")
 
 

@@ -132,8 +132,9 @@ def prepare_wheel(
     def call(scope: Scope) -> Report:
         values = {name: scope.fill(text) for name, text in named.items()}
         pushed = {name: v for name, v in scope.run.parameters.items() if name in taken}
-        with runtime(names_of_wheel(project.package, scope)):
+        with runtime(names_of_wheel(project.package, scope)), ends_well():
             return _as_report(importlib.import_module(module).run(**{**values, **pushed, **extra}))
+        return Result(note="done")
 
     return Prepared(call, notes=[*_not_taken(task, parameters, taken)])
 
@@ -205,12 +206,10 @@ def prepare_notebook(task: YamlMapping, project: Project) -> Prepared:
     section = task.section("notebook_task")
     _require_here(section)
     mark = section.marks.get("notebook_path", task.marks["notebook_task"])
-    language = Path(str(section.get("notebook_path", ""))).suffix
-    if language in OTHER_LANGUAGES:
-        raise CannotRunError(
-            mark, f"notebook {section['notebook_path']}", "it is not in Python or SQL"
-        )
-    path = _file(task, "notebook_task", "notebook_path", project, ("", *SUFFIXES))
+    suffixes = ("", *SUFFIXES, *OTHER_LANGUAGES)
+    path = _file(task, "notebook_task", "notebook_path", project, suffixes)
+    if path.suffix in OTHER_LANGUAGES:
+        raise CannotRunError(mark, f"notebook {path.name}", "it is not in Python or SQL")
     try:
         check_notebook(path)
     except OtherLanguageError as error:
