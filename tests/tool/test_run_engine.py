@@ -49,6 +49,8 @@ resources:
         - task_key: parts
           depends_on: [{task_key: last}]
           spark_python_task: {python_file: ../../src/parts.py}
+        - task_key: edges
+          spark_python_task: {python_file: ../../src/edges.py}
 """,
     "src/make.sql": """\
 -- three rows; one is deleted
@@ -96,6 +98,39 @@ rows.write.mode("append").saveAsTable("lake.shop_gold.copy")
 """,
     "src/last.sql": "SELECT count(*) AS n, sum(twice) AS s FROM lake.shop_gold.copy",
     "src/lost.sql": "SELECT 1;\n\nSELECT * FROM lake.shop_gold.lost",
+    "src/edges.py": """\
+def refused(call, text):
+    try:
+        call()
+    except Exception as error:
+        assert text in str(error), error
+    else:
+        raise AssertionError(text)
+
+
+name = "lake.shop_gold.edges"
+rows = spark.range(2).selectExpr("id", "'a' AS name")
+rows.write.saveAsTable(name)
+refused(lambda: rows.write.saveAsTable(name), "the table exists; give a mode")
+rows.write.mode("ignore").saveAsTable(name)
+assert spark.table(name).count() == 2
+rows.write.saveAsTable(name, mode="append")
+assert spark.table(name).count() == 4
+rows.write.insertInto(name, overwrite=True)
+assert spark.table(name).count() == 2
+refused(lambda: rows.write.saveAsTable("edges"), "given edges, expected CATALOG.SCHEMA.TABLE")
+refused(lambda: spark.sql(f"CREATE TABLE {name} AS SELECT 1"), "the table exists")
+spark.sql(f"CREATE TABLE IF NOT EXISTS {name} AS SELECT 1")
+assert spark.sql(f"SELECT * FROM {name}").columns == ["id", "name"]
+refused(lambda: spark.sql(f"INSERT INTO {name} SELECT 1"), "given 1 columns, expected 2: id, name")
+refused(lambda: spark.sql(f"DROP TABLE {name}"), "DROP of lake.shop_gold.edges does not run here")
+spark.sql(f"GRANT SELECT ON TABLE {name} TO x")
+assert spark.sql(f"DESCRIBE {name}").collect()[0][0] == "id"
+assert spark.sql(f"SELECT * FROM {name} WHERE id = :id", args={"id": 1}).count() == 1
+assert spark.sql("SELECT * FROM {rows}", rows=rows).count() == 2
+rows.createOrReplaceTempView("some")
+assert spark.table("some").count() == spark.sql("SELECT * FROM some").count() == 2
+""",
     "src/parts.py": """\
 from lakehouse.engine import Engine, Tables
 from lakehouse.engine.stores import Folders, Location
@@ -164,6 +199,12 @@ def test_a_script_finds_the_session_and_values_of_tasks(tasks: dict[str, Any]) -
     assert (script["state"], script["reason"]) == ("success", None)
     assert changes(script) == [("shop_gold.copy", 3)]
     assert tasks["last"]["text"].splitlines() == ["n  s", "3  14"]
+
+
+def test_names_mean_what_they_mean_to_spark(tasks: dict[str, Any]) -> None:
+    edges = tasks["edges"]
+    assert (edges["state"], edges["reason"]) == ("success", None)
+    assert changes(edges) == [("shop_gold.edges", rows) for rows in (2, 4, 2)]
 
 
 def test_a_table_that_was_not_written_here_is_told(tasks: dict[str, Any]) -> None:

@@ -181,10 +181,11 @@ def test_a_parameter_of_the_job_replaces_that_of_the_task(project: Path) -> None
     assert said() == [("theirs", "")]
 
 
-def test_a_parameter_that_a_workspace_also_passes_is_told(project: Path) -> None:
+def test_a_parameter_that_a_workspace_also_passes_is_told(project: Path, command: Run) -> None:
     job(project, {"a": WHEEL % "text: x"}, PARAMETERS)
     (note,) = plan_run(project, "shop_daily", "dev").notes
-    assert "task a: a workspace also passes it day, size" in str(note)
+    assert f"{JOB}:8: warning: task a: a workspace also passes it day, size" in str(note)
+    assert str(note) in command("run", "shop_daily")[1]
     assert run(project)["a"].state == "success"
 
 
@@ -712,6 +713,20 @@ def test_what_needs_a_workspace_is_skipped_by_name_and_reason(project: Path, com
         ("next", "skipped", "it depends on dbt"),
         ("last", "skipped", "it depends on next"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("task", "message"),
+    [
+        ("description: x", f"{JOB}:6: task a: given no kind of task, expected one kind"),
+        ("sql_task: {file: {}}\ncondition_task: {}", "given sql_task and condition_task, expected"),
+        ("sql_task: {file: {}}", "task a: given no sql_task.file.path"),
+        ("notebook_task: {}", "task a: given no notebook_task.notebook_path"),
+    ],
+)
+def test_a_task_that_does_nothing_is_told(project: Path, task: str, message: str) -> None:
+    job(project, {"a": task})
+    assert message in refusal(project)
 
 
 def test_each_failure_is_told_and_the_document_is_whole(project: Path, command: Run) -> None:

@@ -2,6 +2,7 @@
 
 from delivery.checks.wiring import task_key_of
 from delivery.config.yaml import Mark, YamlMapping
+from delivery.local.problems import CannotRunError, mistake
 
 # The kinds that run here, with the name that screens show.
 RUN_HERE = {
@@ -57,25 +58,12 @@ _OTHER_KEYS = {
 }
 
 
-class CannotRunError(Exception):
-    """A task needs something that this machine does not have.
-
-    Attributes:
-        mark: the line that says so.
-        what: the key or value of the task.
-        why: what it needs.
-    """
-
-    def __init__(self, mark: Mark, what: str, why: str) -> None:
-        super().__init__(f"{what} cannot be run on this machine: {why}")
-        self.mark, self.what, self.why = mark, what, why
-
-
 def kind_of_task(task: YamlMapping, mark: Mark) -> str:
     """The key of what a task does, such as `notebook_task`.
 
     Raises:
         CannotRunError: the task does not run here, or has a key that this tool does not know.
+        InvalidFileError: it does nothing, or several things.
     """
     for key in task:
         if key in NEED_A_WORKSPACE:
@@ -85,8 +73,8 @@ def kind_of_task(task: YamlMapping, mark: Mark) -> str:
     found = [key for key in task if key in RUN_HERE]
     if len(found) != 1:
         given = " and ".join(found) or "no kind of task"
-        expected = "expected one kind, such as notebook_task"
-        raise CannotRunError(mark, f"given {given}, {expected}: it", "what it does is not clear")
+        message = f"task {task_key_of(task)}: given {given}, expected one kind"
+        raise mistake(mark, message, "Example: notebook_task: {notebook_path: ../../src/NAME.py}")
     return found[0]
 
 

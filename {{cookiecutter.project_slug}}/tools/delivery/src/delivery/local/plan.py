@@ -16,9 +16,10 @@ from delivery.errors import DeliveryError, Finding, InvalidFileError
 from delivery.local import tasks
 from delivery.local.conditions import RUN_IF
 from delivery.local.job import JobPlan, Need, Task
-from delivery.local.kinds import RUN_HERE, CannotRunError, kind_of_task
+from delivery.local.kinds import RUN_HERE, kind_of_task
 from delivery.local.nested import for_each, run_job
-from delivery.local.project import RULE, Project, mistake
+from delivery.local.problems import RULE, CannotRunError, mistake
+from delivery.local.project import Project
 from delivery.local.tasks import Prepared
 from delivery.local.values import Known, problem_with, references_in
 

@@ -9,10 +9,7 @@ from delivery.config.bundle import Bundle
 from delivery.config.code import Code
 from delivery.config.references import resolve_text
 from delivery.config.yaml import Mark, YamlMapping
-from delivery.errors import Finding, InvalidFileError
-from delivery.local.kinds import CannotRunError
-
-RULE = "run"
+from delivery.local.problems import CannotRunError, mistake
 
 
 @dataclass(frozen=True)
@@ -76,8 +73,3 @@ class Project:
         if not any((folder / name).is_file() for name in ("engine.py", "engine/__init__.py")):
             why = f"there is no src/{self.package}/engine, which has the Spark session"
             raise CannotRunError(mark, what, why)
-
-
-def mistake(mark: Mark, message: str, hint: str) -> InvalidFileError:
-    """The error for YAML that no workspace would run either."""
-    return InvalidFileError(Finding(mark.file, mark.line, RULE, message, hint))

@@ -13,7 +13,6 @@ from delivery.config.scalars import as_text
 from delivery.config.yaml import YamlMapping
 from delivery.errors import DeliveryError, Finding
 from delivery.local.conditions import OPERATORS, compare
-from delivery.local.kinds import CannotRunError
 from delivery.local.notebook import (
     OTHER_LANGUAGES,
     SUFFIXES,
@@ -21,7 +20,8 @@ from delivery.local.notebook import (
     OtherLanguageError,
     check_notebook,
 )
-from delivery.local.project import RULE, Project, mistake
+from delivery.local.problems import RULE, CannotRunError, mistake
+from delivery.local.project import Project
 from delivery.local.runtime import command_line, ends_well, names_of_wheel, runtime
 from delivery.local.values import Scope
 
