@@ -189,6 +189,16 @@ def test_a_parameter_that_a_workspace_also_passes_is_told(project: Path, command
     assert run(project)["a"].state == "success"
 
 
+def test_a_reference_that_only_a_workspace_knows_is_told(project: Path) -> None:
+    job(project, {"a": WHEEL % 'text: "x${resources.schemas.shop_gold.id}"'})
+    (note,) = plan_run(project, "shop_daily", "dev").notes
+    assert f"{JOB}:10: warning: task a text: ${{resources.schemas.shop_gold.id}} is known" in str(
+        note
+    )
+    run(project)
+    assert said() == [("x<resources.schemas.shop_gold.id>", "")]
+
+
 def test_a_default_may_be_a_dynamic_value(project: Path) -> None:
     head = 'parameters: [{name: text, default: "{{job.name}}"}]'
     job(project, {"a": WHEEL % "more: x"}, head)

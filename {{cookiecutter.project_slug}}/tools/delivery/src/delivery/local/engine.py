@@ -40,14 +40,14 @@ class Engine:
         # `getOrCreate` wants an address, and then takes the session that there is.
         with contextlib.ExitStack() as stack, _environment("SPARK_REMOTE", "sc://localhost"):
             for owner, name, method in (
-                (session, "sql", lambda _, *args, **kwargs: self.sql(*args, **kwargs)),
-                (session, "table", lambda _, name: self.table(name)),
+                (session, "sql", self._session_sql),
+                (session, "table", self._session_table),
                 (reader, "table", self._reader_table),
                 (writer, "saveAsTable", self._save_as_table),
                 (writer, "insertInto", self._insert_into),
                 (catalog, "tableExists", self._table_exists(catalog.tableExists)),
-                (catalog, "setCurrentCatalog", lambda _, name: self._names.use(name)),
-                (catalog, "setCurrentDatabase", lambda _, name: self._names.use("", name)),
+                (catalog, "setCurrentCatalog", self._set_catalog),
+                (catalog, "setCurrentDatabase", self._set_schema),
             ):
                 stack.enter_context(_replaced(owner, name, method))
             yield
@@ -170,9 +170,23 @@ class Engine:
                 f"{name} was written through lakehouse.engine.Tables; write it only there"
             )
 
-    def _reader_table(self, reader: Any, name: str) -> Any:
-        found = self._names.parse(name)
-        return self.table(name) if found else self._read_table(reader, name)
+    # What is replaced: its parameters have the names that Spark gives them.
+
+    def _session_sql(self, session: Any, sqlQuery: str, *args: Any, **kwargs: Any) -> Any:  # noqa: N803, ARG002
+        return self.sql(sqlQuery, *args, **kwargs)
+
+    def _session_table(self, session: Any, tableName: str) -> Any:  # noqa: N803, ARG002
+        return self.table(tableName)
+
+    def _set_catalog(self, catalog: Any, catalogName: str) -> None:  # noqa: N803, ARG002
+        self._names.use(catalogName)
+
+    def _set_schema(self, catalog: Any, dbName: str) -> None:  # noqa: N803, ARG002
+        self._names.use("", dbName)
+
+    def _reader_table(self, reader: Any, tableName: str) -> Any:  # noqa: N803
+        found = self._names.parse(tableName)
+        return self.table(tableName) if found else self._read_table(reader, tableName)
 
     def _save_as_table(self, writer: Any, name: str, *args: Any, **options: Any) -> None:
         found = self._named(name)
@@ -185,8 +199,13 @@ class Engine:
             raise SqlError(f"saveAsTable {found}: the table exists; give a mode: append")
         self._put(found, self._rows_of(writer), append=mode == "append" and tables.exists(key))
 
-    def _insert_into(self, writer: Any, name: str, overwrite: bool | None = None) -> None:
-        found = self._named(name)
+    def _insert_into(
+        self,
+        writer: Any,
+        tableName: str,  # noqa: N803
+        overwrite: bool | None = None,
+    ) -> None:
+        found = self._named(tableName)
         replaces = overwrite or (overwrite is None and writer._write.mode == "overwrite")
         write = Write(found, "overwrite" if replaces else "append")
         self._put(found, self._with_columns(self._rows_of(writer), write), append=not replaces)
@@ -202,10 +221,10 @@ class Engine:
         return found
 
     def _table_exists(self, original: Callable[..., bool]) -> Callable[..., bool]:
-        def exists(catalog: Any, name: str, database: str | None = None) -> bool:
-            found = None if database else self._names.parse(name)
+        def exists(catalog: Any, tableName: str, dbName: str | None = None) -> bool:  # noqa: N803
+            found = None if dbName else self._names.parse(tableName)
             if found is None:
-                return original(catalog, name, database)
+                return original(catalog, tableName, dbName)
             return self._exists(found)
 
         return exists

@@ -1,6 +1,7 @@
 """Plans the run of a job on this machine: all that can be known before its first task starts."""
 
 import dataclasses
+import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
@@ -23,6 +24,7 @@ from delivery.local.project import Project
 from delivery.local.tasks import Prepared
 from delivery.local.values import Known, problem_with, references_in
 
+_UNKNOWN = re.compile(r"<((?:bundle|resources|var|workspace)\.[\w.-]+)>")  # see `resolve`
 _HINT = "Run it in a workspace: databricks bundle run."
 
 
@@ -160,7 +162,9 @@ class _Planner:
             kind = kind_of_task(task, mark)
             _require_files_here(job, task, kind)
             _require_values(task, kind, known)
-            return self._of_kind(kind, task, known)
+            prepared = self._of_kind(kind, task, known)
+            notes = [*prepared.notes, *_unknown_references(task, kind)]
+            return dataclasses.replace(prepared, notes=notes)
         except CannotRunError as error:
             finding = Finding(error.mark.file, error.mark.line, RULE, str(error), _HINT)
             return _CannotRun(finding, error.why)
@@ -338,6 +342,18 @@ def _require_files_here(job: YamlMapping, task: YamlMapping, kind: str) -> None:
     if "git_source" in job and has_file and source != "WORKSPACE":
         why = "its files are in another repository"
         raise CannotRunError(job.marks["git_source"], "git_source of the job", why)
+
+
+def _unknown_references(task: YamlMapping, kind: str) -> Iterator[Finding]:
+    """References of the bundle, such as the id of a resource, that only a workspace knows."""
+    for key, text, mark in string_values(task.section(kind)):
+        found = _UNKNOWN.search(text)
+        if found and key != "job_id":
+            message = (
+                f"task {task_key_of(task)} {key}: ${{{found[1]}}} is known only in a workspace"
+            )
+            hint = f"Here it is the text {found[0]}."
+            yield Finding(mark.file, mark.line, RULE, message, hint, "warning")
 
 
 def _require_values(task: YamlMapping, kind: str, known: Known) -> None:
