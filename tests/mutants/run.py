@@ -52,7 +52,7 @@ RUN_FAULTS = [
     _seen("a task runs though all before it were left out", "local/conditions.py", "    if {*before} == {State.EXCLUDED}:", "    if False:", _RUN_IF),
     _seen("a failure handler without failures is skipped", "local/conditions.py", "return State.EXCLUDED if run_if in _HANDLES_FAILURES else State.SKIPPED", "return State.SKIPPED", _RUN_IF),
     _seen("numbers are compared as texts", "local/conditions.py", 'return _NUMBERS[op](_number("left", op, left), _number("right", op, right))', "return _NUMBERS[op](left, right)", _COMPARE),
-    _seen("both branches run", "local/job.py", "return bool(need.outcome) and ran and", "return False and ran and", f"{_KINDS}test_a_condition_decides_which_tasks_run"),
+    _seen("both branches run", "local/job.py", "        if need.outcome and outcome", "        if False and outcome", f"{_KINDS}test_a_condition_decides_which_tasks_run"),
     _seen("tasks in the order of the file", "local/plan.py", "for name in order.static_order()", "for name in sorted(chosen, key=lambda n: 'count' not in n)", f"{_RUN}test_tasks_run_in_the_order_of_their_dependencies"),
     _seen("a failure ends the run", "local/job.py", "    except Exception as error:  # others", "    except ZeroDivisionError as error:  # others", _FAILURES),
     _seen("only the first failure is told", "cli/run.py", "for result in done if result.error]", "for result in done if result.error][:1]", _EACH),

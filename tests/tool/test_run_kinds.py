@@ -268,6 +268,27 @@ def test_a_condition_decides_which_tasks_run(project: Path) -> None:
     assert states(run(project, parameters={"size": "9"}))["no"] == "success"
 
 
+def test_a_condition_that_was_not_judged_has_no_outcome(project: Path) -> None:
+    condition = "condition_task: {op: EQUAL_TO, left: a, right: a}"
+    wrong = "condition_task: {op: LESS_THAN, left: a, right: '1'}"
+    tasks = {
+        "top": "condition_task: {op: EQUAL_TO, left: a, right: b}",
+        "inner": after("top", outcome="true") + condition,
+        "wrong": wrong,
+        "first": WHEEL % "text: first",
+        "yes": after("inner", outcome="true") + WHEEL % "text: x",
+        "bad": after("wrong", outcome="true") + "run_if: ALL_DONE\n" + WHEEL % "text: x",
+    }
+    tasks["yes"] = tasks["yes"].replace("}]", "}, {task_key: first}]", 1)
+    job(project, tasks)
+    done = run(project)
+    assert states(done) == {
+        "top": "success", "inner": "excluded", "wrong": "failed", "first": "success",
+        "yes": "excluded", "bad": "skipped",
+    }  # fmt: skip
+    assert (done["yes"].reason, done["bad"].reason) == ("inner is excluded", "wrong is failed")
+
+
 def test_tasks_run_after_failures_as_run_if_says(project: Path) -> None:
     tasks = {
         "fail": WHEEL.replace("shop.say", "shop.fail") % "",
@@ -552,12 +573,20 @@ def test_files_need_the_session_of_the_project(project: Path) -> None:
     assert "there is no src/app/engine, which has the Spark session" in refusal(project)
 
 
+LOOP_OVER_NOTEBOOK = """\
+for_each_task:
+  inputs: "[]"
+  task: {task_key: one, notebook_task: {notebook_path: a}}
+"""
+
+
 @pytest.mark.parametrize(
     ("head", "task"),
     [
         ("git_source: {git_url: x}", "spark_python_task:\n  python_file: a.py"),
         ("git_source: {git_url: x}", "notebook_task: {notebook_path: a}"),
         ("git_source: {git_url: x}", "sql_task: {warehouse_id: x, file: {path: a.sql}}"),
+        ("git_source: {git_url: x}", LOOP_OVER_NOTEBOOK),
         ("", "notebook_task: {notebook_path: a, source: GIT}"),
         ("", "sql_task: {warehouse_id: x, file: {path: a.sql, source: GIT}}"),
     ],

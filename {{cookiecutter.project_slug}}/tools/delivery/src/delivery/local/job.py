@@ -107,21 +107,17 @@ def _without_running(task: Task, run: JobRun, outcomes: Mapping[str, str]) -> Fi
         return FinishedTask(task.name, state=State.SKIPPED, reason=task.skipped)
     if task.disabled:
         return FinishedTask(task.name, state=State.EXCLUDED, reason="it is disabled")
-    other = next((need for need in task.needs if _is_other(need, run, outcomes)), None)
-    if other:
-        reason = f"{other.task} is {outcomes[other.task]}"
-        return FinishedTask(task.name, state=State.EXCLUDED, reason=reason)
     states = {need.task: run.ended[need.task].state for need in task.needs}
-    state = state_without_running(task.run_if, [*states.values()])
-    if state is None:
+    for need in task.needs:
+        outcome = outcomes.get(need.task) or f"{states[need.task]}"
+        if need.outcome and outcome != need.outcome.lower():
+            ran_well = states[need.task] in (State.SUCCESS, State.EXCLUDED)
+            state = State.EXCLUDED if ran_well else State.SKIPPED
+            return FinishedTask(task.name, state=state, reason=f"{need.task} is {outcome}")
+    decided = state_without_running(task.run_if, [*states.values()])
+    if decided is None:
         return None
-    return FinishedTask(task.name, state=state, reason=_reason(task, state, states))
-
-
-def _is_other(need: Need, run: JobRun, outcomes: Mapping[str, str]) -> bool:
-    """Whether a condition had another outcome than the one that a task needs."""
-    ran = run.ended[need.task].state is State.SUCCESS
-    return bool(need.outcome) and ran and outcomes.get(need.task, "") != need.outcome.lower()
+    return FinishedTask(task.name, state=decided, reason=_reason(task, decided, states))
 
 
 def _reason(task: Task, state: State, states: Mapping[str, State]) -> str:

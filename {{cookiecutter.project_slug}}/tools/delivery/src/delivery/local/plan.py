@@ -105,10 +105,7 @@ class _Planner:
         parameters = _parameters(job)
         chosen = self._options.parameters if given is None else given
         _require_known("--param", chosen, parameters)
-        for problem in _wrong_values(job, chosen):
-            mark = job.marks["parameters"]
-            hint = f"Give a value: --param {problem.split()[1][:-1]}=VALUE"
-            self.problems.append(Finding(mark.file, mark.line, RULE, prefix + problem, hint))
+        self.problems += _wrong_values(job, chosen, prefix)
         names = [task_key_of(task) for task, _ in job.items_of("tasks").sections()]
         _require_known("--task", only, names)
         self.problems += check_job(
@@ -162,7 +159,7 @@ class _Planner:
             kind = kind_of_task(task, mark)
             _require_files_here(job, task, kind)
             _require_values(task, kind, known)
-            prepared = self._of_kind(kind, task, known)
+            prepared = self._of_kind(kind, job, task, known)
             notes = [*prepared.notes, *_unknown_references(task, kind)]
             return dataclasses.replace(prepared, notes=notes)
         except CannotRunError as error:
@@ -172,13 +169,13 @@ class _Planner:
             self.problems += error.findings
             return None
 
-    def _of_kind(self, kind: str, task: YamlMapping, known: Known) -> Prepared:
+    def _of_kind(self, kind: str, job: YamlMapping, task: YamlMapping, known: Known) -> Prepared:
         project = self._project
         match kind:
             case "condition_task":
                 return tasks.prepare_condition(task)
             case "for_each_task":
-                return self._for_each(task, known)
+                return self._for_each(job, task, known)
             case "notebook_task":
                 return tasks.prepare_notebook(task, project)
             case "python_wheel_task":
@@ -200,17 +197,18 @@ class _Planner:
         if problems:
             raise InvalidFileError(*problems)
 
-    def _for_each(self, task: YamlMapping, known: Known) -> Prepared:
+    def _for_each(self, job: YamlMapping, task: YamlMapping, known: Known) -> Prepared:
         section = task.section("for_each_task")
         inner = section.section("task")
         if "inputs" not in section or not inner:
             message = f"task {task_key_of(task)}: given no inputs or no task in for_each_task"
             hint = 'for_each_task: {inputs: \'["a", "b"]\', task: {task_key: one, …}}'
             raise mistake(task.marks["for_each_task"], message, hint)
-        mark = section.marks["task"]
-        kind = kind_of_task(inner, mark)
+        kind = kind_of_task(inner, section.marks["task"])
+        _require_files_here(job, inner, kind)
         _require_values(inner, kind, dataclasses.replace(known, has_input=True))
-        return for_each(task_key_of(task), section["inputs"], self._of_kind(kind, inner, known))
+        prepared = self._of_kind(kind, job, inner, known)
+        return for_each(task_key_of(task), section["inputs"], prepared)
 
     def _run_job(self, task: YamlMapping) -> Prepared:
         section = task.section("run_job_task")
@@ -308,23 +306,23 @@ def _wrong_outcomes(
         mark, outcome = need.marks["outcome"], as_text(need["outcome"])
         if "condition_task" not in other[0]:
             message = f"outcome: given {outcome}, but {task_key_of(need)} is not a condition_task"
-            yield Finding(
-                mark.file, mark.line, RULE, message, "Remove it, or name a condition_task."
-            )
+            hint = "Remove it, or name a condition_task."
+            yield Finding(mark.file, mark.line, RULE, message, hint)
         elif outcome.lower() not in ("true", "false"):
             message = f"outcome: given {outcome}, expected true or false"
             yield Finding(mark.file, mark.line, RULE, message, 'Example: outcome: "true"')
 
 
-def _wrong_values(job: YamlMapping, given: Mapping[str, str]) -> Iterator[str]:
+def _wrong_values(job: YamlMapping, given: Mapping[str, str], prefix: str) -> Iterator[Finding]:
     """Values for parameters of the job that refer to what is not known here."""
-    for entry, _ in job.items_of("parameters").sections():
+    for entry, mark in job.items_of("parameters").sections():
         name = str(entry.get("name"))
         text = given.get(name, as_text(entry.get("default", "")))
         for steps in references_in(text):
             problem = problem_with(steps, Known())
             if problem:
-                yield f"parameter {name}: {problem}"
+                message, hint = f"{prefix}parameter {name}: {problem}", f"--param {name}=VALUE"
+                yield Finding(mark.file, mark.line, RULE, message, f"Give a value: {hint}")
 
 
 def _require_run_if(task: YamlMapping) -> None:
@@ -349,10 +347,8 @@ def _unknown_references(task: YamlMapping, kind: str) -> Iterator[Finding]:
     for key, text, mark in string_values(task.section(kind)):
         found = _UNKNOWN.search(text)
         if found and key != "job_id":
-            message = (
-                f"task {task_key_of(task)} {key}: ${{{found[1]}}} is known only in a workspace"
-            )
-            hint = f"Here it is the text {found[0]}."
+            name, hint = f"task {task_key_of(task)} {key}", f"Here it is the text {found[0]}."
+            message = f"{name}: ${{{found[1]}}} is known only in a workspace"
             yield Finding(mark.file, mark.line, RULE, message, hint, "warning")
 
 
@@ -367,9 +363,8 @@ def _require_values(task: YamlMapping, kind: str, known: Known) -> None:
             problem = problem_with(steps, known)
             if not problem:
                 continue
-            if steps[0] in ("job", "task", "workspace", "backfill") and steps[1:2] != [
-                "parameters"
-            ]:
+            is_of_workspace = steps[0] not in ("input", "tasks") and "parameters" not in steps[:2]
+            if is_of_workspace:
                 raise CannotRunError(mark, f"{key}: {text}", problem)
             message = f"task {task_key_of(task)} {key}: {problem}"
             raise mistake(mark, message, "Example: '{{job.parameters.day}}'")
