@@ -45,7 +45,7 @@ RUN_FAULTS = [
     _seen("a parameter that is not declared passes", "local/values.py", 'return "" if name in known.parameters else', 'return "" if True else', _BEFORE),
     _seen("a value of a task that did not run passes", "local/values.py", "            if name in known.others:\n", "            if False:\n", _BEFORE),
     _seen("an input everywhere", "local/values.py", 'return "" if known.has_input else', 'return "" if True else', _BEFORE),
-    _seen("the parameter of the task wins", "local/tasks.py", "run(**{**values, **pushed, **extra})", "run(**{**pushed, **values, **extra})", f"{_KINDS}test_a_parameter_of_the_job_replaces_that_of_the_task"),
+    _seen("the parameter of the task wins", "local/wheel.py", "run(**{**values, **pushed, **extra})", "run(**{**pushed, **values, **extra})", f"{_KINDS}test_a_parameter_of_the_job_replaces_that_of_the_task"),
     _seen("defaults are all there is", "local/plan.py", "{**parameters, **chosen}, *planned)", "parameters, *planned)", f"{_KINDS}test_parameters_of_the_job_have_defaults"),
     # Conditions
     _seen("an excluded task is a failure", "local/conditions.py", "_FAILED = {State.FAILED, State.SKIPPED}", "_FAILED = {State.FAILED, State.SKIPPED, State.EXCLUDED}", _RUN_IF),

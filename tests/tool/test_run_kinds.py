@@ -319,9 +319,12 @@ def test_a_disabled_task_does_not_run(project: Path) -> None:
     [
         (
             {"a": "condition_task: {op: MORE, left: a, right: b}"},
-            "with an op of EQUAL_TO, NOT_EQUAL",
+            "op: given MORE, expected one of EQUAL_TO, NOT_EQUAL",
         ),
-        ({"a": "condition_task: {op: EQUAL_TO, left: a}"}, "expected op, left and right"),
+        (
+            {"a": "condition_task: {op: EQUAL_TO, left: a}"},
+            "given op, left, expected op, left and right",
+        ),
         (
             {"a": WHEEL % "", "b": after("a", outcome="true") + WHEEL % ""},
             "a is not a condition_task",

@@ -14,15 +14,16 @@ from delivery.config.references import resolve
 from delivery.config.scalars import as_text
 from delivery.config.yaml import Mark, YamlList, YamlMapping, string_values
 from delivery.errors import DeliveryError, Finding, InvalidFileError
-from delivery.local import tasks
 from delivery.local.conditions import RUN_IF
+from delivery.local.files import prepare_notebook, prepare_python_file, prepare_sql
 from delivery.local.job import JobPlan, Need, Task
 from delivery.local.kinds import RUN_HERE, kind_of_task
 from delivery.local.nested import for_each, run_job
 from delivery.local.problems import RULE, CannotRunError, mistake
 from delivery.local.project import Project
-from delivery.local.tasks import Prepared
+from delivery.local.tasks import Prepared, prepare_condition
 from delivery.local.values import Known, problem_with, references_in
+from delivery.local.wheel import FULL_REFRESH, prepare_wheel
 
 _UNKNOWN = re.compile(r"<((?:bundle|resources|var|workspace)\.[\w.-]+)>")  # see `resolve`
 _HINT = "Run it in a workspace: databricks bundle run."
@@ -173,20 +174,20 @@ class _Planner:
         project = self._project
         match kind:
             case "condition_task":
-                return tasks.prepare_condition(task)
+                return prepare_condition(task)
             case "for_each_task":
                 return self._for_each(job, task, known)
             case "notebook_task":
-                return tasks.prepare_notebook(task, project)
+                return prepare_notebook(task, project)
             case "python_wheel_task":
                 self._require_own_wheel(task, known)
-                extra = {tasks.FULL_REFRESH: "true"} if self._options.full_refresh else {}
-                return tasks.prepare_wheel(task, project, known.parameters, extra)
+                extra = {FULL_REFRESH: "true"} if self._options.full_refresh else {}
+                return prepare_wheel(task, project, known.parameters, extra)
             case "run_job_task":
                 return self._run_job(task)
             case "spark_python_task":
-                return tasks.prepare_python_file(task, project)
-        return tasks.prepare_sql(task, project)
+                return prepare_python_file(task, project)
+        return prepare_sql(task, project)
 
     def _require_own_wheel(self, task: YamlMapping, known: Known) -> None:
         wheel = task.section("python_wheel_task")
