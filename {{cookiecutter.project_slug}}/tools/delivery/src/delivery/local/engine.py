@@ -77,7 +77,7 @@ class Engine:
             return self._sql(query, *args, **kwargs)
         statement = localize(query, self._names)
         for name in statement.reads:
-            self.table(str(name)).createOrReplaceTempView(name.view)
+            self._stored(name).createOrReplaceTempView(name.view)
         if statement.note:
             print(statement.note)
             return None
@@ -93,12 +93,13 @@ class Engine:
             SqlError: it has not been written on this machine.
         """
         found = self._names.parse(name)
-        if found is None:
-            return self._read_table(self.spark.read, name)
-        tables, key = self._of(found)
+        return self._stored(found) if found else self._read_table(self.spark.read, name)
+
+    def _stored(self, name: TableName) -> Any:
+        tables, key = self._of(name)
         if not tables.exists(key):
             raise SqlError(
-                f"given {found}, expected a table that was written on this machine; first run the "
+                f"given {name}, expected a table that was written on this machine; first run the "
                 "job that writes it"
             )
         return tables.read(key)
@@ -142,7 +143,7 @@ class Engine:
 
     def _with_columns(self, rows: Any, write: Write) -> Any:
         """Rows with the columns of the table: those that are given by their place, others NULL."""
-        existing = self.table(str(write.table))
+        existing = self._stored(write.table)
         types = dict(existing.dtypes)
         names = write.columns or tuple(existing.columns)
         if len(names) != len(rows.columns) or not {*names} <= {*types}:
