@@ -55,7 +55,7 @@ AGREEMENT_FAULTS = [
     _tool("any parameter of the job", "checks/dynamic.py", "        if name not in parameters:", "        if False:"),
     _tool("values of any task", "checks/dynamic.py", "        if name not in names:", "        if False:"),
     _tool("any dynamic value", "checks/dynamic.py", "not _KNOWN.fullmatch(text):\n        message = f\"{task.name}: {{{{{text}}}}} is no", "False:\n        message = f\"{task.name}: {{{{{text}}}}} is no"),
-    _tool("others' packages are ours", "checks/wiring.py", "    if not isinstance(package, str) or _normal(package) == _normal(own):", "    if True:"),
+    _tool("others' packages are ours", "checks/wiring.py", "    if not isinstance(package, str) or _normal(package) == _normal(str(own)):", "    if True:"),
     _tool("parameters have names", "checks/wiring.py", "    if not given:\n", "    if True:\n"),
     _tool("a user in any field", "checks/released.py", "if inside and is_user and", "if is_user and", f"{_EDGES}::test_only_rights_name_identities"),
     _tool("a reverted change waits", "checks/branch.py", "    elif _REVERT.fullmatch(branch):\n        return\n", "", f"{_EDGES}::test_the_branch_of_the_button_revert_may_be_checked"),

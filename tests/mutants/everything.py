@@ -14,6 +14,7 @@ from mutants.lakehouse import LAKEHOUSE_FAULTS
 from mutants.ledger import LEDGER_FAULTS
 from mutants.observe import OBSERVE_FAULTS
 from mutants.one_view import ONE_VIEW_FAULTS
+from mutants.run import RUN_FAULTS
 from mutants.tables import TABLES_FAULTS
 
 FAULTS = [
@@ -31,4 +32,5 @@ FAULTS = [
     *TABLES_FAULTS,
     *AGREEMENT_FAULTS,
     *CONVENTION_FAULTS,
+    *RUN_FAULTS,
 ]

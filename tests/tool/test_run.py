@@ -31,15 +31,15 @@ def test_an_unknown_job_is_answered_with_the_known_ones(project: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("python_wheel_task:", "notebook_task:", "task count: notebook_task cannot be run"),
-        ("          environment_key: default\n", "          run_if: ALL_DONE\n", "count: run_if"),
+        ("python_wheel_task:", "dbt_task:", "task count: dbt_task cannot be run on this machine"),
+        ("          environment_key: default\n", "          run_if: OFTEN\n", "given OFTEN"),
+        ("          environment_key: default\n", "          colour: red\n", "count: colour cannot"),
         ("task: shop.load", "task: '{{tasks.x.values.y}}'", "given {{tasks.x.values.y}}"),
         (
             "schema: ${resources.schemas.shop_gold.name}",
             "schema: '{{job.id}}'",
             "schema: {{job.id}}",
         ),
-        ("      name: shop_daily\n", "      parameters: []\n", ":4: parameters of the job"),
         ("${var.catalog}", "${var.catalgo}", "given catalgo, expected a variable"),
     ],
 )
@@ -53,9 +53,10 @@ def test_what_only_a_workspace_can_do_is_refused_before_the_first_task(
     assert JOB in str(caught.value)
 
 
-def test_the_first_failure_ends_the_run(project: Path, edit: Edit) -> None:
+def test_a_failure_skips_the_tasks_that_depend_on_it(project: Path, edit: Edit) -> None:
     edit("src/app/shop/tasks.py", '    print("loading", schema)', "    raise OSError('full')")
-    running = run_tasks(plan_run(project, "shop_daily", "dev"))
+    first, second = run_tasks(plan_run(project, "shop_daily", "dev"))
+    assert (first.name, first.state) == ("load", "failed")
+    assert (second.name, second.state, second.reason) == ("count", "skipped", "load failed")
     with pytest.raises(OSError, match="full"):
-        next(running)
-    assert list(running) == []
+        print(first.report)

@@ -5,10 +5,9 @@ The code is parsed, never run, so the rule takes milliseconds and needs no Spark
 
 import difflib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from graphlib import CycleError, TopologicalSorter
-from typing import Any
 
 from delivery.checks.registry import CheckContext, rule
 from delivery.checks.task import tasks_of
@@ -30,6 +29,7 @@ def check_wiring(context: CheckContext, target: str) -> Iterator[Finding]:
 def check_job(job: YamlMapping, job_mark: Mark, code: Code) -> Iterator[Finding]:
     """Mismatches between one job, declared at `job_mark`, and the code."""
     entries = job.items_of("tasks")
+    of_job = [str(entry.get("name")) for entry, _ in job.items_of("parameters").sections()]
     tasks = list(entries.sections())
     if not tasks:
         message, hint = "given no tasks, expected at least one", "tasks: [{task_key: load}]"
@@ -46,7 +46,8 @@ def check_job(job: YamlMapping, job_mark: Mark, code: Code) -> Iterator[Finding]
         yield from _check_compute(job, every.content)
         if "python_wheel_task" in every.content:
             try:
-                yield from _check_wheel_task(job, every.content, code)
+                if not _is_of_others(job, every.content, code):
+                    yield from check_wheel_task(every.content, code, of_job)
             except InvalidFileError as error:  # still check the other tasks
                 yield from error.findings
 
@@ -92,10 +93,15 @@ def _check_compute(job: YamlMapping, task: YamlMapping) -> Iterator[Finding]:
             yield _finding(task.marks[key], f"task {task_key_of(task)} {key}: {message}", hint)
 
 
-def _check_wheel_task(job: YamlMapping, task: YamlMapping, code: Code) -> Iterator[Finding]:
+def check_wheel_task(
+    task: YamlMapping, code: Code, of_job: Collection[str] = ()
+) -> Iterator[Finding]:
+    """Mismatches between a `python_wheel_task` and the code.
+
+    Args:
+        of_job: the parameters of the job, which it passes to each task with named parameters.
+    """
     wheel = task.section("python_wheel_task")
-    if _is_of_others(job, task, wheel.get("package_name"), str(code.project.get("name"))):
-        return
     for key, known in (
         ("package_name", [str(code.project.get("name"))]),
         ("entry_point", list(code.project.get("scripts", {}))),
@@ -106,12 +112,16 @@ def _check_wheel_task(job: YamlMapping, task: YamlMapping, code: Code) -> Iterat
             message = f"task {task_key_of(task)} {key}: {_mismatch(given, known, known)}"
             yield _finding(mark, message, f"Write {key}: {next(iter(known), 'NAME')}")
             return
-    yield from _check_parameters(task, wheel, code)
+    functions = code.functions(code.module_of(wheel["entry_point"]))
+    takes_a_command_line = functions and "run" not in functions
+    if not takes_a_command_line:
+        yield from _check_parameters(task, wheel, code, of_job)
 
 
-def _is_of_others(job: YamlMapping, task: YamlMapping, package: Any, own: str) -> bool:
+def _is_of_others(job: YamlMapping, task: YamlMapping, code: Code) -> bool:
     """Whether a task runs another package, which its libraries or its environment bring."""
-    if not isinstance(package, str) or _normal(package) == _normal(own):
+    package, own = task.section("python_wheel_task").get("package_name"), code.project.get("name")
+    if not isinstance(package, str) or _normal(package) == _normal(str(own)):
         return False
     texts = [text for _, text, _ in string_values(task.items_of("libraries"))]
     for environment, _ in job.items_of("environments").sections():
@@ -140,7 +150,9 @@ def _parameters_of(wheel: YamlMapping) -> YamlMapping | None:
     return parameters
 
 
-def _check_parameters(task: YamlMapping, wheel: YamlMapping, code: Code) -> Iterator[Finding]:
+def _check_parameters(
+    task: YamlMapping, wheel: YamlMapping, code: Code, of_job: Collection[str]
+) -> Iterator[Finding]:
     parameters = _parameters_of(wheel)
     if parameters is None:
         return
@@ -160,7 +172,7 @@ def _check_parameters(task: YamlMapping, wheel: YamlMapping, code: Code) -> Iter
         return
     expected = entry + known.get(function, Signature(()))
     extra = [name for name in parameters if name not in expected.names]
-    missing = [name for name in expected.required if name not in parameters]
+    missing = [name for name in expected.required if name not in {*parameters, *of_job}]
     if extra or missing:
         mark = parameters.marks[extra[0]] if extra else mark
         message = _mismatch(extra, missing, missing or list(expected.names))

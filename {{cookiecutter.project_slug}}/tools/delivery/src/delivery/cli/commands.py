@@ -16,6 +16,10 @@ class Entry(NamedTuple):
 COMMANDS = {
     "check": Entry("check:check_command", "Check the project against its rules, offline."),
     "run": Entry("run:run_command", "Run a job on this machine, as its YAML declares it."),
+    "graph": Entry(
+        "graph:graph_command",
+        "Show the tasks of a job, their order and conditions, and what a local run leaves out.",
+    ),
     "release": Entry(
         "release:release_command",
         "Build the release of the checked-out commit: the same bytes on every machine.",

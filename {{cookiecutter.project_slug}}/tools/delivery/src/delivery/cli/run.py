@@ -1,20 +1,25 @@
 """`delivery run`."""
 
-import contextlib
 import json
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from delivery.cli.options import Output, OutputOption
 from delivery.config.root import find_root
-from delivery.errors import FailedError
-from delivery.local.run import FinishedTask, TableChange, plan_run, run_tasks
+from delivery.errors import DeliveryError, FailedError
+from delivery.local.conditions import State
+from delivery.local.job import FinishedTask
+from delivery.local.run import plan_run, run_tasks
+from delivery.local.tasks import TableChange
+
+_FAILURE = Path(".lakehouse", "last-failure.txt")
 
 
 def run_command(
@@ -22,6 +27,21 @@ def run_command(
     target: Annotated[
         str, typer.Option(help="The target whose names and parameters to use.")
     ] = "dev",
+    param: Annotated[
+        list[str] | None,
+        typer.Option(help="A parameter of the job, as NAME=VALUE. Can be repeated."),
+    ] = None,
+    task: Annotated[
+        list[str] | None,
+        typer.Option(help="Run only this task, with its inputs as they are. Can be repeated."),
+    ] = None,
+    skip_unsupported: Annotated[
+        bool,
+        typer.Option(
+            "--skip-unsupported",
+            help="Leave out the tasks that need a workspace, and those that depend on them.",
+        ),
+    ] = False,
     full_refresh: Annotated[
         bool, typer.Option("--full-refresh", help="Compute all tables anew, not only what is new.")
     ] = False,
@@ -34,46 +54,81 @@ def run_command(
     Exit codes: 0 done, 1 a task failed, 4 the job cannot be run here.
     """
     root = find_root(Path.cwd())
-    tasks = plan_run(root, job, target, full_refresh=full_refresh)
+    plan = plan_run(
+        root,
+        job,
+        target,
+        full_refresh=full_refresh,
+        parameters=_parameters(param or []),
+        only=task or [],
+        skip_unsupported=skip_unsupported,
+    )
     console = Console(stderr=output is Output.JSON, highlight=False, soft_wrap=True)
     start = time.perf_counter()
     console.print(f"[bold]{job}[/] as target {target}, on this machine\n")
+    for note in plan.notes:
+        console.print(str(note), markup=False)
     done: list[FinishedTask] = []
-    running = run_tasks(tasks)
-    for task in tasks:
-        with console.status(f"{task.name} …"), _failure_of(task.name, root):
+    running = run_tasks(plan)
+    for planned in plan.tasks:
+        with console.status(f"{planned.name} …"):
             result = next(running)
         done.append(result)
         _show_task(console, result)
     seconds = time.perf_counter() - start
-    changed = sum(change.changed for result in done for change in result.report.changes)
-    news = f"{changed} tables changed" if changed else "nothing new, 0 tables changed"
-    console.print(f"[green]done[/] in {seconds:.1f} s: {news}")
+    changed = sum(change.changed for result in done for change in _changes(result))
     if output is Output.JSON:
         print(json.dumps(_run_as_json(job, target, done, seconds, changed), indent=2))
+    _raise_failures(done, root)
+    news = f"{changed} tables changed" if changed else "nothing new, 0 tables changed"
+    console.print(f"[green]done[/] in {seconds:.1f} s: {news}")
 
 
-@contextlib.contextmanager
-def _failure_of(task: str, root: Path) -> Iterator[None]:
-    """Report a task's failure in two lines; the traceback goes to a file."""
-    try:
-        yield
-    except Exception as error:
-        trace = root / ".lakehouse" / "last-failure.txt"
-        trace.parent.mkdir(exist_ok=True)
-        trace.write_text(traceback.format_exc(), encoding="utf-8")
-        reason = str(error).strip().partition("\n")[0] or type(error).__name__
-        raise FailedError(
-            f"task {task} failed: {reason}\nThe traceback is in {trace.relative_to(root)}.",
-        ) from error
+def _parameters(given: list[str]) -> dict[str, str]:
+    pairs = [text.partition("=") for text in given]
+    for text, (name, equals, _) in zip(given, pairs, strict=True):
+        if not (name and equals):
+            raise DeliveryError(
+                f"--param: given {text!r}, expected NAME=VALUE, such as --param day=2026-01-31"
+            )
+    return {name: value for name, _, value in pairs}
+
+
+def _raise_failures(done: list[FinishedTask], root: Path) -> None:
+    """Report failures, each in one line; the tracebacks go to a file."""
+    failed = [(result.name, result.error) for result in done if result.error]
+    if not failed:
+        return
+    trace = root / _FAILURE
+    trace.parent.mkdir(exist_ok=True)
+    texts = ["".join(traceback.format_exception(error)) for _, error in failed]
+    trace.write_text("\n".join(texts), encoding="utf-8")
+    lines = [f"task {name} failed: {_first_line(error)}" for name, error in failed]
+    what = "The traceback is" if len(failed) == 1 else "The tracebacks are"
+    raise FailedError("\n".join([*lines, f"{what} in {_FAILURE}."])) from failed[0][1]
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0] or type(error).__name__
+
+
+def _changes(done: FinishedTask) -> Sequence[TableChange]:
+    return done.result.changes if done.result else ()
 
 
 def _show_task(console: Console, done: FinishedTask) -> None:
-    changes = [change for change in done.report.changes if change.changed]
-    summary = ", ".join(f"{change.table} {_counts(change)}" for change in changes) or "nothing new"
+    if done.state is State.FAILED:
+        console.print(f"[red]✗[/] [bold]{done.name}[/] [dim]{done.seconds:.1f} s[/]\n")
+        return
+    if done.result is None:
+        console.print(f"[dim]–[/] [bold]{done.name}[/] {done.state}: {escape(done.reason)}\n")
+        return
+    changes = [change for change in _changes(done) if change.changed]
+    counted = ", ".join(f"{change.table} {_counts(change)}" for change in changes)
+    summary = counted or escape(getattr(done.result, "note", "")) or "nothing new"
     console.print(f"[green]✓[/] [bold]{done.name}[/] [dim]{done.seconds:.1f} s[/]  {summary}")
-    if done.report.text:
-        text = "\n".join(f"    {line}" for line in done.report.text.splitlines())
+    if done.result.text:
+        text = "\n".join(f"    {line}" for line in done.result.text.splitlines())
         console.print(text, markup=False)
     console.print()
 
@@ -91,15 +146,19 @@ def _run_as_json(
         "target": target,
         "seconds": round(seconds, 3),
         "tables_changed": changed,
-        "tasks": [
-            {
-                "task": result.name,
-                "seconds": round(result.seconds, 3),
-                "text": result.report.text,
-                "changes": [_change_as_json(change) for change in result.report.changes],
-            }
-            for result in done
-        ],
+        "tasks": [_task_as_json(result) for result in done],
+    }
+
+
+def _task_as_json(done: FinishedTask) -> dict[str, Any]:
+    reason = _first_line(done.error) if done.error else done.reason
+    return {
+        "task": done.name,
+        "state": done.state,
+        "reason": reason or None,
+        "seconds": round(done.seconds, 3),
+        "text": done.result.text if done.result else "",
+        "changes": [_change_as_json(change) for change in _changes(done)],
     }
 
 

@@ -1,13 +1,13 @@
 """Compares our merged configuration with the CLI's: a deploy needs both to be equal."""
 
 from collections.abc import Iterator, Mapping
-from decimal import Decimal
 from typing import Any, NamedTuple
 
 from delivery.config.bundle import Bundle, from_plain, merge
 from delivery.config.includes import ROOT_FILE
 from delivery.config.model import ANCHOR_PREFIX
 from delivery.config.references import FULL_DEFINITIONS
+from delivery.config.scalars import as_text
 from delivery.config.yaml import Mark, YamlList, YamlMapping
 from delivery.redaction import is_secret
 
@@ -102,14 +102,5 @@ def _is_empty(value: Any) -> bool:
 def _is_same(ours: Any, cli: Any) -> bool:
     """Whether two scalars are equal; the CLI converts numbers and strings to the field's type."""
     if isinstance(ours, str) and isinstance(cli, bool):
-        return ours.lower() == _text(cli)
-    return _text(ours) == _text(cli)
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, int | float):
-        digits = format(Decimal(repr(value)), "f")
-        return digits.rstrip("0").rstrip(".") if "." in digits else digits
-    return value if isinstance(value, str) else repr(value)
+        return ours.lower() == as_text(cli)
+    return as_text(ours) == as_text(cli)

@@ -86,10 +86,14 @@ def resources_with_paths(bundle: Bundle, target: str) -> YamlMapping:
 
 def value_of(bundle: Bundle, target: str, variable: str) -> str:
     """The value of a variable on a target, as a string; empty if it is not declared."""
-    resolver = _Resolver(bundle, target, {})
     if variable not in bundle.tree.section("variables"):
         return ""
-    return str(resolver.text(f"${{var.{variable}}}", Mark("databricks.yml", 0)))
+    return resolve_text(bundle, target, f"${{var.{variable}}}")
+
+
+def resolve_text(bundle: Bundle, target: str, text: str) -> str:
+    """A text on a target without its references, such as `${workspace.file_path}`."""
+    return str(_Resolver(bundle, target, {}).text(text, Mark("databricks.yml", 0)))
 
 
 @dataclass
