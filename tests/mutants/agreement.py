@@ -91,7 +91,7 @@ CONVENTION_FAULTS = [
     _tool("an allowed token is found", "checks/secret.py", "_ALLOWED not in text and ", "", f"{_CONVENTIONS}::test_a_token_that_git_ignores_or_that_is_allowed_is_no_finding"),
     _tool("a comment needs no reason", "config/ignores.py", "    if not comment.rules or not comment.why:", "    if False:", f"{_CONVENTIONS}::test_a_comment_names_rules_and_says_why"),
     _tool("a comment accepts a secret", "config/ignores.py", '"secret", ', "", f"{_CONVENTIONS}::test_a_comment_names_rules_and_says_why"),
-    _tool("a comment accepts any rule", "config/ignores.py", "and finding.rule in comment.rules and comment.why", "and comment.why", f"{_CONVENTIONS}::test_a_comment_that_accepts_nothing_is_told"),
+    _tool("a comment accepts any rule", "config/ignores.py", "and finding.rule in comment.rules and comment.why", "and comment.why", f"{_CONVENTIONS}::test_a_comment_accepts_only_the_rules_that_it_names"),
     _tool("a comment is about its own line alone", "config/ignores.py", "else number + 1", "else number", f"{_CONVENTIONS}::test_a_comment_of_its_own_line_is_about_the_next"),
     _tool("useless comments stay", "config/ignores.py", "            if complete and ", "            if False and ", f"{_CONVENTIONS}::test_a_comment_that_accepts_nothing_is_told"),
     _tool("what is accepted fails", "render/findings.py", 'finding.severity == "error"', 'finding.severity != "warning"', f"{_CONVENTIONS}::test_a_comment_accepts_a_finding_and_its_reason_is_listed"),

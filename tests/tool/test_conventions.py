@@ -170,6 +170,12 @@ def test_a_comment_accepts_a_finding_and_its_reason_is_listed(good: Path, edit: 
     assert formatted(findings, Format.GITHUB).startswith("::notice ")
 
 
+def test_a_comment_accepts_only_the_rules_that_it_names(good: Path, edit: Edit) -> None:
+    edit(JOB, "timezone_id: UTC", "timezone_id: Asia/Tokyo")
+    edit(JOB, "      schedule:", "      # delivery: ignore naming -- all is local\n      schedule:")
+    assert [f.severity for f in check(CheckContext(good), ["convention"])] == ["error"]
+
+
 def test_a_comment_of_its_own_line_is_about_the_next(good: Path, edit: Edit) -> None:
     edit(JOB, "timezone_id: UTC", "timezone_id: Asia/Tokyo")
     edit(JOB, "      schedule:", "      # delivery: ignore convention, schedule — all is local\n"

@@ -1,13 +1,17 @@
 """The rules, where the other tests leave room."""
 
+import pkgutil
 import re
 from pathlib import Path
 
+import databricks.bundles
 import pytest
 from delivery.checks.identity import _place
+from delivery.checks.model import model_of
 from delivery.checks.placeholder import is_placeholder
 from delivery.errors import DeliveryError
 from delivery.release.diff import diff_targets
+from delivery.resources import KINDS, UNTRIED
 
 from tool.conftest import Edit, git
 from tool.test_rules import JOB, POLICY, PROD, SCHEMA, STAGING, found
@@ -198,6 +202,14 @@ def test_paths_in_a_git_source_are_not_of_this_project(project: Path, edit: Edit
     source = "git_source: {git_url: https://example.com/x, git_provider: gitHub, git_branch: main}"
     edit(JOB, "      tasks:\n", f"      {source}\n      tasks:\n")
     assert found(project, "path") == []
+
+
+def test_no_kind_of_the_models_is_missing() -> None:
+    modules = {module.name for module in pkgutil.iter_modules(databricks.bundles.__path__)}
+    kinds = modules - {"build", "core", "version"}
+    assert kinds <= KINDS.keys() | UNTRIED.keys()
+    assert not KINDS.keys() & UNTRIED.keys()
+    assert [kind for kind in kinds if model_of(kind) is None] == []
 
 
 def test_the_folder_of_a_glob_is_enough(project: Path, edit: Edit) -> None:

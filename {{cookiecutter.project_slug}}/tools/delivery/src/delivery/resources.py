@@ -160,6 +160,17 @@ KINDS: dict[str, Kind] = {
     ),
 }
 
+# Kinds that the models of `databricks-bundles` have, with their classes, and that no version of the
+# CLI has been tried with: a plan takes them for kinds that hold data and cannot be kept.
+UNTRIED = {
+    "cluster_policies": "ClusterPolicy",
+    "features": "Feature",
+    "mcp_services": "McpService",
+    "model_provider_services": "ModelProviderService",
+    "model_services": "ModelService",
+    "secrets": "Secret",
+}
+
 
 def kind_of(key: str) -> str:
     """The kind of a resource key such as `jobs.flights_daily` or `schemas.flights_gold.grants`."""

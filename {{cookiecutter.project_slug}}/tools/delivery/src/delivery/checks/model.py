@@ -14,7 +14,7 @@ from delivery.checks.registry import CheckContext, rule
 from delivery.config.model import Mismatch, mismatches
 from delivery.config.yaml import Mark, YamlMapping, kind_of
 from delivery.errors import Finding
-from delivery.resources import KINDS, SUB_RESOURCES
+from delivery.resources import KINDS, SUB_RESOURCES, UNTRIED
 
 RULE = "model"
 _BUNDLES = "databricks.bundles"
@@ -41,7 +41,7 @@ def check_resource(kind: str, key: str, resource: Any, mark: Mark) -> Iterator[F
         message = f"{name}: given {kind_of(resource)}, expected a mapping"
         yield Finding(*mark, RULE, message, f"{key}: {{name: {key}}}")
         return
-    model = _model(kind)
+    model = model_of(kind)
     for found in mismatches(model, resource, mark) if model else ():
         if not (kind == "alerts" and _comes_from_a_file(found, resource)):
             yield _finding(name, found)
@@ -68,18 +68,18 @@ def _has_module(kind: str) -> bool:
 
 
 @cache
-def _model(kind: str) -> type | None:
+def model_of(kind: str) -> type | None:
     """The class of a kind; None if `databricks-bundles` has none."""
     if not _has_module(kind):
         return None
     models = importlib.import_module(f"{_BUNDLES}.{kind}")
-    named = KINDS[kind].model if kind in KINDS else ""
+    named = KINDS[kind].model if kind in KINDS else UNTRIED.get(kind, "")
     found: type | None = getattr(models, named, None)
     return found
 
 
 def _unknown_kind(kind: str, mark: Mark) -> Finding:
-    known = sorted({*KINDS} - {*SUB_RESOURCES})
+    known = sorted({*KINDS, *UNTRIED} - {*SUB_RESOURCES})
     near = difflib.get_close_matches(kind, known, 1)
     expected = near[0] if near else f"one of {', '.join(known)}"
     hint = f"Rename it to {near[0]}." if near else "Nothing below it would be deployed."
