@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import shutil
 import sys
@@ -248,6 +249,21 @@ def assert_readme_shows_a_misspelt_parameter(project: Baked) -> None:
     shown = "\n".join(answer)
     assert shown in project.text("README.md")
     job.write_text(good, encoding="utf-8")
+
+
+def test_one_key_debugs_a_job(own: Baked) -> None:
+    settings = json.loads(own.text(".vscode/launch.json"))
+    (start,), (job,) = settings["configurations"], settings["inputs"]
+    arguments = [text.replace(f"${{input:{job['id']}}}", job["default"]) for text in start["args"]]
+    python = own.path / ".venv/bin/python"
+    out = expect_success(python, "-m", start["module"], *arguments, cwd=own.path)
+    assert f"{job['default']} as target dev, on this machine" in out
+
+
+def test_files_with_tokens_stay_out_of_git(own: Baked) -> None:
+    names = (".databrickscfg", ".env", ".env.local", "src/.env", ".env.example")
+    ignored = run("git", "check-ignore", *names, cwd=own.path).stdout.split()
+    assert ignored == [*names[:-1]]
 
 
 def test_make_late_first_runs_what_has_not_run(own: Baked) -> None:

@@ -114,6 +114,22 @@ def test_a_catalog_of_another_target_is_found_in_any_value(
     assert message == f"source: given {text}, with the catalog of prod (target dev, staging)"
 
 
+def test_a_job_of_one_target_alone_is_named_once(project: Path, edit: Edit) -> None:
+    job = (project / JOB).read_text(encoding="utf-8").replace("shop_daily", "shop_report")
+    indented = "\n".join(f"    {line}" if line else "" for line in job.splitlines())
+    report = project / "resources/shop/report.yml"
+    report.write_text(f"targets:\n  prod:\n{indented}\n", encoding="utf-8")
+    ((_, message),) = found(project, "parity")
+    assert message.startswith("resources.jobs.shop_report: staging has None, prod has ")
+    edit(POLICY, "may_differ: [", "may_differ: [resources.jobs.shop_report, ")
+    assert [f for f in check(CheckContext(project)) if f.severity == "error"] == []
+
+
+def test_one_workspace_may_have_all_targets(project: Path, edit: Edit) -> None:
+    edit(PROD, "https://prod.example.com", "https://staging.example.com")
+    assert [f for f in check(CheckContext(project)) if f.severity == "error"] == []
+
+
 @pytest.mark.parametrize("text", ["demo_prod_2", "my-demo_prod", "demo_production"])
 def test_a_longer_name_is_another_catalog(project: Path, edit: Edit, text: str) -> None:
     edit(JOB, "task: shop.load", f'task: shop.load\n              source: "{text}"')
