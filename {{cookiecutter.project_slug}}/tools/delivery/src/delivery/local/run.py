@@ -110,6 +110,11 @@ def run_tasks(tasks: Sequence[Task]) -> Iterator[FinishedTask]:
 
 def _job(tree: YamlMapping, name: str) -> YamlMapping:
     jobs = tree.section("resources").section("jobs")
+    if not jobs:
+        raise DeliveryError(
+            f"job: given {name!r}, but the project has no job\n"
+            "    Create a domain with one: delivery new domain orders"
+        )
     if name not in jobs:
         raise DeliveryError(f"job: given {name!r}, expected one of {', '.join(jobs)}")
     return jobs.section(name)
