@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mutants.check import CHECK_FAULTS
 from mutants.days import DAYS_FAULTS
+from mutants.domains import DOMAINS_FAULTS
 from mutants.faults import FAULTS as OTHER_FAULTS
 from mutants.github import GITHUB_FAULTS
 from mutants.gitlab import GITLAB_FAULTS
@@ -28,4 +29,5 @@ FAULTS = [
     *ONE_VIEW_FAULTS,
     *DAYS_FAULTS,
     *TABLES_FAULTS,
+    *DOMAINS_FAULTS,
 ]
