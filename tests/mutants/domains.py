@@ -22,6 +22,7 @@ _FLIGHTS = f"{_UNIT}test_flights_leaves_with_its_lines_and_data_last"
 _NEEDED = f"{_UNIT}test_a_domain_that_others_need_is_not_removed"
 _DRY = f"{_UNIT}test_a_dry_run_prints_what_the_run_does_and_writes_nothing"
 _LINTER = f"{_UNIT}test_what_is_created_passes_the_linter_with_every_name"
+_PART = f"{_UNIT}test_a_part_that_would_break_something_is_refused"
 _TEMPLATES = "scaffold/templates"
 
 
@@ -66,6 +67,14 @@ DOMAINS_FAULTS = [
     _seen("a comment needs a domain", "scaffold/removal.py", 'code = line.partition("#")[0]', "code = line", f"{_UNIT}test_what_only_looks_like_the_domain_keeps_nobody"),
     _seen("nobody is asked", "cli/remove.py", "        if not yes:\n", "        if False:\n", f"{_UNIT}test_nothing_is_removed_without_a_yes"),
     _seen("a pipeline is asked", "cli/remove.py", "if not sys.stdin.isatty():", "if False:", f"{_UNIT}test_nothing_is_removed_without_a_terminal"),
+    # Parts
+    _seen("a task replaces another one", "scaffold/parts.py", '        taken.append(f"{PACKAGE}/{domain}/tasks.py")\n', "        pass\n", _PART),
+    _seen("a job replaces another one", "scaffold/parts.py", "        taken.append(file.relative_to(root).as_posix())\n", "        pass\n", _PART),
+    _seen("a task hides a function of Python", "scaffold/parts.py", " or hasattr(builtins, name):", ":", _PART),
+    _seen("two tests have one name", "scaffold/parts.py", "    taken += [file.relative_to(root).as_posix() for file in sorted(tests)]\n", "", _PART),
+    _seen("the warehouse is declared twice", "scaffold/edits.py", "    if isinstance(variables, dict) and WAREHOUSE in variables:\n        return text\n", "", f"{_UNIT}test_the_warehouse_is_declared_once"),
+    _seen("a notebook runs on nothing", f"{_TEMPLATES}/notebook_classic/resources/NAME.yml.j2", "job_cluster_key: default\n          max", "environment_key: default\n          max", f"{_DOMAINS}test_new_parts_of_a_domain_are_green[classic]"),
+    _seen("a file that git cannot bring back is not counted", "cli/remove.py", 'safe = {*tracked.split("\\0")} - {*changed.split("\\0")}', 'safe = {*tracked.split("\\0")}', f"{_UNIT}test_files_that_git_cannot_bring_back_are_counted"),
     # What is created
     _seen("imports are not in the order of the linter", "scaffold/render.py", 'return "\\n".join(sorted(lines))', 'return "\\n".join(lines)', _LINTER),
     _seen("a long name makes a long line", f"{_TEMPLATES}/serverless/resources/job.yml.j2", "landing: >-\n                /Volumes", "landing: /Volumes", _LINTER),

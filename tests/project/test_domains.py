@@ -15,6 +15,7 @@ pytestmark = pytest.mark.slow
 
 BIN = Path(sys.executable).parent
 KINDS = ("job", "sql")
+PARTS = ("job", "notebook", "sql", "dashboard")
 LONG = "quarterly_returns_of_all_shops1"  # 31 characters
 
 
@@ -93,6 +94,25 @@ def test_new_domains_are_green_and_leave_the_tree_as_it_was(
         delivery(project, "remove", "domain", name, "--yes")
     shutil.rmtree(project.path / ".hypothesis", ignore_errors=True)
     assert git(project.path, "status", "--porcelain", "--ignored") == ""
+
+
+@pytest.mark.parametrize("compute", ["serverless", "classic"])
+def test_new_parts_of_a_domain_are_green(compute: str, bake: Bake, tmp_path: Path) -> None:
+    project = copy_of(bake(compute=compute), tmp_path)
+    known = warnings(project)
+    for part in PARTS:
+        delivery(project, "new", part, f"my_{part}", "--domain", "flights")
+    assert [line for line in warnings(project) if "databricks.yml" not in line] == [
+        line for line in known if "databricks.yml" not in line
+    ]
+    assert_is_green(project)
+    assert set(pytest_summary(project.pytest("tests/pipeline/test_flights_my_job.py"))) == {
+        "passed"
+    }
+    assert "silver.airlines: 0 rows" in delivery(project, "run", "flights_my_job")
+    refused = project.python("-m", "delivery", "run", "flights_my_notebook")
+    assert refused.returncode == 4
+    assert "notebook_task cannot be run on this machine" in refused.stderr
 
 
 def test_a_new_domain_runs_and_is_audited(lake: Baked) -> None:

@@ -11,11 +11,13 @@ from pathlib import Path
 import pytest
 import yaml
 from delivery.cli import app
+from delivery.cli.remove import unsaved
 from delivery.errors import DeliveryError, RefusedError
 from delivery.scaffold import changes, edits
 from delivery.scaffold.changes import Change, apply
 from delivery.scaffold.domain import Kind, new_domain
 from delivery.scaffold.names import LONGEST
+from delivery.scaffold.parts import Part, new_part
 from delivery.scaffold.removal import remove_domain
 from harness.baking import TEMPLATE
 
@@ -321,6 +323,7 @@ def test_pages_stand_together_below_the_contracts(lake: Path) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_new_and_remove_leave_every_byte_as_it_was(lake: Path, kind: Kind) -> None:
     create(lake, "shops")
+    (lake / "CODEOWNERS").chmod(0o640)
     before = tree(lake)
     create(lake, "orders", kind, "@acme/sales")
     assert tree(lake) != before
@@ -614,3 +617,155 @@ def test_a_needed_domain_ends_with_3(run: Run, lake: Path) -> None:
     code, out, err = run("remove", "domain", "flights", "--yes")
     assert (code, out) == (3, "")
     assert "src/lakehouse/shops/tasks.py:1: from lakehouse.flights import transform" in err
+
+
+# --- parts of a domain ---
+
+FILES = {
+    Part.JOB: {"resources/orders/export.yml", "tests/pipeline/test_orders_export.py"},
+    Part.NOTEBOOK: {
+        "resources/orders/export.yml",
+        "src/lakehouse/orders/notebooks/export.py",
+    },
+    Part.SQL: {"resources/orders/export.yml", "src/lakehouse/orders/sql/export.sql"},
+    Part.DASHBOARD: {
+        "resources/orders/export.yml",
+        "src/lakehouse/orders/dashboards/export.lvdash.json",
+    },
+}
+EDITED = {
+    Part.JOB: {"src/lakehouse/orders/tasks.py"},
+    Part.NOTEBOOK: set[str](),
+    Part.SQL: {"databricks.yml"},
+    Part.DASHBOARD: {"databricks.yml"},
+}
+
+
+@pytest.mark.parametrize("compute", ["serverless", "classic"])
+@pytest.mark.parametrize("part", list(Part))
+def test_a_part_is_whole_and_leaves_with_its_domain(lake: Path, part: Part, compute: str) -> None:
+    text = (lake / "delivery.yml").read_text(encoding="utf-8")
+    write(lake, "delivery.yml", text.replace('compute: "serverless"', f'compute: "{compute}"'))
+    before = tree(lake)
+    create(lake)
+    planned = new_part(lake, part, "export", "orders")
+    assert {c.path for c in planned if c.action == "create"} == FILES[part]
+    assert {c.path for c in planned if c.action == "edit"} == EDITED[part]
+    apply(lake, planned)
+    text = (lake / "resources/orders/export.yml").read_text(encoding="utf-8")
+    (kind,) = yaml.safe_load(text)["resources"].values()
+    resource = kind["orders_export"]
+    assert ("job_clusters" in resource) == (
+        compute == "classic" and part in (Part.JOB, Part.NOTEBOOK)
+    )
+    if part is Part.DASHBOARD:
+        board = lake / "src/lakehouse/orders/dashboards/export.lvdash.json"
+        assert json.loads(board.read_text(encoding="utf-8"))["pages"]
+    apply(lake, remove_domain(lake, "orders").changes)
+    after = tree(lake)
+    for name in EDITED[part] & {"databricks.yml"}:  # others may use the warehouse
+        before.pop(name)
+        assert "warehouse_id" in after.pop(name)[1].decode()
+    assert after == before
+
+
+@pytest.mark.parametrize("part", list(Part))
+@pytest.mark.parametrize("name", ["ab", "x" * LONGEST])
+def test_a_part_passes_the_linter_with_every_name(lake: Path, part: Part, name: str) -> None:
+    create(lake, "z" * LONGEST)
+    apply(lake, new_part(lake, part, name, "z" * LONGEST))
+    ruff = Path(sys.executable).with_name("ruff")
+    lint = [str(ruff.with_name("yamllint")), "--strict", "-c", str(TEMPLATE / ".yamllint.yaml")]
+    for command in (
+        [str(ruff), "check", "--no-cache", "src", "tests"],
+        [str(ruff), "format", "--check", "--no-cache", "src", "tests"],
+        [*lint, "resources"],
+    ):
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_warehouse_is_declared_once(lake: Path) -> None:
+    create(lake)
+    before = yaml.safe_load((lake / "databricks.yml").read_text(encoding="utf-8"))
+    for part, name in ((Part.SQL, "first"), (Part.DASHBOARD, "second")):
+        apply(lake, new_part(lake, part, name, "orders"))
+    after = yaml.safe_load((lake / "databricks.yml").read_text(encoding="utf-8"))
+    assert after["variables"].pop("warehouse_id")["description"]
+    assert after == before
+
+
+@pytest.mark.parametrize(
+    "text", ["bundle: {}\n", "variables: {a: {default: b}}\n", "variables: [\n"]
+)
+def test_variables_of_another_form_are_told_what_to_write(text: str) -> None:
+    with pytest.raises(DeliveryError, match=r"databricks\.yml: variables: .*\n.*\n *warehouse_id:"):
+        edits.add_warehouse(text)
+
+
+@pytest.mark.parametrize(
+    ("name", "domain", "message"),
+    [
+        ("../x", "orders", "job: given '../x', expected 2 to 31"),
+        ("export", "shops", "domain: given shops, expected one of flights, orders"),
+        ("daily", "orders", "means something else in resources/orders/job.yml"),
+        ("silver", "orders", "means something else in src/lakehouse/orders/tasks.py"),
+        ("prove", "orders", "means something else in src/lakehouse/orders/tasks.py"),
+        ("print", "orders", "means something else in Python"),
+        ("class", "orders", "means something else in Python"),
+        ("transform", "orders", "tests/unit/test_orders_transform.py"),
+    ],
+)
+def test_a_part_that_would_break_something_is_refused(
+    lake: Path, name: str, domain: str, message: str
+) -> None:
+    create(lake)
+    before = tree(lake)
+    with pytest.raises(DeliveryError) as caught:
+        new_part(lake, Part.JOB, name, domain)
+    assert message in str(caught.value)
+    assert tree(lake) == before
+
+
+def test_a_domain_without_what_a_task_needs_is_told(lake: Path) -> None:
+    write(lake, "resources/shops/job.yml", "resources: {}\n")
+    with pytest.raises(DeliveryError, match=r"such as src/lakehouse/shops/contracts/silver\.shops"):
+        new_part(lake, Part.JOB, "export", "shops")
+    write(lake, "src/lakehouse/shops/contracts/silver.shops.yml", "")
+    with pytest.raises(DeliveryError, match=r"from lakehouse\.engine import Report, Tables"):
+        new_part(lake, Part.JOB, "export", "shops")
+
+
+@pytest.mark.parametrize("part", list(Part))
+def test_the_command_of_a_part_shows_its_files(run: Run, lake: Path, part: Part) -> None:
+    create(lake)
+    before = tree(lake)
+    arguments = ("new", str(part), "export", "--domain", "orders")
+    code, dry, _ = run(*arguments, "--dry-run")
+    assert (code, tree(lake)) == (0, before)
+    code, out, _ = run(*arguments)
+    assert (code, out) == (0, dry)
+    assert {line[2:] for line in out.splitlines()[:-1]} == FILES[part] | EDITED[part]
+    assert out.splitlines()[-1].startswith("Next: ")
+    assert run(*arguments)[0] == 4
+
+
+# --- what git cannot bring back ---
+
+
+def test_files_that_git_cannot_bring_back_are_counted(lake: Path) -> None:
+    create(lake)
+    planned = remove_domain(lake, "orders").changes
+    deleted = [change.path for change in planned if change.action == "delete"]
+    assert unsaved(lake, planned) == deleted  # there is no repository
+    for command in (("init", "-q", "--template="), ("add", "--all"), ("commit", "-qm", "start")):
+        identity = ("-c", "user.name=x", "-c", "user.email=x@example.com", "-c", "commit.gpgsign=0")
+        subprocess.run(["git", *identity, *command], check=True, capture_output=True)
+    assert unsaved(lake, planned) == []
+    write(lake, "src/lakehouse/orders/transform.py", "")
+    write(lake, "data/orders/landing/orders/more.csv", "")
+    planned = remove_domain(lake, "orders").changes
+    assert unsaved(lake, planned) == [
+        "src/lakehouse/orders/transform.py",
+        "data/orders/landing/orders/more.csv",
+    ]

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from databricks.bundles.dashboards import Dashboard
 from databricks.bundles.jobs import Job
 from databricks.bundles.schemas import Schema
 from databricks.bundles.volumes import Volume
@@ -18,7 +19,7 @@ from delivery.config.yaml import YamlMapping
 ROOT = Path(__file__).parents[2]
 BUNDLE = load_bundle(ROOT)
 RELEASED = ("staging", "prod")
-MODELS = {"jobs": Job, "schemas": Schema, "volumes": Volume}
+MODELS = {"dashboards": Dashboard, "jobs": Job, "schemas": Schema, "volumes": Volume}
 
 # Allowed differences between targets; everything else must be equal.
 MAY_DIFFER = {"workspace", "variables", "presets", "permissions", "artifacts", "mode"}
@@ -89,7 +90,7 @@ def test_each_target_has_a_catalog_of_its_own() -> None:
     catalogs = {name: declared(name)["variables"]["catalog"] for name in BUNDLE.targets}
     assert catalogs == {name: f"{slug}_{name}" for name in BUNDLE.targets}
     for name in BUNDLE.targets:
-        used = {c["catalog_name"] for kind, _, c in resources(name) if kind != "jobs"}
+        used = {c["catalog_name"] for _, _, c in resources(name) if "catalog_name" in c}
         assert used <= {catalogs[name]}
 
 
@@ -243,8 +244,9 @@ def test_the_cli_is_of_a_version_that_was_tried() -> None:
 def test_jobs_install_what_was_built_and_locked(target: str) -> None:
     files = tree(target)["workspace"].get("file_path", "<default>")
     for kind, key, job in resources(target):
-        if kind == "jobs":
-            installed = str(job.get("environments") or [task["libraries"] for task in job["tasks"]])
+        tasks = [task for task in job.get("tasks", []) if "python_wheel_task" in task]
+        if kind == "jobs" and tasks:
+            installed = str(job.get("environments") or [task["libraries"] for task in tasks])
             assert "requirements.txt" in installed, key
             assert f"{files}/dist/" in installed or files == "<default>", key
     assert list(BUNDLE.tree["sync"]["include"]) == ["dist/*.whl", "requirements.txt"]

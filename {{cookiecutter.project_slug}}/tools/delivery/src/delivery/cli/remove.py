@@ -1,17 +1,19 @@
 """`delivery remove`."""
 
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.markup import escape
 
+from delivery import git
 from delivery.cli.new import DryRunOption, as_json, listed
 from delivery.cli.options import Output, OutputOption
 from delivery.cli.output import progress, write_result
 from delivery.cli.project import project_root
 from delivery.errors import RefusedError
-from delivery.scaffold.changes import apply
+from delivery.scaffold.changes import Change, apply
 from delivery.scaffold.removal import is_listed, remove_domain
 
 removals = typer.Typer(help="Remove a domain with its files and lines.", no_args_is_help=True)
@@ -40,7 +42,7 @@ def domain_command(
         progress("dry run: nothing is removed")
     else:
         if not yes:
-            _confirm(name, len(changes))
+            _confirm(name, len(changes), len(unsaved(root, changes)))
         apply(root, removal.changes)
     mentions = removal.mentions
     next_step = "delivery check, then make test"
@@ -49,7 +51,18 @@ def domain_command(
     write_result(output, {**document, "files": as_json(changes)}, "\n".join(lines))
 
 
-def _confirm(name: str, files: int) -> None:
+def unsaved(root: Path, changes: list[Change]) -> list[str]:
+    """The deleted files that git cannot bring back: new, changed or ignored ones."""
+    deleted = [change.path for change in changes if change.action == "delete"]
+    tracked = git.output_or_none(root, "ls-files", "-z", "--", *deleted)
+    changed = git.output_or_none(root, "diff", "--name-only", "-z", "HEAD", "--", *deleted)
+    if tracked is None or changed is None:
+        return deleted
+    safe = {*tracked.split("\0")} - {*changed.split("\0")}
+    return [path for path in deleted if path not in safe]
+
+
+def _confirm(name: str, files: int, lost: int) -> None:
     """Ask before anything is removed.
 
     Raises:
@@ -60,7 +73,8 @@ def _confirm(name: str, files: int) -> None:
             f"remove: expected a confirmation, but there is no terminal to ask at\n"
             f"    Confirm it: delivery remove domain {name} --yes"
         )
-    question = f"Remove the domain {name}: {files} files are deleted or edited. Continue?"
+    warned = f" Git cannot bring back {lost} of them: commit them first." if lost else ""
+    question = f"Remove the domain {name}: {files} files are deleted or edited.{warned} Continue?"
     if not typer.confirm(question, err=True):
         raise RefusedError(f"remove: not confirmed, so {name} is as before")
 

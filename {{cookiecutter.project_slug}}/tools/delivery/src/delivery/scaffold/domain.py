@@ -43,7 +43,7 @@ def new_domain(root: Path, name: str, kind: Kind, owner: str = "") -> list[Chang
         raise DeliveryError(
             f"owner: given {owner[:80]!r}, expected a team, such as @your-organization/your-team"
         )
-    layers = ("common", str(kind), _compute(root))
+    layers = ("common", str(kind), compute_of(root))
     created = [
         Change("create", path, text.encode())
         for path, text in rendered(layers, {"domain": name}).items()
@@ -81,7 +81,7 @@ def _owned(text: str, name: str, owner: str) -> str:
     return edits.add_owner(text, name, owners) if owners else text
 
 
-def _compute(root: Path) -> str:
+def compute_of(root: Path) -> str:
     """What the jobs of the project run on."""
     compute = read_yaml(root, POLICY_FILE).section("project").get("compute", COMPUTES[0])
     if compute not in COMPUTES:
