@@ -102,7 +102,7 @@ def add_job(text: str, domain: str, job: str) -> str:
     if domain in jobs:
         raise DeliveryError(
             f"{POLICY_FILE}: verify.jobs.{domain}: given {jobs[domain]}, expected no entry for a "
-            "new domain; remove it"
+            "new domain\n    Choose another name, or delete this line."
         )
     changed, at = text, _line_of_jobs(text)
     lines = text.split("\n")

@@ -114,6 +114,6 @@ def _taken(root: Path, name: str) -> Iterator[str]:
     if places:
         yield (
             f"domain: given {name}, which exists: {', '.join(dict.fromkeys(places))}\n"
-            f"    Choose another name, such as {name}_data, or remove it: "
+            f"    Choose another name, such as {name}_data, or remove the domain: "
             f"delivery remove domain {name}"
         )
