@@ -368,6 +368,40 @@ def fail_at(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
     monkeypatch.setattr(changes, "_make", failing)
 
 
+def test_a_disk_that_stays_full_leaves_nothing(lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before, replace, full = tree(lake), changes._replace, list[str]()
+
+    def filling(path: Path, content: bytes) -> None:
+        if full or path.name == "README.md":
+            full.append(path.name)
+            raise OSError(28, "No space left on device")
+        replace(path, content)
+
+    planned = new_domain(lake, "orders", Kind.JOB)
+    monkeypatch.setattr(changes, "_replace", filling)
+    with pytest.raises(DeliveryError, match=r"docs/README\.md: cannot be written: No space left"):
+        apply(lake, planned)
+    assert tree(lake) == before
+
+
+@pytest.mark.parametrize("command", ["new", "remove"])
+def test_a_disk_without_links_is_no_reason_to_fail(
+    lake: Path, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object) -> None:
+        raise OSError(1, "Operation not permitted")
+
+    monkeypatch.setattr(Path, "hardlink_to", refused)
+    planned = (
+        new_domain(lake, "orders", Kind.JOB)
+        if command == "new"
+        else remove_domain(lake, "flights").changes
+    )
+    apply(lake, planned)
+    assert not (lake / ".delivery").exists()
+    assert (lake / "src/lakehouse/orders").exists() == (command == "new")
+
+
 def test_an_interrupt_leaves_nothing(lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before, replace = tree(lake), changes._replace
 

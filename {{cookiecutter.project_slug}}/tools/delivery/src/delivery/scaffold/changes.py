@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 from delivery.errors import DeliveryError
 
 Action = Literal["create", "edit", "delete"]
-_HOLD = ".delivery"  # deleted files are kept here until every change is made; git ignores it
+_HOLD = ".delivery"  # what files were is kept here until every change is made; git ignores it
 
 
 class Change(NamedTuple):
@@ -67,7 +67,10 @@ def apply(root: Path, changes: Sequence[Change]) -> None:
 
 
 class _Hold:
-    """Where deleted files are until every change is made."""
+    """Where deleted and edited files are as they were, until every change is made.
+
+    To put them back takes no space: the disk may be full.
+    """
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -75,18 +78,30 @@ class _Hold:
 
     def take(self, path: Path) -> Path:
         """Move a file here, and return its place."""
-        if self._folder is None:
-            (self._root / _HOLD).mkdir(exist_ok=True)
-            self._folder = Path(tempfile.mkdtemp(prefix="removed-", dir=self._root / _HOLD))
-        place = self._folder / path.relative_to(self._root)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        return path.rename(place)
+        return path.rename(self._place_of(path))
+
+    def keep(self, path: Path) -> Path:
+        """Keep a file here that is about to be replaced, and return its place."""
+        place = self._place_of(path)
+        try:
+            place.hardlink_to(path)
+        except OSError:  # this disk has no links
+            shutil.copy2(path, place)
+        return place
 
     def remove(self) -> None:
         """Delete everything that is here."""
         if self._folder:
             shutil.rmtree(self._folder)
             _prune(self._root, self._root / _HOLD)
+
+    def _place_of(self, path: Path) -> Path:
+        if self._folder is None:
+            (self._root / _HOLD).mkdir(exist_ok=True)
+            self._folder = Path(tempfile.mkdtemp(prefix="before-", dir=self._root / _HOLD))
+        place = self._folder / path.relative_to(self._root)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        return place
 
 
 def _make(root: Path, change: Change, undo: contextlib.ExitStack, hold: _Hold) -> None:
@@ -99,8 +114,8 @@ def _make(root: Path, change: Change, undo: contextlib.ExitStack, hold: _Hold) -
             undo.callback(path.unlink)
             stream.write(change.content)
     elif change.action == "edit":
+        undo.callback(hold.keep(path).replace, path)
         _replace(path, change.content)
-        undo.callback(_replace, path, change.before)
     else:
         undo.callback(hold.take(path).rename, path)
 
@@ -153,7 +168,7 @@ def _missing_folders(root: Path, path: Path) -> list[Path]:
 def _prune(root: Path, folder: Path) -> None:
     """Remove a folder and those above it, as long as they are empty."""
     while folder != root:
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(OSError):  # it is gone, or not ours
             if any(folder.iterdir()):
                 return
             folder.rmdir()
