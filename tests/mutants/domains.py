@@ -81,6 +81,8 @@ DOMAINS_FAULTS = [
     _seen("a long name makes a long line", f"{_TEMPLATES}/serverless/resources/job.yml.j2", "landing: >-\n                /Volumes", "landing: /Volumes", _LINTER),
     _seen("a new domain has a job without its parameter", f"{_TEMPLATES}/serverless/resources/job.yml.j2", "              landing: >-", "              landingg: >-", _GREEN),
     _seen("a new domain loses its quarantine", f"{_TEMPLATES}/common/code/contracts/silver.DOMAIN.yml.j2", "severity: quarantine", "severity: warn", _RUNS),
+    _seen("a pipeline keeps what breaks a rule", f"{_TEMPLATES}/pipeline/code/pipeline.py.j2", "    expect_all_or_drop=RULES,\n", "    expect_all_or_drop={},\n", _GREEN),
+    _seen("a row for which a rule is NULL is no fault", f"{_TEMPLATES}/pipeline/code/transform.py.j2", "F.coalesce(F.expr(condition), F.lit(False))", "F.coalesce(F.expr(condition), F.lit(True))", _GREEN),
     _seen("SQL sums something else", f"{_TEMPLATES}/sql/code/sql/daily.sql.j2", "count(*) AS entries", "1 AS entries", _GREEN),
     _project("make runs the sample, whatever the domain", "Makefile", "JOB ?= $(addsuffix _daily,$(DOMAIN))", "JOB ?= flights_daily", _RUNS),
     _project("the audit ends at a domain that is gone", "src/lakehouse/audit.py", "            raise\n        return None", "            raise\n        raise", _RUNS),

@@ -14,7 +14,7 @@ from harness.baking import Baked, commit, expect_success, git, pytest_summary, r
 pytestmark = pytest.mark.slow
 
 BIN = Path(sys.executable).parent
-KINDS = ("job", "sql")
+KINDS = ("pipeline", "job", "sql")
 PARTS = ("job", "notebook", "sql", "dashboard")
 LONG = "quarterly_returns_of_all_shops1"  # 31 characters
 
@@ -71,6 +71,7 @@ def assert_is_green(project: Baked, *names: str) -> None:
     assert found.returncode == 0, found.stdout
     tests = [f"tests/unit/test_{name}_transform.py" for name in names]
     tests += [f"tests/pipeline/test_{name}.py" for name in names]
+    tests = [test for test in tests if (project.path / test).exists()]
     figures = pytest_summary(project.pytest("tests/bundle", "tests/guide", *tests))
     assert set(figures) <= {"passed", "skipped"}
     if names:
@@ -84,12 +85,15 @@ def test_new_domains_are_green_and_leave_the_tree_as_it_was(
 ) -> None:
     project = copy_of(bake(compute=compute), tmp_path)
     known = warnings(project)
-    names = ("orders", LONG) if compute == "serverless" else ("orders",)
+    names = ("events", "orders", LONG) if compute == "serverless" else ("events", "orders")
     for name, kind in zip(names, KINDS, strict=False):
         written = delivery(project, "new", "domain", name, "--kind", kind, "--owner", "@acme/sales")
-        assert f"+ src/lakehouse/{name}/tasks.py" in written
+        assert f"+ src/lakehouse/{name}/transform.py" in written
     assert warnings(project) == known
     assert_is_green(project, *names)
+    refused = project.python("-m", "delivery", "run", "events_daily")
+    assert refused.returncode == 4
+    assert "task pipeline: pipeline_task cannot be run on this machine" in refused.stderr
     for name in names:
         delivery(project, "remove", "domain", name, "--yes")
     shutil.rmtree(project.path / ".hypothesis", ignore_errors=True)

@@ -201,8 +201,13 @@ def test_what_is_created_is_whole_and_parses(lake: Path, kind: Kind, compute: st
     assert contracts == {"landing.orders.yml", "silver.orders.yml", "gold.daily.yml"}
     for name in ("job.yml", "schemas.yml", "volumes.yml"):
         assert yaml.safe_load(created[f"resources/orders/{name}"])["resources"]
-    assert ("job_clusters" in created["resources/orders/job.yml"]) == (compute == "classic")
+    machines = "job_clusters" in created["resources/orders/job.yml"]
+    assert machines == (compute == "classic" and kind is not Kind.PIPELINE)
+    pipeline = created.get("resources/orders/pipelines.yml", "")
+    assert bool(pipeline) == (kind is Kind.PIPELINE)
+    assert ("serverless: true" in pipeline) == (bool(pipeline) and compute == "serverless")
     assert ("src/lakehouse/orders/sql/daily.sql" in created) == (kind is Kind.SQL)
+    assert ("src/lakehouse/orders/tasks.py" in created) == (kind is not Kind.PIPELINE)
     for name, content in created.items():
         assert "flights" not in content.lower(), name
         assert "{" + "{" not in content, name

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from databricks.bundles.dashboards import Dashboard
 from databricks.bundles.jobs import Job
+from databricks.bundles.pipelines import Pipeline
 from databricks.bundles.schemas import Schema
 from databricks.bundles.volumes import Volume
 from delivery.checks.registry import CheckContext, check
@@ -19,7 +20,13 @@ from delivery.config.yaml import YamlMapping
 ROOT = Path(__file__).parents[2]
 BUNDLE = load_bundle(ROOT)
 RELEASED = ("staging", "prod")
-MODELS = {"dashboards": Dashboard, "jobs": Job, "schemas": Schema, "volumes": Volume}
+MODELS = {
+    "dashboards": Dashboard,
+    "jobs": Job,
+    "pipelines": Pipeline,
+    "schemas": Schema,
+    "volumes": Volume,
+}
 
 # Allowed differences between targets; everything else must be equal.
 MAY_DIFFER = {"workspace", "variables", "presets", "permissions", "artifacts", "mode"}

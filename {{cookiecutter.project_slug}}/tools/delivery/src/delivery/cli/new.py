@@ -30,7 +30,10 @@ _SIGNS = {"create": "+", "edit": "~", "delete": "−"}
 def domain_command(
     name: Annotated[str, typer.Argument(help="The name of the domain, such as orders.")],
     kind: Annotated[
-        Kind, typer.Option(help="What computes gold: functions of a job, or SQL files.")
+        Kind,
+        typer.Option(
+            help="What computes gold: functions of a job, SQL files, or a Lakeflow pipeline."
+        ),
     ] = Kind.JOB,
     owner: Annotated[
         str,
@@ -47,10 +50,8 @@ def domain_command(
     """
     root = project_root()
     changes = new_domain(root, name, kind, owner)
-    next_step = (
-        f"make run DOMAIN={name}, then make test; describe your columns in "
-        f"src/lakehouse/{name}/contracts"
-    )
+    steps = "make test" if kind is Kind.PIPELINE else f"make run DOMAIN={name}, then make test"
+    next_step = f"{steps}; describe your columns in src/lakehouse/{name}/contracts"
     _finish(root, changes, {"domain": name, "kind": str(kind)}, next_step, dry_run, output)
 
 

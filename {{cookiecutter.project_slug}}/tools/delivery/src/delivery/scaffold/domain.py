@@ -23,6 +23,7 @@ class Kind(StrEnum):
 
     JOB = "job"
     SQL = "sql"
+    PIPELINE = "pipeline"
 
 
 class Edit(NamedTuple):
@@ -43,7 +44,12 @@ def new_domain(root: Path, name: str, kind: Kind, owner: str = "") -> list[Chang
         raise DeliveryError(
             f"owner: given {owner[:80]!r}, expected a team, such as @your-organization/your-team"
         )
-    layers = ("common", str(kind), compute_of(root))
+    compute = compute_of(root)
+    layers = (
+        ("common", "pipeline", f"pipeline_{compute}")
+        if kind is Kind.PIPELINE
+        else ("common", "local", str(kind), compute)
+    )
     created = [
         Change("create", path, text.encode())
         for path, text in rendered(layers, {"domain": name}).items()

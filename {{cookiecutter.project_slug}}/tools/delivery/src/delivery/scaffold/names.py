@@ -109,7 +109,7 @@ def _taken(root: Path, name: str) -> Iterator[str]:
     places += [p.relative_to(root).as_posix() for p in test_files(root, name, known)]
     for file in sorted((root / "resources").glob("*/*.yml")):
         text = file.read_text(encoding="utf-8", errors="replace")
-        if re.search(rf"^ +{name}_(?:{'|'.join(_ENDS)}):", text, re.MULTILINE):
+        if re.search(rf"^ +{name}_(?:{'|'.join(_ENDS)}|pipeline):", text, re.MULTILINE):
             places.append(file.relative_to(root).as_posix())
     if places:
         yield (
