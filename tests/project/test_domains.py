@@ -19,6 +19,12 @@ PARTS = ("job", "notebook", "sql", "dashboard")
 LONG = "quarterly_returns_of_all_shops1"  # 31 characters
 
 
+@pytest.fixture(scope="module")
+def types(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The cache of the type checker: most modules are the same in every project."""
+    return tmp_path_factory.mktemp("types")
+
+
 @pytest.fixture
 def lake(bake: Bake, tmp_path: Path) -> Baked:
     """A project of its own."""
@@ -62,12 +68,12 @@ def warnings(project: Baked) -> list[str]:
     return found
 
 
-def assert_is_green(project: Baked, *names: str) -> None:
+def assert_is_green(project: Baked, types: Path, *names: str) -> None:
     cache = ("--no-cache",)
     expect_success(BIN / "ruff", "format", "--check", *cache, ".", cwd=project.path)
     expect_success(BIN / "ruff", "check", *cache, ".", cwd=project.path)
     expect_success(BIN / "yamllint", "--strict", ".", cwd=project.path)
-    found = project.python("-m", "mypy", "--cache-dir", str(project.path.parent / "mypy"))
+    found = project.python("-m", "mypy", "--cache-dir", types)
     assert found.returncode == 0, found.stdout
     tests = [f"tests/unit/test_{name}_transform.py" for name in names]
     tests += [f"tests/pipeline/test_{name}.py" for name in names]
@@ -81,7 +87,7 @@ def assert_is_green(project: Baked, *names: str) -> None:
 
 @pytest.mark.parametrize("compute", ["serverless", "classic"])
 def test_new_domains_are_green_and_leave_the_tree_as_it_was(
-    compute: str, bake: Bake, tmp_path: Path
+    compute: str, bake: Bake, types: Path, tmp_path: Path
 ) -> None:
     project = copy_of(bake(compute=compute), tmp_path)
     known = warnings(project)
@@ -90,7 +96,7 @@ def test_new_domains_are_green_and_leave_the_tree_as_it_was(
         written = delivery(project, "new", "domain", name, "--kind", kind, "--owner", "@acme/sales")
         assert f"+ src/lakehouse/{name}/transform.py" in written
     assert warnings(project) == known
-    assert_is_green(project, *names)
+    assert_is_green(project, types, *names)
     refused = project.python("-m", "delivery", "run", "events_daily")
     assert refused.returncode == 4
     assert "task pipeline: pipeline_task cannot be run on this machine" in refused.stderr
@@ -101,7 +107,9 @@ def test_new_domains_are_green_and_leave_the_tree_as_it_was(
 
 
 @pytest.mark.parametrize("compute", ["serverless", "classic"])
-def test_new_parts_of_a_domain_are_green(compute: str, bake: Bake, tmp_path: Path) -> None:
+def test_new_parts_of_a_domain_are_green(
+    compute: str, bake: Bake, types: Path, tmp_path: Path
+) -> None:
     project = copy_of(bake(compute=compute), tmp_path)
     known = warnings(project)
     for part in PARTS:
@@ -109,7 +117,7 @@ def test_new_parts_of_a_domain_are_green(compute: str, bake: Bake, tmp_path: Pat
     assert [line for line in warnings(project) if "databricks.yml" not in line] == [
         line for line in known if "databricks.yml" not in line
     ]
-    assert_is_green(project)
+    assert_is_green(project, types)
     assert set(pytest_summary(project.pytest("tests/pipeline/test_flights_my_job.py"))) == {
         "passed"
     }
@@ -137,9 +145,9 @@ def test_a_new_domain_runs_and_is_audited(lake: Baked) -> None:
     assert audited.stdout.splitlines().count("gold.daily: 3 rows ✓") == 1
 
 
-def test_a_project_without_its_sample_says_what_to_do(lake: Baked) -> None:
+def test_a_project_without_its_sample_says_what_to_do(lake: Baked, types: Path) -> None:
     delivery(lake, "remove", "domain", "flights", "--yes")
-    assert_is_green(lake)
+    assert_is_green(lake, types)
     assert "check: passed" in delivery(lake, "check")
     refused = make(lake, "run")
     assert refused.returncode == 2
