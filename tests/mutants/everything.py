@@ -5,6 +5,7 @@ from __future__ import annotations
 from mutants.agreement import AGREEMENT_FAULTS, CONVENTION_FAULTS
 from mutants.check import CHECK_FAULTS
 from mutants.days import DAYS_FAULTS
+from mutants.domains import DOMAINS_FAULTS
 from mutants.faults import FAULTS as OTHER_FAULTS
 from mutants.github import GITHUB_FAULTS
 from mutants.gitlab import GITLAB_FAULTS
@@ -33,4 +34,5 @@ FAULTS = [
     *AGREEMENT_FAULTS,
     *CONVENTION_FAULTS,
     *RUN_FAULTS,
+    *DOMAINS_FAULTS,
 ]

@@ -325,7 +325,7 @@ LAKEHOUSE_FAULTS = [
     _source(
         "quarantine does not wait for tables that nobody named",
         "refine.py",
-        "if follows or not prepare else \"\"",
+        "if follows is not None or not prepare else \"\"",
         "",
     ),
     _source(

@@ -44,8 +44,9 @@ def refine(
 
     Args:
         prepare: adds the columns of silver to the typed rows of bronze.
-        follows: the tables of silver that `prepare` reads. Rows in quarantine are judged again
-            after a change of one of them; in each run, if it is not known what `prepare` reads.
+        follows: the tables of silver that `prepare` reads; empty if it reads none. Rows in
+            quarantine are judged again after a change of one of them; in each run, if it is not
+            known (None) what `prepare` reads.
 
     Raises:
         ValueError: rows were lost or counted twice.
@@ -62,7 +63,7 @@ def refine(
     since = runs.START if rebuilt or last is None else last.up_to
     bronze = f"bronze.{table}"
     up_to = tables.newest(LOADED, [bronze], since).get(bronze, since)
-    followed = _followed(tables, follows or [], last) if follows or not prepare else ""
+    followed = _followed(tables, follows or [], last) if follows is not None or not prepare else ""
     again = not rebuilt and _may_be_released(tables, contract, last, followed)
     if rebuilt or again or up_to > since:
         new = tables.newer(bronze, LOADED, since)

@@ -132,6 +132,14 @@ def test_the_command_audits_every_domain_that_was_run_here(
     assert "silver.shops: 2 missing, 0 unexpected ✗\n" in capsys.readouterr().out
 
 
+def test_tables_of_a_removed_domain_are_left_out(
+    lake: Tables, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "lakehouse.orders.tasks", None)
+    assert audit.main() == 1
+    assert capsys.readouterr().out.startswith("orders: not audited: no such domain")
+
+
 def test_nothing_to_audit_is_said(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert audit.main() == 1
     assert "no tables on this machine" in capsys.readouterr().out

@@ -158,6 +158,17 @@ def test_quarantine_is_judged_again_in_each_run_if_what_is_looked_up_is_not_know
     assert judged == [1, 1]
 
 
+def test_quarantine_is_not_judged_again_if_nothing_is_looked_up(
+    lake: Tables, root: Path, judged: list[int]
+) -> None:
+    land(root, "orders/2.csv", [order(2, 0)])
+    domain.ingest(lake, root)
+    for _ in range(2):
+        done = refine.refine(lake, "orders", domain.prepare(lake, "orders"), [])
+    assert judged == [1]
+    assert done.run.failed == '{"positive": 1}'
+
+
 def test_a_row_that_only_another_code_quarantines_leaves_the_others_alone(
     lake: Tables, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

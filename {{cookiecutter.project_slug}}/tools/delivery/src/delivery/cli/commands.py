@@ -80,6 +80,10 @@ COMMANDS = {
         "adopt:adopt_command",
         "Adopt a resource that an interrupted deploy left, another key owns, or a person created.",
     ),
+    "new": Entry(
+        "new:new", "Create a domain with its code, data, resources and tests, or a part of one."
+    ),
+    "remove": Entry("remove:removals", "Remove a domain with its files and lines."),
     "preview": Entry("preview:previews", "Preview environments of pull and merge requests."),
     "forge": Entry("forge:forges", "Comments and issues on GitHub and GitLab."),
 }

@@ -66,6 +66,11 @@ def plan_job(root: Path, key: str, target: str, options: Options) -> JobPlan:
     project = Project(bundle, target, resolved.tree, Code(root))
     jobs = resolved.tree.section("resources").section("jobs")
     if key not in jobs:
+        if not jobs:
+            raise DeliveryError(
+                f"job: given {key!r}, but the project has no job\n"
+                "    Create a domain with one: delivery new domain orders"
+            )
         raise DeliveryError(f"job: given {key!r}, expected one of {', '.join(jobs)}")
     planner = _Planner(project, options)
     planner.problems += resolved.errors

@@ -1,0 +1,160 @@
+"""Domains that `delivery new` creates and `delivery remove` removes, in generated projects."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import Bake
+from harness.baking import Baked, commit, expect_success, git, pytest_summary, run
+
+pytestmark = pytest.mark.slow
+
+BIN = Path(sys.executable).parent
+KINDS = ("pipeline", "job", "sql")
+PARTS = ("job", "notebook", "sql", "dashboard")
+LONG = "quarterly_returns_of_all_shops1"  # 31 characters
+
+
+@pytest.fixture(scope="module")
+def types(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The cache of the type checker: most modules are the same in every project."""
+    return tmp_path_factory.mktemp("types")
+
+
+@pytest.fixture
+def lake(bake: Bake, tmp_path: Path) -> Baked:
+    """A project of its own."""
+    return copy_of(bake(), tmp_path)
+
+
+def copy_of(project: Baked, folder: Path) -> Baked:
+    found = Baked(shutil.copytree(project.path, folder / "lake", symlinks=True), project.answers)
+    if not (found.path / ".git").exists():
+        git(found.path, "init", "--quiet", "--initial-branch=main", "--template=")
+        commit(found.path, "start")
+    return found
+
+
+def delivery(project: Baked, *arguments: str) -> str:
+    done = project.python("-m", "delivery", *arguments)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def make(project: Baked, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a target of the Makefile with the template's own environment, as if it were set up."""
+    programs = project.path / ".venv/bin"
+    if not programs.exists():
+        programs.mkdir(parents=True)
+        sources = ":".join(str(project.path / s) for s in ("src", "tools/delivery/src"))
+        for name, start in (("delivery", " -m delivery"), ("python", "")):
+            (programs / name).write_text(
+                f'#!/bin/sh\nPYTHONPATH="{sources}" exec "{sys.executable}"{start} "$@"\n',
+                encoding="utf-8",
+            )
+            (programs / name).chmod(0o755)
+    stamped = ("STAMP=", "STAMPS=.venv/stamp")  # nothing is set up
+    return run("make", *stamped, *arguments, cwd=project.path, PYTHONDONTWRITEBYTECODE="1")
+
+
+def warnings(project: Baked) -> list[str]:
+    """What `delivery check` warns of; it has no errors."""
+    *found, end = delivery(project, "check").splitlines()
+    assert end.startswith("check: passed")
+    return found
+
+
+def assert_is_green(project: Baked, types: Path, *names: str) -> None:
+    cache = ("--no-cache",)
+    expect_success(BIN / "ruff", "format", "--check", *cache, ".", cwd=project.path)
+    expect_success(BIN / "ruff", "check", *cache, ".", cwd=project.path)
+    expect_success(BIN / "yamllint", "--strict", ".", cwd=project.path)
+    found = project.python("-m", "mypy", "--cache-dir", types)
+    assert found.returncode == 0, found.stdout
+    tests = [f"tests/unit/test_{name}_transform.py" for name in names]
+    tests += [f"tests/pipeline/test_{name}.py" for name in names]
+    tests = [test for test in tests if (project.path / test).exists()]
+    figures = pytest_summary(project.pytest("tests/bundle", "tests/guide", *tests))
+    assert set(figures) <= {"passed", "skipped"}
+    if names:
+        pure = ("tests/unit/test_engine.py", "-k", "transform")
+        assert set(pytest_summary(project.pytest(*pure))) == {"passed", "deselected"}
+
+
+@pytest.mark.parametrize("compute", ["serverless", "classic"])
+def test_new_domains_are_green_and_leave_the_tree_as_it_was(
+    compute: str, bake: Bake, types: Path, tmp_path: Path
+) -> None:
+    project = copy_of(bake(compute=compute), tmp_path)
+    known = warnings(project)
+    names = ("events", "orders", LONG) if compute == "serverless" else ("events", "orders")
+    for name, kind in zip(names, KINDS, strict=False):
+        written = delivery(project, "new", "domain", name, "--kind", kind, "--owner", "@acme/sales")
+        assert f"+ src/lakehouse/{name}/transform.py" in written
+    assert warnings(project) == known
+    assert_is_green(project, types, *names)
+    refused = project.python("-m", "delivery", "run", "events_daily")
+    assert refused.returncode == 4
+    assert "task pipeline: pipeline_task cannot be run on this machine" in refused.stderr
+    for name in names:
+        delivery(project, "remove", "domain", name, "--yes")
+    shutil.rmtree(project.path / ".hypothesis", ignore_errors=True)
+    assert git(project.path, "status", "--porcelain", "--ignored") == ""
+
+
+@pytest.mark.parametrize("compute", ["serverless", "classic"])
+def test_new_parts_of_a_domain_are_green(
+    compute: str, bake: Bake, types: Path, tmp_path: Path
+) -> None:
+    project = copy_of(bake(compute=compute), tmp_path)
+    known = warnings(project)
+    for part in PARTS:
+        delivery(project, "new", part, f"my_{part}", "--domain", "flights")
+    assert [line for line in warnings(project) if "databricks.yml" not in line] == [
+        line for line in known if "databricks.yml" not in line
+    ]
+    assert_is_green(project, types)
+    assert set(pytest_summary(project.pytest("tests/pipeline/test_flights_my_job.py"))) == {
+        "passed"
+    }
+    assert "silver.airlines: 0 rows" in delivery(project, "run", "flights_my_job")
+    refused = project.python("-m", "delivery", "run", "flights_my_notebook")
+    assert refused.returncode == 4
+    assert "notebook_task cannot be run on this machine" in refused.stderr
+
+
+def test_a_new_domain_runs_and_is_audited(lake: Baked) -> None:
+    for name, kind in (("orders", "job"), ("shops", "sql")):
+        delivery(lake, "new", "domain", name, "--kind", kind)
+        first = make(lake, "run", f"DOMAIN={name}")
+        assert first.returncode == 0, first.stdout + first.stderr
+        assert f"{name}: 5 landed = 4 silver + 1 quarantined + 0 superseded ✓" in first.stdout
+        assert "gold.daily +3" in first.stdout
+    assert "nothing new, 0 tables changed" in make(lake, "run", "DOMAIN=shops").stdout
+    audited = make(lake, "audit")
+    assert audited.returncode == 0, audited.stdout + audited.stderr
+    assert audited.stdout.splitlines().count("gold.daily: 3 rows ✓") == 2
+    delivery(lake, "remove", "domain", "orders", "--yes")
+    audited = make(lake, "audit")
+    assert audited.returncode == 0, audited.stdout + audited.stderr
+    assert "orders: not audited" in audited.stdout
+    assert audited.stdout.splitlines().count("gold.daily: 3 rows ✓") == 1
+
+
+def test_a_project_without_its_sample_says_what_to_do(lake: Baked, types: Path) -> None:
+    delivery(lake, "remove", "domain", "flights", "--yes")
+    assert_is_green(lake, types)
+    assert "check: passed" in delivery(lake, "check")
+    refused = make(lake, "run")
+    assert refused.returncode == 2
+    assert "the project has no job" in refused.stderr
+    assert "delivery new domain orders" in refused.stderr
+    refused = make(lake, "late")
+    assert refused.returncode == 2
+    assert "late: the sample domain flights is not in this project" in refused.stderr
+    delivery(lake, "new", "domain", "orders")
+    assert "gold.daily +3" in make(lake, "run").stdout  # the only domain needs no name

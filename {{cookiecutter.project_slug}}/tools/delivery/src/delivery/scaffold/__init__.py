@@ -1,0 +1,1 @@
+"""Creates and removes parts of a project: whole domains, and jobs and files within them."""
