@@ -389,6 +389,29 @@ def test_a_disk_that_stays_full_leaves_nothing(lake: Path, monkeypatch: pytest.M
     assert tree(lake) == before
 
 
+@pytest.mark.parametrize("fails", [False, True])
+def test_data_on_another_disk_leaves_or_stays_whole(
+    lake: Path, fails: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, rename = tree(lake), os.rename
+
+    def across(source: Path, target: Path, **options: int) -> None:
+        if "data" in Path(source).parts + Path(target).parts:
+            raise OSError(18, "Invalid cross-device link")
+        rename(source, target, **options)
+
+    planned = remove_domain(lake, "flights").changes
+    monkeypatch.setattr(os, "rename", across)
+    if fails:
+        fail_at(monkeypatch, len(planned) - 1)
+        with pytest.raises(DeliveryError, match="Nothing was changed"):
+            apply(lake, planned)
+        assert tree(lake) == before
+    else:
+        apply(lake, planned)
+        assert not (lake / "data").exists()
+
+
 @pytest.mark.parametrize("command", ["new", "remove"])
 def test_a_disk_without_links_is_no_reason_to_fail(
     lake: Path, command: str, monkeypatch: pytest.MonkeyPatch

@@ -78,7 +78,9 @@ class _Hold:
 
     def take(self, path: Path) -> Path:
         """Move a file here, and return its place."""
-        return path.rename(self._place_of(path))
+        place = self._place_of(path)
+        shutil.move(path, place)  # data may be on another disk
+        return place
 
     def keep(self, path: Path) -> Path:
         """Keep a file here that is about to be replaced, and return its place."""
@@ -117,7 +119,7 @@ def _make(root: Path, change: Change, undo: contextlib.ExitStack, hold: _Hold) -
         undo.callback(hold.keep(path).replace, path)
         _replace(path, change.content)
     else:
-        undo.callback(hold.take(path).rename, path)
+        undo.callback(shutil.move, hold.take(path), path)
 
 
 def _replace(path: Path, content: bytes) -> None:
