@@ -95,4 +95,9 @@ CONVENTION_FAULTS = [
     _tool("a comment is about its own line alone", "config/ignores.py", "else number + 1", "else number", f"{_CONVENTIONS}::test_a_comment_of_its_own_line_is_about_the_next"),
     _tool("useless comments stay", "config/ignores.py", "            if complete and ", "            if False and ", f"{_CONVENTIONS}::test_a_comment_that_accepts_nothing_is_told"),
     _tool("what is accepted fails", "render/findings.py", 'finding.severity == "error"', 'finding.severity != "warning"', f"{_CONVENTIONS}::test_a_comment_accepts_a_finding_and_its_reason_is_listed"),
+    _tool("code names a catalog", "checks/catalog.py", "            if found := named.search(line):", "            if False:", f"{_CONVENTIONS}::test_a_catalog_in_code_is_found"),
+    _tool("a document that is none", "checks/path.py", "        return error.lineno\n", "        return 0\n", f"{_CONVENTIONS}::test_a_document_behind_a_resource_is_json"),
+    _tool("a misspelt field is known later", "config/references.py", "            if near and rest[0] not in fields:", "            if False:", f"{_CONVENTIONS}::test_a_misspelt_field_of_a_resource_is_found"),
+    _tool("an alert from a file needs what it cannot have", "checks/run_as.py", "        if resource.from_file and not resource.own:", "        if False:", f"{_CONVENTIONS}::test_an_alert_from_a_file_is_told_whom_it_would_run_as"),
+    _tool("a rule that is none is accepted", "checks/ignore.py", "        if name not in known:", "        if False:", f"{_CONVENTIONS}::test_a_comment_names_rules_and_says_why"),
 ]

@@ -55,7 +55,7 @@ def test_nothing_is_expected_without_a_policy(project: Path) -> None:
         ("enabled: true", "enabled: false", "no queue, so a run that meets another one is skipped"),
         ("timezone_id: UTC", "timezone_id: Europe/Berlin",
          "schedule.timezone_id: given Europe/Berlin, expected UTC"),
-        (", timezone_id: UTC", "", "schedule.timezone_id: given None, expected UTC"),
+        (", timezone_id: UTC", "", "schedule.timezone_id: given none, expected UTC"),
         ("RUN_DURATION_SECONDS", "STREAMING_BACKLOG_BYTES", "no warning about long runs"),
         ("value: 900", "value: 1200",
          "health: given a warning after 1200 s, expected less than the time limit"),
@@ -74,7 +74,7 @@ def test_a_job_that_does_not_is_found(
 def test_tasks_that_can_be_repeated_are(good: Path, edit: Edit) -> None:
     edit(JOB, "          max_retries: 1\n", "")
     assert conventions(good) == [
-        f"task {name}: max_retries: given 0, expected at least 1" for name in ("count", "load")
+        f"task {name}: max_retries: given none, expected at least 1" for name in ("count", "load")
     ]
 
 
@@ -128,6 +128,73 @@ def test_a_job_of_one_target_alone_is_named_once(project: Path, edit: Edit) -> N
 def test_one_workspace_may_have_all_targets(project: Path, edit: Edit) -> None:
     edit(PROD, "https://prod.example.com", "https://staging.example.com")
     assert [f for f in check(CheckContext(project)) if f.severity == "error"] == []
+
+
+@pytest.mark.parametrize("name", ["a.py", "b.sql", "c.ipynb", "d.lvdash.json"])
+def test_a_catalog_in_code_is_found(project: Path, name: str) -> None:
+    (project / "src" / name).write_text("one\nSELECT * FROM demo_prod.x.y\n", encoding="utf-8")
+    ((place, message),) = found(project, "literal")
+    assert place == f"src/{name}:2"
+    assert message == "given demo_prod, the catalog of prod, in code"
+    (project / "src" / name).write_text("one\nSELECT * FROM demo_product.x.y\n", encoding="utf-8")
+    assert found(project, "literal") == []
+
+
+@pytest.mark.parametrize(
+    ("given", "hint"),
+    [
+        ("0 6 * * *", "0 0 6 * * ?"),
+        ("30 6 * * 1", "0 30 6 ? * 1"),
+        ("0 30 6 * * *", "0 30 6 * * ?"),
+        ("0 30 6 * * MON", "0 30 6 ? * MON"),
+        ("6", "0 0 6 * * ?"),
+    ],
+)
+def test_a_cron_expression_is_told_in_the_form_of_quartz(
+    project: Path, edit: Edit, given: str, hint: str
+) -> None:
+    schedule = f"schedule: {{quartz_cron_expression: '{given}', timezone_id: UTC}}"
+    edit(JOB, "      tags:", f"      {schedule}\n      tags:")
+    (finding,) = check(CheckContext(project), ["schedule"])
+    assert finding.hint.startswith(f"quartz_cron_expression: {hint!r}; see ")
+
+
+@pytest.mark.parametrize("name", ["x.lvdash.json", "x.dbalert.json", "x.ipynb"])
+def test_a_document_behind_a_resource_is_json(project: Path, edit: Edit, name: str) -> None:
+    field = "notebook_path" if name.endswith("ipynb") else "file_path"
+    edit(JOB, "      tags:", f"      x: {{{field}: ../../src/{name}}}\n      tags:")
+    (project / "src" / name).write_text("{}\n", encoding="utf-8")
+    assert found(project, "path") == []
+    (project / "src" / name).write_text("{\n  a\n}\n", encoding="utf-8")
+    (finding,) = check(CheckContext(project), ["path"])
+    assert finding.message == f"{field}: given ../../src/{name}, expected a JSON document"
+    assert finding.hint == f"Line 2 of src/{name} is not valid."
+
+
+@pytest.mark.parametrize(
+    ("reference", "message"),
+    [
+        ("resources.schemas.shop_gold.nam", "given nam, expected name"),
+        ("resources.schema.shop_gold.name", "given the kind schema, expected schemas"),
+    ],
+)
+def test_a_misspelt_field_of_a_resource_is_found(
+    project: Path, edit: Edit, reference: str, message: str
+) -> None:
+    edit(JOB, "      tags:", f"      description: '${{{reference}}}'\n      tags:")
+    assert [said for _, said in found(project, "reference")] == [f"${{{reference}}}: {message}"]
+    edit(JOB, reference, "resources.schemas.shop_gold.id")
+    assert found(project, "reference") == []
+
+
+def test_an_alert_from_a_file_is_told_whom_it_would_run_as(project: Path, edit: Edit) -> None:
+    alert = "{display_name: late, warehouse_id: w, file_path: ../../src/x.dbalert.json}"
+    edit(SCHEMA, "  schemas:", f"  alerts:\n    shop_alert: {alert}\n  schemas:")
+    (finding,) = check(CheckContext(project), ["run_as"])
+    assert finding.severity == "warning"
+    assert finding.message.startswith("alerts.shop_alert: from a file, so it would run as the dep")
+    edit(SCHEMA, "file_path:", "run_as: {service_principal_name: x}, file_path:")
+    assert "given run_as beside file_path" in found(project, "kind")[0][1]
 
 
 @pytest.mark.parametrize("text", ["demo_prod_2", "my-demo_prod", "demo_production"])
@@ -208,6 +275,7 @@ def test_a_comment_of_its_own_line_is_about_the_next(good: Path, edit: Edit) -> 
         ("ignore -- because", "ignore: expected the rules, and a reason after --"),
         ("ignore secret -- because", "ignore: given secret, which cannot be ignored"),
         ("ignore run_as -- because", "ignore: given run_as, which cannot be ignored"),
+        ("ignore namig -- because", "ignore: given the rule namig, expected naming"),
     ],
 )
 def test_a_comment_names_rules_and_says_why(

@@ -152,7 +152,7 @@ NOTEBOOK = {
 def test_a_notebook_is_named_with_its_ending(project: Path, edit: Edit, suffix: str) -> None:
     edit(JOB, "      tags:", "      x: {notebook_path: ../../src/flow}\n      tags:")
     assert len(found(project, "path")) == 1
-    (project / f"src/flow{suffix}").write_text(f"{NOTEBOOK[suffix]}\n1\n", encoding="utf-8")
+    (project / f"src/flow{suffix}").write_text(f"{NOTEBOOK[suffix]}\n", encoding="utf-8")
     ((_, message),) = found(project, "path")
     assert message == f"notebook_path: given ../../src/flow, expected ../../src/flow{suffix}"
     edit(JOB, "../../src/flow", f"../../src/flow{suffix}")

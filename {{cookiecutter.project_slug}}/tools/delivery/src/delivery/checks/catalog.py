@@ -10,6 +10,7 @@ from delivery.errors import Finding
 
 RULE = "catalog"
 VARIABLE = "catalog"
+_CODE = (".ipynb", ".json", ".py", ".r", ".R", ".scala", ".sql")
 
 
 @rule(RULE, scope="target")
@@ -28,3 +29,24 @@ def check_catalog(context: CheckContext, target: str) -> Iterator[Finding]:
             message = f"{key}: given {text}, with the catalog of {others[found[1]]}"
             hint = f"Write ${{var.{VARIABLE}}}, the catalog of each target."
             yield Finding(*mark, RULE, message, hint)
+
+
+@rule("literal")
+def check_literal(context: CheckContext) -> Iterator[Finding]:
+    """Code with the name of a catalog: it would use that one on every target."""
+    catalogs = {value_of(context.bundle, name, VARIABLE): name for name in context.bundle.targets}
+    catalogs.pop("", None)
+    if not catalogs:
+        return
+    named = re.compile(rf"(?<![\w-])({'|'.join(map(re.escape, catalogs))})(?![\w-])")
+    for file in sorted(p for p in (context.root / "src").rglob("*") if p.suffix in _CODE):
+        try:
+            lines = file.read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError):
+            continue
+        for number, line in enumerate(lines, start=1):
+            if found := named.search(line):
+                name = file.relative_to(context.root).as_posix()
+                message = f"given {found[1]}, the catalog of {catalogs[found[1]]}, in code"
+                hint = "Pass ${var.catalog} as a parameter, and use that."
+                yield Finding(name, number, "literal", message, hint)

@@ -52,7 +52,7 @@ def _of_job(job: YamlMapping, mark: Mark, expected: "Conventions") -> Iterator[_
     zone = schedule.get("timezone_id")
     if expected.timezone and schedule and zone != expected.timezone:
         place = schedule.marks.get("timezone_id", job.marks["schedule"])
-        message = f"schedule.timezone_id: given {zone}, expected {expected.timezone}"
+        message = f"schedule.timezone_id: given {zone or 'none'}, expected {expected.timezone}"
         yield place, message, f"timezone_id: {expected.timezone}"
     rules = [one for one, _ in job.section("health").items_of("rules").sections()]
     warned = [one.get("value") for one in rules if one.get("metric") == _DURATION]
@@ -71,5 +71,6 @@ def _of_task(task: Task, expected: "Conventions") -> Iterator[_Problem]:
     can_retry = any(work in _RETRIED for work in task.work)
     if can_retry and isinstance(given, int) and 0 <= given < expected.retries:
         place = task.content.marks.get("max_retries", task.mark)
-        message = f"max_retries: given {given}, expected at least {expected.retries}"
+        shown = given if "max_retries" in task.content else "none"
+        message = f"max_retries: given {shown}, expected at least {expected.retries}"
         yield place, message, f"max_retries: {expected.retries}"

@@ -1,9 +1,10 @@
 """`ignore`: comments that accept a finding name its rule, and say why."""
 
+import difflib
 from collections.abc import Iterator
 
-from delivery.checks.registry import CheckContext, rule
-from delivery.config.ignores import RULE, comments_of, wrong_comment
+from delivery.checks.registry import CheckContext, all_rules, rule
+from delivery.config.ignores import RULE, Comment, comments_of, wrong_comment
 from delivery.errors import Finding
 
 
@@ -14,3 +15,16 @@ def check_ignore(context: CheckContext) -> Iterator[Finding]:
         for comment in comments_of(context.root / file):
             if found := wrong_comment(file, comment):
                 yield found
+            else:
+                yield from _unknown(file, comment)
+
+
+def _unknown(file: str, comment: Comment) -> Iterator[Finding]:
+    """Rules that do not exist."""
+    known = all_rules()
+    for name in comment.rules:
+        if name not in known:
+            near = next(iter(difflib.get_close_matches(name, known, 1)), "")
+            expected = near or "a name of delivery check --list-rules"
+            message = f"ignore: given the rule {name}, expected {expected}"
+            yield Finding(file, comment.line, RULE, message, f"Write {near or 'its name'}.")

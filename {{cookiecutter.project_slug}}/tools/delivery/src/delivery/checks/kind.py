@@ -11,7 +11,10 @@ from delivery.errors import Finding
 RULE = "kind"
 # Fields whose values come from a file.
 _IN_FILE = {
-    "alerts": ("custom_description", "custom_summary", "evaluation", "query_text", "schedule"),
+    "alerts": (
+        *("custom_description", "custom_summary", "evaluation", "parameters"),
+        *("query_text", "run_as", "schedule"),
+    ),
     "dashboards": ("serialized_dashboard",),
     "genie_spaces": ("serialized_space",),
 }

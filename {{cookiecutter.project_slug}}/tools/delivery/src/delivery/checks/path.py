@@ -1,5 +1,6 @@
 """`path`: files that resources name exist, are of the right sort, and are part of the release."""
 
+import json
 import os
 import re
 from collections.abc import Iterator
@@ -38,6 +39,7 @@ _SORTS: dict[str, Sort] = {
 }
 # Fields with these names are local paths if they start with a dot.
 _DOTTED = ("path", "file", "job_file", "include")
+_DOCUMENTS = (".lvdash.json", ".dbalert.json", ".geniespace.json")
 _OPTION = re.compile(r"-[re] +")  # of pip, before a path
 _QUOTES = "\"'"
 _PACKAGE = re.compile(r"[\w.-]+(\[.*\])?( *([=!<>~@]|===).*)?")
@@ -162,6 +164,8 @@ def _problem(root: Path, named: _Named) -> tuple[str, str] | None:
         return "a folder", f"Name the folder of {named.path}."
     if named.sort == "file" and not path.is_file():
         return "a file", f"Name a file of {named.path}."
+    if path.name.endswith(_DOCUMENTS) and path.is_file() and (line := _not_json(path)):
+        return "a JSON document", f"Line {line} of {named.path} is not valid."
     if named.sort == "file" and is_notebook(path):
         header = _NOTEBOOKS[path.suffix.lower()]
         hint = f"Remove its first line, {header}, or" if header else "Convert it to .py, or"
@@ -182,6 +186,8 @@ def _notebook_problem(root: Path, named: _Named) -> tuple[str, str] | None:
         return "a file", hint
     if not path.is_file():
         return "a notebook, not a folder", f"Name a file of {named.path}."
+    if path.suffix.lower() == ".ipynb" and (line := _not_json(path)):
+        return "a JSON document", f"Line {line} of {named.path} is not valid."
     if not is_notebook(path):
         header = _NOTEBOOKS.get(path.suffix.lower())
         if header is None:
@@ -189,6 +195,17 @@ def _notebook_problem(root: Path, named: _Named) -> tuple[str, str] | None:
         hint = f"Write as its first line: {header or 'a JSON document'}"
         return "a notebook, which this file is not", hint
     return None
+
+
+def _not_json(path: Path) -> int:
+    """The line in which a file stops being JSON; 0 if it is."""
+    try:
+        json.loads(path.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        return error.lineno
+    except UnicodeDecodeError:
+        return 1
+    return 0
 
 
 def is_notebook(path: Path) -> bool:

@@ -83,6 +83,11 @@ class Rule:
     scope: Scope
     needs: Needs
 
+    @property
+    def summary(self) -> str:
+        """What it finds, in one line."""
+        return (self.check.__doc__ or "").strip().partition("\n")[0]
+
     def findings(self, context: CheckContext) -> list[Finding]:
         """The findings of the rule; an unreadable file is a finding, too."""
         try:
@@ -177,5 +182,6 @@ def _merge_targets(found: Mapping[str, Iterable[Finding]]) -> Iterator[Finding]:
             key = (*place, counts[place], own)
             merged.setdefault(key, (finding, {}))[1][name] = None
     for finding, names in merged.values():
-        where = "" if len(names) == len(found) else f" (target {', '.join(names)})"
+        told = finding.message.startswith(tuple(f"{name}: " for name in names))
+        where = "" if told or len(names) == len(found) else f" (target {', '.join(names)})"
         yield replace(finding, message=finding.message + where)

@@ -26,7 +26,16 @@ def check_run_as(context: CheckContext, target: str) -> Iterator[Finding]:
             yield Finding(file, line, RULE, message, hint)
     expected = {"service_principal_name": identities.runner}
     for resource in declared_run_as(context.targets[target].tree):
-        if dict(resource.own) != expected:
+        if resource.from_file and not resource.own:
+            message = (
+                f"{resource.key}: from a file, so it would run as the deployer: the CLI takes no "
+                "run_as beside file_path"
+            )
+            hint = (
+                f"A deploy refuses it. Write its query and schedule in YAML, with\n      {_EXAMPLE}"
+            )
+            yield Finding(*resource.mark, RULE, message, hint, "warning")
+        elif dict(resource.own) != expected:
             problem = forbidden_identity(identity_of(resource.own), identities)
             message = (
                 f"{target}: {resource.key}: {problem or f'run_as: given {dict(resource.own)}'}, "

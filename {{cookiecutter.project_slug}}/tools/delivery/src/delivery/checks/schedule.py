@@ -44,6 +44,9 @@ def _cron(key: str, text: str, mark: Mark) -> Iterator[Finding]:
 
 def _quartz(fields: list[str]) -> str:
     """The expression in the form of Quartz, if it has that of Unix; otherwise an example."""
+    if len(fields) in (6, 7):
+        open_ = 3 if fields[3] == "*" and fields[5] != "*" else 5
+        return " ".join([*fields[:open_], "?", *fields[open_ + 1 :]])
     if len(fields) != 5:
         return "0 0 6 * * ?"
     minute, hour, day, month, weekday = fields

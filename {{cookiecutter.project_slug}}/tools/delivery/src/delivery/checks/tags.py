@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from delivery.checks.registry import CheckContext, rule
-from delivery.config.bundle import resources_of
+from delivery.config.bundle import domain_of, resources_of
 from delivery.errors import Finding
 
 _TAGGED = ("jobs", "pipelines")
@@ -18,5 +18,6 @@ def check_tags(context: CheckContext, target: str) -> Iterator[Finding]:
         missing = set(policy.naming.tags) - set(resource.section("tags")) - presets
         if kind in _TAGGED and missing:
             message = f"{kind}.{key}: given no tag {', '.join(sorted(missing))}"
-            hint = "tags:\n      project: ${bundle.name}\n      domain: sales"
+            domain = domain_of(file) or "sales"
+            hint = f"tags:\n      project: ${{bundle.name}}\n      domain: {domain}"
             yield Finding(file, line, "tags", message, hint)

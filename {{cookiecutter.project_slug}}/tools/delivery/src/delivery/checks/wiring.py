@@ -177,7 +177,9 @@ def _check_parameters(
         mark = parameters.marks[extra[0]] if extra else mark
         message = _mismatch(extra, missing, missing or list(expected.names))
         yield _finding(
-            mark, f"task {task_key_of(task)}: {message}", _parameter_hint(extra, missing)
+            mark,
+            f"task {task_key_of(task)}: {message}",
+            _parameter_hint(extra, missing or expected.names),
         )
 
 
@@ -186,9 +188,10 @@ def _mismatch(given: Iterable[str], missing: Iterable[str], known: list[str]) ->
     return f"given {', '.join(given) or 'nothing'}, expected {expected}"
 
 
-def _parameter_hint(extra: list[str], missing: list[str]) -> str:
+def _parameter_hint(extra: list[str], known: Iterable[str]) -> str:
     """A hint to rename parameters with likely typing errors, else a general one."""
-    pairs = [(name, difflib.get_close_matches(name, missing, 1)) for name in extra]
+    names = list(known)
+    pairs = [(name, difflib.get_close_matches(name, names, 1)) for name in extra]
     renamed = [f"{name} to {close[0]}" for name, close in pairs if close]
     if renamed:
         return f"Rename {' and '.join(renamed)}."

@@ -34,7 +34,7 @@ def check_command(
     Exit codes: 0 no errors, 1 errors, 4 bad input.
     """
     if list_rules:
-        print("\n".join(all_rules()))
+        print("\n".join(f"{name:<13}{one.summary}" for name, one in all_rules().items()))
         return
     gc.disable()  # it takes a third of the time of a large project; the process ends soon
     findings = check(CheckContext(find_root(Path.cwd()), committing, with_cli), only or ())

@@ -28,12 +28,14 @@ class RunAs(NamedTuple):
         own: the `run_as` of the resource; empty if it has none.
         inherited: the `run_as` of the target, which applies if the resource has none.
         mark: where it is declared.
+        from_file: its content comes from the file at `file_path`.
     """
 
     key: str
     own: YamlMapping
     inherited: YamlMapping
     mark: Mark
+    from_file: bool = False
 
     @property
     def identity(self) -> str:
@@ -49,7 +51,8 @@ def declared_run_as(tree: YamlMapping) -> Iterator[RunAs]:
         for name in entries:
             resource = entries.section(name)
             mark = resource.marks.get(RUN_AS, entries.marks[name])
-            yield RunAs(f"{kind}.{name}", resource.section(RUN_AS), tree.section(RUN_AS), mark)
+            own, inherited = resource.section(RUN_AS), tree.section(RUN_AS)
+            yield RunAs(f"{kind}.{name}", own, inherited, mark, "file_path" in resource)
 
 
 def run_as_in_cli_plan(tree: YamlMapping, plan: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

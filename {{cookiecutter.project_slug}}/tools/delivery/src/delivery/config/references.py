@@ -30,6 +30,7 @@ FULL_DEFINITIONS = (
     {"default"},
     {"lookup"},
 )
+_ALMOST = 0.8  # how alike a field and its misspelling are
 _MAX_ROUNDS = 11  # of nested references, as in the CLI
 _WORKSPACE_DEFAULTS = {
     "root_path": (
@@ -229,12 +230,21 @@ class _Resolver:
     def _of_resource(self, steps: list[str], reference: str, mark: Mark) -> tuple[Any, Mark]:
         kind, key, *rest = [*steps, "", ""][: max(len(steps), 2)]
         resource = self._tree.section("resources").section(kind)
+        kinds = self._tree.section("resources")
+        if kind not in kinds and (close := difflib.get_close_matches(kind, kinds, 1)):
+            reason = f"given the kind {kind}, expected {close[0]}"
+            raise _DanglingError(reason, f"Write {close[0]} for {kind}.")
         if key not in resource:
             reason = f"expected one of resources.{kind}: {_listed(resource)}"
             raise _DanglingError(reason, _hint(key, resource, "Declare it in resources/."))
         try:
             return _walk(resource[key], resource.marks[key], rest, reference)
         except _DanglingError:
+            fields = resource.section(key)
+            near = difflib.get_close_matches(rest[0], fields, 1, _ALMOST) if rest else []
+            if near and rest[0] not in fields:
+                reason = f"given {rest[0]}, expected {near[0]}"
+                raise _DanglingError(reason, f"Write {near[0]} for {rest[0]}.") from None
             return f"<{reference}>", mark  # a field that no file sets, such as the id
 
 

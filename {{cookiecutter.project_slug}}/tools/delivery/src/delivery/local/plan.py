@@ -348,11 +348,15 @@ def _require_files_here(job: YamlMapping, task: YamlMapping, kind: str) -> None:
         raise CannotRunError(job.marks["git_source"], "git_source of the job", why)
 
 
+# A job is run here, and the embedded engine takes the place of a warehouse.
+_NOT_NEEDED_HERE = ("job_id", "warehouse_id")
+
+
 def _unknown_references(task: YamlMapping, kind: str) -> Iterator[Finding]:
     """References of the bundle, such as the id of a resource, that only a workspace knows."""
     for key, text, mark in string_values(task.section(kind)):
         found = _UNKNOWN.search(text)
-        if found and key != "job_id":
+        if found and key not in _NOT_NEEDED_HERE:
             name, hint = f"task {task_key_of(task)} {key}", f"Here it is the text {found[0]}."
             message = f"{name}: ${{{found[1]}}} is known only in a workspace"
             yield Finding(mark.file, mark.line, RULE, message, hint, "warning")
