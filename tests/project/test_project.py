@@ -107,6 +107,23 @@ def test_the_default_project_passes_its_own_tests(folder: str, bake: Bake) -> No
     assert set(figures) == {"passed"}  # nothing failed, nothing was skipped
 
 
+def test_notebooks_pass_the_lint_of_a_project(bake: Bake, tmp_path: Path) -> None:
+    folder = shutil.copytree(bake().path, tmp_path / "project")
+    notebooks = folder / "src/lakehouse/flights/notebooks"
+    notebooks.mkdir()
+    (notebooks / "late.py").write_text(
+        "# Databricks notebook source\n"
+        'day = dbutils.widgets.get("day")\n'
+        'display(spark.table("x").where(f"day = {day!r}"))\n',
+        encoding="utf-8",
+    )
+    cell = {"cell_type": "code", "id": "0123456789abcdef" * 2, "source": ["%sql\n", "SELECT 1"]}
+    (notebooks / "sql.ipynb").write_text(json.dumps({"cells": [cell]}), encoding="utf-8")
+    ruff = Path(sys.executable).with_name("ruff")
+    expect_success(ruff, "check", "--no-cache", ".", cwd=folder)
+    expect_success(ruff, "format", "--no-cache", "--check", ".", cwd=folder)
+
+
 def test_domains_that_nobody_touched_are_not_tested(bake: Bake, tmp_path: Path) -> None:
     project = Baked(tmp_path / "project", {})
     shutil.copytree(bake().path, project.path)
