@@ -6,7 +6,8 @@ from mutants.faults import PROJECT, Fault
 
 _TEST = "tests/agreement/test_agreement.py::test_check_says_it"
 _EDGES = "tests/tool/test_rules_edges.py"
-_MERGE = "tests/tool/test_merge.py"
+_MERGE = "tests/tool/test_merge.py::test_a_list_is_merged"
+_MODE = "tests/tool/test_merge.py::test_the_mode_of_a_target_is_its_own"
 
 
 def _tool(name: str, file: str, old: str, new: str, test: str = _TEST) -> Fault:
@@ -66,7 +67,7 @@ AGREEMENT_FAULTS = [
     _tool("resources of apps merge", "config/bundle.py", '        if path[1] == "apps":', "        if False:", _MERGE),
     _tool("grants grow", "config/bundle.py", 'if field == "grants" and kind in _GRANTED', "if False", _MERGE),
     _tool("privileges stand twice", "config/bundle.py", "        if privilege not in once:", "        if True:", _MERGE),
-    _tool("a target leaves its mode behind", "config/bundle.py", 'settings = merge(tree.section("bundle"), YamlMapping())', 'settings = tree.section("bundle")', _MERGE),
+    _tool("a target leaves its mode behind", "config/bundle.py", 'settings = merge(tree.section("bundle"), YamlMapping())', 'settings = tree.section("bundle")', _MODE),
     _tool("one slip is told by each target", "checks/registry.py", 'own = name if finding.message.startswith(f"{name}: ") else ""', "own = name", f"{_EDGES}::test_one_slip_is_one_finding_whatever_the_targets_say"),
 ]
 

@@ -275,6 +275,7 @@ def test_one_key_debugs_a_job(own: Baked) -> None:
     python = own.path / ".venv/bin/python"
     out = expect_success(python, "-m", start["module"], *arguments, cwd=own.path)
     assert f"{job['default']} as target dev, on this machine" in out
+    expect_success("make", "clean", cwd=own.path)
 
 
 def test_files_with_tokens_stay_out_of_git(own: Baked) -> None:
