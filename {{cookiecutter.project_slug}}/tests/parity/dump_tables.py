@@ -31,6 +31,7 @@ DIFFERS = {
     "started_at",
     "seconds",
     "up_to",
+    "followed",
     "version_before",
     "version_after",
     "modified_at",
