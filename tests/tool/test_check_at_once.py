@@ -25,7 +25,7 @@ SLIPS = {
     "dynamic": (JOB, "task: shop.load", "task: '{{job.parameters.none}}'"),
     "schedule": (JOB, "      tags:", "      schedule: {timezone_id: Mars/Base}\n      tags:"),
     "convention": (POLICY, "may_differ:", "conventions: {queue: true}\nmay_differ:"),
-    "literal": (TASKS, "def ", 'CATALOG = "demo_prod"\ndef '),
+    "literal": (TASKS, "def ", 'TABLE = "demo_prod.x.y"\ndef '),
     "catalog": (SCHEMA, "${var.catalog}", "demo_prod"),
     "wheel": ("targets/dev.yml", '      runner: ""', "      wheel: app-9.9.9-py3-none-any.whl"),
     "ignore": (SCHEMA, "  schemas:", "  schemas:  # delivery: ignore"),

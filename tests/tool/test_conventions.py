@@ -136,8 +136,16 @@ def test_a_catalog_in_code_is_found(project: Path, name: str) -> None:
     ((place, message),) = found(project, "literal")
     assert place == f"src/{name}:2"
     assert message == "given demo_prod, the catalog of prod, in code"
-    (project / "src" / name).write_text("one\nSELECT * FROM demo_product.x.y\n", encoding="utf-8")
-    assert found(project, "literal") == []
+    for text in (
+        "SELECT * FROM demo_product.x.y",
+        "demo_prod = 1",
+        "demo_prod.x",
+        "a.demo_prod.x.y",
+    ):
+        (project / "src" / name).write_text(f"one\n{text}\n", encoding="utf-8")
+        assert found(project, "literal") == [], text
+    (project / "src" / name).write_text("one\n/Volumes/demo_prod/x/y\n", encoding="utf-8")
+    assert len(found(project, "literal")) == 1
 
 
 @pytest.mark.parametrize(

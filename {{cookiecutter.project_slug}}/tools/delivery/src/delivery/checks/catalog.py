@@ -38,7 +38,9 @@ def check_literal(context: CheckContext) -> Iterator[Finding]:
     catalogs.pop("", None)
     if not catalogs:
         return
-    named = re.compile(rf"(?<![\w-])({'|'.join(map(re.escape, catalogs))})(?![\w-])")
+    # A catalog may have the name of a common word: only whole names of tables and volumes count.
+    names = "|".join(map(re.escape, catalogs))
+    named = re.compile(rf"(?<![\w.-])`?({names})`?\.`?\w+`?\.`?\w|/Volumes/({names})/")
     for file in sorted(p for p in (context.root / "src").rglob("*") if p.suffix in _CODE):
         try:
             lines = file.read_text(encoding="utf-8").splitlines()
@@ -47,6 +49,7 @@ def check_literal(context: CheckContext) -> Iterator[Finding]:
         for number, line in enumerate(lines, start=1):
             if found := named.search(line):
                 name = file.relative_to(context.root).as_posix()
-                message = f"given {found[1]}, the catalog of {catalogs[found[1]]}, in code"
+                catalog = found[1] or found[2]
+                message = f"given {catalog}, the catalog of {catalogs[catalog]}, in code"
                 hint = "Pass ${var.catalog} as a parameter, and use that."
                 yield Finding(name, number, "literal", message, hint)

@@ -54,7 +54,7 @@ def _check(
 ) -> Iterator[Finding]:
     head, _, rest = text.partition(".")
     if text.startswith("job.parameters."):
-        name = text.removeprefix("job.parameters.")
+        name = text.removeprefix("job.parameters.").strip("[]")
         if name not in parameters:
             yield _missing(task, text, name, parameters, "parameter of the job", mark)
     elif head == "tasks" and rest:
