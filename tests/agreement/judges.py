@@ -13,26 +13,11 @@ from delivery.checks.registry import CheckContext, all_rules
 
 # Rules about conventions of the project, which the CLI knows nothing about.
 HOUSE_RULES = frozenset(
-    [
-        "branch",
-        "cli",
-        "contract",
-        "identity",
-        "include",
-        "naming",
-        "notification",
-        "parity",
-        "placeholder",
-        "policy",
-        "released",
-        "run_as",
-        "secret",
-        "tags",
-        "tool",
-        "untrusted",
-        "verify",
-        "convention",
-    ]
+    (
+        *("branch", "catalog", "cli", "contract", "convention", "identity", "ignore", "include"),
+        *("literal", "naming", "notification", "parity", "placeholder", "policy", "released"),
+        *("run_as", "secret", "tags", "tool", "untrusted", "verify", "wheel"),
+    )
 )
 _DIAGNOSTIC = re.compile(r"^(Error|Warning): ", re.MULTILINE)
 _PLACE = re.compile(r"(?:^  in |\()([^\s():]+\.(?:ya?ml|json)):(\d+)", re.MULTILINE)
