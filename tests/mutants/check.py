@@ -65,7 +65,7 @@ CHECK_FAULTS: list[Fault] = [
     _tool("variables of a target are not looked at", "config/references.py",
           "    resolver.section(resolver.variables)", "    resolver.section(YamlMapping())"),
     _tool("a wrong reference has no mend", "config/references.py",
-          "    return f\"Write {close[0]} for {given}.\" if close else default", '    return ""'),
+          "    return f\"Write {near} for {given}.\" if near else default", '    return ""'),
     _tool("one wrong task hides the next", "config/model.py",
           "            yield from _checker(entry)(one, place.entry(number, mark))\n",
           "            yield from _checker(entry)(one, place.entry(number, mark))\n            return\n"),

@@ -77,8 +77,7 @@ def refine(
             changes = _merge(tables, contract, rows, started, runs.START if again else since)
         failed = _by_rule(tables, f"{name}_quarantine") if changes[1].rows else "{}"
     else:
-        names = (name, f"{name}_quarantine", f"{name}_superseded")
-        changes = [Change(unchanged, tables.count(unchanged)) for unchanged in names]
+        changes = _unchanged(tables, name)
         failed = last.failed if last else "{}"
 
     run = Run(
@@ -86,12 +85,6 @@ def refine(
         times.now(after=started),
         time.monotonic() - begin,
         landed=tables.count(bronze),
-        inserted=changes[0].inserted,
-        updated=changes[0].updated,
-        deleted=changes[0].deleted,
-        quarantined=changes[1].rows,
-        superseded=changes[2].rows,
-        rows=changes[0].rows,
         failed=failed,
         version_before=before,
         version_after=tables.version(name),
@@ -100,11 +93,31 @@ def refine(
         rebuilt=rebuilt,
         followed=followed,
     )
+    run = _counted(run, changes)
     if not run.balanced:
         raise ValueError(f"rows are not accounted for: {run}; compute all of it: --full-refresh")
     run = evolution.apply(tables, run, last, replaced=changes[0].replaced)
     runs.record(tables, [run])
     return Refined(tuple(changes), run)
+
+
+def _unchanged(tables: Tables, name: str) -> list[Change]:
+    names = (name, f"{name}_quarantine", f"{name}_superseded")
+    return [Change(unchanged, tables.count(unchanged)) for unchanged in names]
+
+
+def _counted(run: Run, changes: Sequence[Change]) -> Run:
+    """The run with the numbers of silver, quarantine and superseded."""
+    silver, quarantine, superseded = changes
+    return replace(
+        run,
+        inserted=silver.inserted,
+        updated=silver.updated,
+        deleted=silver.deleted,
+        quarantined=quarantine.rows,
+        superseded=superseded.rows,
+        rows=silver.rows,
+    )
 
 
 def _reason(tables: Tables, name: str, last: Run | None, digest: str) -> str:

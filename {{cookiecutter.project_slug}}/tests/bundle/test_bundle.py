@@ -55,6 +55,19 @@ def test_the_project_keeps_its_rules(rule: str) -> None:
     assert [f for f in check(CheckContext(ROOT), [rule]) if f.severity == "error"] == []
 
 
+def test_what_is_deployed_is_the_same_everywhere() -> None:
+    """Besides what `may_differ` names, such as a job of prod alone."""
+    differ = {p.removeprefix("resources.") for p in load_policy(ROOT).may_differ}
+    names = {
+        target: {f"{kind}.{key}" for kind, key, _ in resources(target)} - differ
+        for target in BUNDLE.targets
+    }
+    assert len(set(map(frozenset, names.values()))) == 1
+    for target in BUNDLE.targets:
+        kinds = declared(target).section("resources")
+        assert {f"{kind}.{key}" for kind in kinds for key in kinds[kind]} <= differ
+
+
 def test_targets_differ_only_where_they_may(target: str) -> None:
     assert set(declared(target)) - {"default"} <= MAY_DIFFER
 
@@ -71,6 +84,9 @@ def test_each_target_has_a_catalog_of_its_own() -> None:
     slug = str(BUNDLE.tree["bundle"]["name"]).replace("-", "_")
     catalogs = {name: declared(name)["variables"]["catalog"] for name in BUNDLE.targets}
     assert catalogs == {name: f"{slug}_{name}" for name in BUNDLE.targets}
+    for name in BUNDLE.targets:
+        used = {c["catalog_name"] for _, _, c in resources(name) if "catalog_name" in c}
+        assert used <= {catalogs[name]}
 
 
 def test_only_dev_is_in_development_mode() -> None:
@@ -123,6 +139,23 @@ def test_jobs_run_as_the_runner_and_never_as_the_deployer(released: str) -> None
     assert "permissions" not in tree(released)  # they would replace the permissions of its folder
 
 
+def test_the_shared_rights_are_these(released: str) -> None:
+    variables = declared(released)["variables"]
+    runner, planner = variables["runner"], variables["planner"]
+    shared = tree(released)["variables"]
+    readers = shared["readers"]["default"]
+    viewers = shared["job_permissions"]["default"]
+    assert {p["level"] for p in viewers} == {"CAN_VIEW"}
+    assert [*map(principal, viewers)] == [runner, planner, readers]
+    rights = {g["principal"]: set(g["privileges"]) for g in shared["schema_grants"]["default"]}
+    written = {"USE_SCHEMA", "SELECT", "MODIFY", "CREATE_TABLE"}
+    assert rights == {
+        runner: written | {"READ_VOLUME", "WRITE_VOLUME"},
+        planner: {"USE_SCHEMA", "READ_VOLUME"},
+        readers: {"USE_SCHEMA", "SELECT"},
+    }
+
+
 def test_rights_are_given_to_each_job_and_schema(released: str) -> None:
     variables = declared(released)["variables"]
     runner, planner = variables["runner"], variables["planner"]
@@ -131,10 +164,11 @@ def test_rights_are_given_to_each_job_and_schema(released: str) -> None:
         if kind == "jobs":
             levels = {principal(p): p["level"] for p in content["permissions"]}
             assert levels.keys() >= {runner, planner, readers}, key
-            assert levels[planner] == "CAN_VIEW", key
+            assert levels[runner] == levels[planner] == levels[readers] == "CAN_VIEW", key
         if kind == "schemas":
             rights = {g["principal"]: set(g["privileges"]) for g in content["grants"]}
             assert rights[runner] >= {"USE_SCHEMA", "SELECT", "MODIFY", "CREATE_TABLE"}, key
+            assert rights[planner] >= {"USE_SCHEMA", "READ_VOLUME"}, key
             assert "MODIFY" not in rights[planner] | rights.get(readers, set()), key
 
 
@@ -157,6 +191,19 @@ def test_a_preview_is_named_after_its_request() -> None:
     assert preview["presets"]["tags"]["request"] == "${var.request}"
 
 
+def test_a_schema_is_named_as_its_key(target: str) -> None:
+    assert [
+        k for kind, k, content in resources(target) if kind == "schemas" and content["name"] != k
+    ] == []
+
+
+def test_a_job_tells_its_owner_of_failures(target: str) -> None:
+    owner = tree(target)["variables"]["owner"]["default"]
+    for kind, key, job in resources(target):
+        if kind == "jobs" and not job.get("webhook_notifications"):
+            assert owner in job["email_notifications"]["on_failure"], key
+
+
 def test_jobs_run_on_what_they_are_tested_with() -> None:
     groups = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["dependency-groups"]
     runtime = next(p for p in groups["connect"] if "3.12" in p).partition("==")[2][:4]
@@ -168,6 +215,7 @@ def test_jobs_run_on_what_they_are_tested_with() -> None:
                 cluster = entry["new_cluster"]
                 assert cluster["spark_version"].startswith(f"{runtime}."), key
                 assert cluster["data_security_mode"] == "SINGLE_USER", key
+                assert "autoscale" in cluster or cluster["num_workers"] >= 1, key
 
 
 def test_files_land_in_bronze(target: str) -> None:

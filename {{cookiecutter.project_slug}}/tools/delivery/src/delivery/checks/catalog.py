@@ -16,9 +16,8 @@ _CODE = (".ipynb", ".json", ".py", ".r", ".R", ".scala", ".sql")
 @rule(RULE, scope="target")
 def check_catalog(context: CheckContext, target: str) -> Iterator[Finding]:
     """Values with the name of another target's catalog."""
-    catalogs = {name: value_of(context.bundle, name, VARIABLE) for name in context.bundle.targets}
-    own = catalogs.pop(target)
-    others = {catalog: name for name, catalog in catalogs.items() if catalog not in ("", own)}
+    others = _catalogs(context)
+    others.pop(value_of(context.bundle, target, VARIABLE), None)
     if not others:
         return
     named = re.compile(rf"(?<![\w-])({'|'.join(map(re.escape, others))})(?![\w-])")
@@ -34,8 +33,7 @@ def check_catalog(context: CheckContext, target: str) -> Iterator[Finding]:
 @rule("literal")
 def check_literal(context: CheckContext) -> Iterator[Finding]:
     """Code with the name of a catalog: it would use that one on every target."""
-    catalogs = {value_of(context.bundle, name, VARIABLE): name for name in context.bundle.targets}
-    catalogs.pop("", None)
+    catalogs = _catalogs(context)
     if not catalogs:
         return
     # A catalog may have the name of a common word: only whole names of tables and volumes count.
@@ -53,3 +51,11 @@ def check_literal(context: CheckContext) -> Iterator[Finding]:
                 message = f"given {catalog}, the catalog of {catalogs[catalog]}, in code"
                 hint = "Pass ${var.catalog} as a parameter, and use that."
                 yield Finding(name, number, "literal", message, hint)
+
+
+def _catalogs(context: CheckContext) -> dict[str, str]:
+    """The target of each catalog; the last one, if several share it."""
+    names = context.bundle.targets
+    catalogs = {value_of(context.bundle, name, VARIABLE): name for name in names}
+    catalogs.pop("", None)
+    return catalogs

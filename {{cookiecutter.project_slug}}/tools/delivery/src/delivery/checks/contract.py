@@ -12,8 +12,9 @@ from typing import Any
 import yaml
 
 from delivery.checks.registry import CheckContext, rule
+from delivery.config.closest import closest
 from delivery.config.condition import parse_condition
-from delivery.config.contract_schema import Field, Problem, closest, listed, schema_problems
+from delivery.config.contract_schema import Field, Problem, listed, schema_problems
 from delivery.config.contracts import ENGINE, RULE, Document, entries_of
 from delivery.config.yaml import YamlMapping, kind_of, read_yaml
 from delivery.errors import Finding, InvalidFileError

@@ -1,11 +1,11 @@
 """`dynamic`: values such as `{{job.parameters.day}}` refer to what the job has."""
 
-import difflib
 import re
 from collections.abc import Collection, Iterator
 
 from delivery.checks.registry import CheckContext, rule
 from delivery.checks.task import Task, tasks_of
+from delivery.config.closest import closest
 from delivery.config.yaml import Mark, YamlMapping, string_values
 from delivery.errors import Finding
 
@@ -72,7 +72,7 @@ def _check(
 def _missing(
     task: Task, text: str, name: str, known: Collection[str], what: str, mark: Mark
 ) -> Finding:
-    near = next(iter(difflib.get_close_matches(name, known, 1)), "")
+    near = closest(name, known)
     expected = near or f"a {what}: {', '.join(known) or 'it has none'}"
     message = f"{task.name}: {{{{{text}}}}}: given {name}, expected {expected}"
     hint = f"Write {near} for {name}." if near else f"Declare it, or name a {what}."

@@ -1,9 +1,9 @@
 """`ignore`: comments that accept a finding name its rule, and say why."""
 
-import difflib
 from collections.abc import Iterator
 
 from delivery.checks.registry import CheckContext, all_rules, rule
+from delivery.config.closest import closest
 from delivery.config.ignores import RULE, Comment, comments_of, wrong_comment
 from delivery.errors import Finding
 
@@ -24,7 +24,7 @@ def _unknown(file: str, comment: Comment) -> Iterator[Finding]:
     known = all_rules()
     for name in comment.rules:
         if name not in known:
-            near = next(iter(difflib.get_close_matches(name, known, 1)), "")
+            near = closest(name, known)
             expected = near or "a name of delivery check --list-rules"
             message = f"ignore: given the rule {name}, expected {expected}"
             yield Finding(file, comment.line, RULE, message, f"Write {near or 'its name'}.")

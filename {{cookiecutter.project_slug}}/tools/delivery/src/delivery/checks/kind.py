@@ -24,7 +24,8 @@ _IN_FILE = {
 def check_kind(context: CheckContext, target: str) -> Iterator[Finding]:
     """Apps without code, and serving endpoints that list their models twice."""
     tree = context.targets[target].tree
-    folders = Counter(str(app.get("source_code_path")) for _, app in _apps(tree))
+    apps = tree.section("resources").section("apps")
+    folders = Counter(str(apps.section(key).get("source_code_path")) for key in apps)
     for kind, key, resource, mark in resources_of(tree):
         name = f"{kind}.{key}"
         if kind == "apps":
@@ -59,12 +60,6 @@ def _twice(name: str, kind: str, resource: YamlMapping) -> Iterator[Finding]:
             message = f"{name}: given {field} beside file_path, whose file has it"
             hint = f"Keep one of them: remove {field}, or file_path."
             yield Finding(*resource.marks[field], RULE, message, hint)
-
-
-def _apps(tree: YamlMapping) -> Iterator[tuple[str, YamlMapping]]:
-    for kind, key, resource, _ in resources_of(tree):
-        if kind == "apps":
-            yield key, resource
 
 
 def _app(name: str, app: YamlMapping, mark: Mark, folders: Counter[str]) -> Iterator[Finding]:

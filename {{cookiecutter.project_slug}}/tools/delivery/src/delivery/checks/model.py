@@ -3,7 +3,6 @@
 What does not fit, the CLI leaves out with a warning, or refuses.
 """
 
-import difflib
 import importlib
 from collections.abc import Iterator
 from functools import cache
@@ -11,6 +10,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from delivery.checks.registry import CheckContext, rule
+from delivery.config.closest import closest
 from delivery.config.model import Mismatch, mismatches
 from delivery.config.yaml import Mark, YamlMapping, kind_of
 from delivery.errors import Finding
@@ -49,7 +49,7 @@ def check_resource(kind: str, key: str, resource: Any, mark: Mark) -> Iterator[F
 
 def _comes_from_a_file(found: Mismatch, resource: YamlMapping) -> bool:
     """Whether a field is missing that the file at `file_path` has, such as an alert's query."""
-    return not found.path and found.is_missing and "file_path" in resource
+    return not found.path and found.missing and "file_path" in resource
 
 
 def _finding(name: str, found: Mismatch) -> Finding:
@@ -80,7 +80,7 @@ def model_of(kind: str) -> type | None:
 
 def _unknown_kind(kind: str, mark: Mark) -> Finding:
     known = sorted({*KINDS, *UNTRIED} - {*SUB_RESOURCES})
-    near = difflib.get_close_matches(kind, known, 1)
-    expected = near[0] if near else f"one of {', '.join(known)}"
-    hint = f"Rename it to {near[0]}." if near else "Nothing below it would be deployed."
+    near = closest(kind, known)
+    expected = near or f"one of {', '.join(known)}"
+    hint = f"Rename it to {near}." if near else "Nothing below it would be deployed."
     return Finding(*mark, RULE, f"resources.{kind}: unknown kind, expected {expected}", hint)

@@ -39,7 +39,7 @@ _SORTS: dict[str, Sort] = {
 }
 # Fields with these names are local paths if they start with a dot.
 _DOTTED = ("path", "file", "job_file", "include")
-_DOCUMENTS = (".lvdash.json", ".dbalert.json", ".geniespace.json")
+_DOCUMENTS = (".lvdash.json", ".dbalert.json", ".geniespace.json", ".ipynb")
 _OPTION = re.compile(r"-[re] +")  # of pip, before a path
 _QUOTES = "\"'"
 _PACKAGE = re.compile(r"[\w.-]+(\[.*\])?( *([=!<>~@]|===).*)?")
@@ -158,14 +158,13 @@ def _problem(root: Path, named: _Named) -> tuple[str, str] | None:
     if named.sort == "notebook":
         return _notebook_problem(root, named)
     if not os.path.exists(path):
-        hint = f"Add {named.path}, or name a file that exists, such as ../../src/NAME.py."
-        return ("a folder" if named.sort == "folder" else "a file"), hint
+        return ("a folder" if named.sort == "folder" else "a file"), _add(named)
     if named.sort == "folder" and not path.is_dir():
         return "a folder", f"Name the folder of {named.path}."
     if named.sort == "file" and not path.is_file():
         return "a file", f"Name a file of {named.path}."
-    if path.name.endswith(_DOCUMENTS) and path.is_file() and (line := _not_json(path)):
-        return "a JSON document", f"Line {line} of {named.path} is not valid."
+    if broken := _broken_document(path, named):
+        return broken
     if named.sort == "file" and is_notebook(path):
         header = _NOTEBOOKS[path.suffix.lower()]
         hint = f"Remove its first line, {header}, or" if header else "Convert it to .py, or"
@@ -182,12 +181,11 @@ def _notebook_problem(root: Path, named: _Named) -> tuple[str, str] | None:
     if not os.path.exists(path):
         if beside:
             return f"{named.text}{beside[0]}", f"Write the suffix: {named.text}{beside[0]}"
-        hint = f"Add {named.path}, or name a file that exists, such as ../../src/NAME.py."
-        return "a file", hint
+        return "a file", _add(named)
     if not path.is_file():
         return "a notebook, not a folder", f"Name a file of {named.path}."
-    if path.suffix.lower() == ".ipynb" and (line := _not_json(path)):
-        return "a JSON document", f"Line {line} of {named.path} is not valid."
+    if broken := _broken_document(path, named):
+        return broken
     if not is_notebook(path):
         header = _NOTEBOOKS.get(path.suffix.lower())
         if header is None:
@@ -197,15 +195,21 @@ def _notebook_problem(root: Path, named: _Named) -> tuple[str, str] | None:
     return None
 
 
-def _not_json(path: Path) -> int:
-    """The line in which a file stops being JSON; 0 if it is."""
+def _add(named: _Named) -> str:
+    return f"Add {named.path}, or name a file that exists, such as ../../src/NAME.py."
+
+
+def _broken_document(path: Path, named: _Named) -> tuple[str, str] | None:
+    """A dashboard, an alert or a notebook that is not JSON."""
+    if not (path.name.lower().endswith(_DOCUMENTS) and path.is_file()):
+        return None
     try:
         json.loads(path.read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
-        return error.lineno
+        return "a JSON document", f"Line {error.lineno} of {named.path} is not valid."
     except UnicodeDecodeError:
-        return 1
-    return 0
+        return "a JSON document", f"{named.path} is not UTF-8 text."
+    return None
 
 
 def is_notebook(path: Path) -> bool:

@@ -1,10 +1,10 @@
 """`variable`: each variable has a value on each target, and each value a declaration."""
 
-import difflib
 from collections.abc import Iterator
 from typing import Any
 
 from delivery.checks.registry import CheckContext, rule
+from delivery.config.closest import closest
 from delivery.config.target import UNKNOWN_RELEASE
 from delivery.config.yaml import Mark, YamlMapping
 from delivery.errors import Finding
@@ -47,7 +47,7 @@ def _without_value(
 def _undeclared(given: YamlMapping, declared: YamlMapping, target: str) -> Iterator[Finding]:
     for name in given:
         if name not in declared:
-            near = next(iter(difflib.get_close_matches(name, declared, 1)), "")
+            near = closest(name, declared)
             expected = near or ", ".join(declared) or "none"
             message = f"{target}: variable {name} is not declared, expected {expected}"
             hint = (

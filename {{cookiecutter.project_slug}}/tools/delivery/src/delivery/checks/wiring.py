@@ -3,7 +3,6 @@
 The code is parsed, never run, so the rule takes milliseconds and needs no Spark.
 """
 
-import difflib
 import re
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
@@ -11,6 +10,7 @@ from graphlib import CycleError, TopologicalSorter
 
 from delivery.checks.registry import CheckContext, rule
 from delivery.checks.task import tasks_of
+from delivery.config.closest import closest
 from delivery.config.code import Code, Signature
 from delivery.config.yaml import Mark, YamlMapping, kind_of, string_values
 from delivery.errors import Finding, InvalidFileError
@@ -191,8 +191,8 @@ def _mismatch(given: Iterable[str], missing: Iterable[str], known: list[str]) ->
 def _parameter_hint(extra: list[str], known: Iterable[str]) -> str:
     """A hint to rename parameters with likely typing errors, else a general one."""
     names = list(known)
-    pairs = [(name, difflib.get_close_matches(name, names, 1)) for name in extra]
-    renamed = [f"{name} to {close[0]}" for name, close in pairs if close]
+    pairs = [(name, closest(name, names)) for name in extra]
+    renamed = [f"{name} to {near}" for name, near in pairs if near]
     if renamed:
         return f"Rename {' and '.join(renamed)}."
     return "A task takes the parameters of its function, and of `run` in the entry point."

@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from delivery.config.closest import closest
 from delivery.config.yaml import kind_of
 
 Field = tuple[str | int, ...]
@@ -71,13 +72,6 @@ def value_at(document: Any, path: Iterable[str | int]) -> Any:
     for part in path:
         document = document[part]
     return document
-
-
-def closest(given: Any, known: Iterable[str], cutoff: float = 0.6) -> str:
-    """The most similar of the known words; empty if none is similar."""
-    by_case = {word.lower(): word for word in known}
-    found = difflib.get_close_matches(str(given).lower(), by_case, 1, cutoff)
-    return by_case[found[0]] if found else ""
 
 
 def listed(words: Sequence[Any], given: Any = "") -> str:

@@ -5,15 +5,16 @@ The models are dataclasses: those of `databricks-bundles` for resources, and tho
 value out.
 """
 
-import difflib
 import re
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from enum import Enum
 from functools import cache, partial
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
+from delivery.config.closest import closest
+from delivery.config.scalars import as_text
 from delivery.config.yaml import Mark, YamlList, YamlMapping, kind_of
 
 # A value that only the workspace knows, or a reference that is not resolved yet.
@@ -36,20 +37,14 @@ class Mismatch:
         mark: its place in the files.
         message: what was given, and what is expected.
         hint: what to do about it.
+        missing: a required field is missing.
     """
 
     path: str
     mark: Mark
     message: str
     hint: str
-
-    @property
-    def is_missing(self) -> bool:
-        """Whether a required field is missing."""
-        return self.message.startswith(_MISSING)
-
-
-_MISSING = "missing "
+    missing: bool = False
 
 
 @dataclass(frozen=True)
@@ -138,13 +133,13 @@ def _check_fields(model: type, value: Any, place: _Place) -> Iterator[Mismatch]:
             if one != "" or known[name].required or not known[name].is_text:
                 yield from known[name].check(one, below)
         elif not _is_accepted(name, model, place):
-            near = _nearest(name, known)
+            near = closest(name, known)
             meant.add(near)
             yield _unknown(name, near, known, place, below)
     for name, field in known.items():
         if field.required and name not in {*value, *meant}:
-            message, hint = f"{_MISSING}{name}", f"Add {name}."
-            yield Mismatch(place.path, place.mark, message, hint)
+            message, hint = f"missing {name}", f"Add {name}."
+            yield Mismatch(place.path, place.mark, message, hint, missing=True)
 
 
 @dataclass(frozen=True)
@@ -187,21 +182,15 @@ def _is_accepted(name: str, model: type, place: _Place) -> bool:
     return is_anchor or name in _ALSO_ACCEPTED.get(model.__name__, ())
 
 
-def _nearest(given: str, known: Collection[str]) -> str:
-    """The known name that is most like the given one, whatever its case; empty if none is."""
-    folded = {name.lower(): name for name in known}
-    return folded.get(next(iter(difflib.get_close_matches(given.lower(), folded, 1)), ""), "")
-
-
 def _check_choice(values: tuple[str, ...], value: Any, place: _Place) -> Iterator[Mismatch]:
     if value is None:
         yield _nothing(place)
     elif isinstance(value, YamlMapping | YamlList):
         yield _wrong(value, "a string", place, f"One of {', '.join(values[:_LISTED])}.")
-    elif _text(value) not in values and not _is_open(value):
-        near = _nearest(_text(value), values)
+    elif as_text(value) not in values and not _is_open(value):
+        near = closest(as_text(value), values)
         known = ", ".join(values[:_LISTED]) + (", …" if len(values) > _LISTED else "")
-        message = f"given {_text(value)}, expected {near or f'one of {known}'}"
+        message = f"given {as_text(value)}, expected {near or f'one of {known}'}"
         yield Mismatch(place.path, place.mark, message, f"One of {known}.")
 
 
@@ -266,8 +255,8 @@ def _unknown(
 
 
 def _wrong(value: Any, expected: str, place: _Place, hint: str) -> Mismatch:
-    given = _shown(value) if _is_string(value) else kind_of(value)
-    return Mismatch(place.path, place.mark, f"given {given}, expected {expected}", hint)
+    message = f"given {_shown(value)}, expected {expected}"
+    return Mismatch(place.path, place.mark, message, hint)
 
 
 def _nothing(place: _Place) -> Mismatch:
@@ -280,11 +269,7 @@ def _nothing(place: _Place) -> Mismatch:
 
 
 def _shown(value: Any) -> str:
-    return _text(value) if _is_string(value) else kind_of(value)
-
-
-def _text(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    return as_text(value) if _is_string(value) else kind_of(value)
 
 
 def _last(place: _Place) -> str:

@@ -1,6 +1,5 @@
 """The typed model of the project's policy, `delivery.yml`."""
 
-import difflib
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
@@ -19,6 +18,7 @@ from pydantic import (
 )
 
 from delivery import __version__
+from delivery.config.closest import closest
 from delivery.config.policy_file import (
     POLICY_FILE,
     REMOVED_FIELDS,
@@ -436,7 +436,7 @@ def _finding(document: YamlMapping, loc: tuple[int | str, ...], kind: str, msg: 
         hint = f"Add {path[-1]}. See tools/delivery/delivery.schema.json for its meaning."
     if kind == "extra_forbidden":
         fields = _fields(path[:-1])
-        near = next(iter(difflib.get_close_matches(path[-1], fields, 1)), "")
+        near = closest(path[-1], fields)
         message = f"unknown key, expected {near or 'one of ' + ', '.join(fields)}"
         hint = f"Rename it to {near}." if near else "Remove it."
     return Finding(

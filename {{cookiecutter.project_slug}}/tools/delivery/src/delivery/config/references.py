@@ -1,13 +1,13 @@
 """Resolves the references `${...}` of one target, offline, and reports those that it cannot."""
 
 import contextlib
-import difflib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from delivery.config.bundle import Bundle
+from delivery.config.closest import closest
 from delivery.config.yaml import Mark, YamlList, YamlMapping
 from delivery.errors import Finding
 
@@ -168,10 +168,10 @@ class _Resolver:
     def _left_alone(self, reference: str, mark: Mark) -> str:
         """A text that only looks like a reference; a likely typing error is a warning."""
         head, dot, rest = reference.partition(".")
-        near = difflib.get_close_matches(head, _HEADS, 1)
+        near = closest(head, _HEADS)
         if dot and near:
-            message = f"${{{reference}}}: given {head}, expected {near[0]}; it stays as it is"
-            hint = f"Write ${{{near[0]}.{rest}}}."
+            message = f"${{{reference}}}: given {head}, expected {near}; it stays as it is"
+            hint = f"Write ${{{near}.{rest}}}."
             finding = Finding(mark.file, mark.line, RULE, message, hint, "warning")
             self.findings.append(finding)
         return f"${{{reference}}}"
@@ -231,9 +231,9 @@ class _Resolver:
         kind, key, *rest = [*steps, "", ""][: max(len(steps), 2)]
         resource = self._tree.section("resources").section(kind)
         kinds = self._tree.section("resources")
-        if kind not in kinds and (close := difflib.get_close_matches(kind, kinds, 1)):
-            reason = f"given the kind {kind}, expected {close[0]}"
-            raise _DanglingError(reason, f"Write {close[0]} for {kind}.")
+        if kind not in kinds and (near := closest(kind, kinds)):
+            reason = f"given the kind {kind}, expected {near}"
+            raise _DanglingError(reason, f"Write {near} for {kind}.")
         if key not in resource:
             reason = f"expected one of resources.{kind}: {_listed(resource)}"
             raise _DanglingError(reason, _hint(key, resource, "Declare it in resources/."))
@@ -241,10 +241,10 @@ class _Resolver:
             return _walk(resource[key], resource.marks[key], rest, reference)
         except _DanglingError:
             fields = resource.section(key)
-            near = difflib.get_close_matches(rest[0], fields, 1, _ALMOST) if rest else []
+            near = closest(rest[0], fields, _ALMOST) if rest else ""
             if near and rest[0] not in fields:
-                reason = f"given {rest[0]}, expected {near[0]}"
-                raise _DanglingError(reason, f"Write {near[0]} for {rest[0]}.") from None
+                reason = f"given {rest[0]}, expected {near}"
+                raise _DanglingError(reason, f"Write {near} for {rest[0]}.") from None
             return f"<{reference}>", mark  # a field that no file sets, such as the id
 
 
@@ -276,8 +276,8 @@ def _walk(value: Any, mark: Mark, steps: list[str], reference: str) -> tuple[Any
 
 def _hint(given: str, known: YamlMapping, default: str) -> str:
     """A hint to fix a likely typing error, else `default`."""
-    close = difflib.get_close_matches(given, known, 1, cutoff=0.75)
-    return f"Write {close[0]} for {given}." if close else default
+    near = closest(given, known, cutoff=0.75)
+    return f"Write {near} for {given}." if near else default
 
 
 def _listed(section: YamlMapping) -> str:
