@@ -325,8 +325,8 @@ LAKEHOUSE_FAULTS = [
     _source(
         "quarantine does not wait for tables that nobody named",
         "refine.py",
-        "if follows is not None or not prepare else \"\"",
-        "",
+        "looked_up = follows if prepare else ()",
+        "looked_up = follows or ()",
     ),
     _source(
         "time releases no row",
@@ -343,8 +343,14 @@ LAKEHOUSE_FAULTS = [
     _source(
         "old rows leave quarantine with a batch",
         "refine.py",
-        "runs.START if again else since",
+        "runs.START if due.again else due.since",
         "runs.START",
+    ),
+    _source(
+        "many rows are in one file",
+        "engine/stores.py",
+        "target_file_size=_FILE_SIZE",
+        "target_file_size=None",
     ),
     _source(
         "any row of a table is the last run",

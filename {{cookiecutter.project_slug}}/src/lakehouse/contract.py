@@ -15,6 +15,11 @@ from typing import Any, Literal, get_args
 
 import yaml
 
+try:  # in C, where PyYAML has it
+    from yaml import CSafeLoader as SafeLoader
+except ImportError:
+    from yaml import SafeLoader  # type: ignore[assignment]
+
 OnFailure = Literal["quarantine", "warn"]
 # The type in Spark of each logical type of the standard; `physicalType` names another.
 SPARK_TYPES = {
@@ -167,7 +172,7 @@ def find_contract(domain: str, name: str) -> Contract | None:
     if not domain or not path.is_file():
         return None
     origin = f"src/lakehouse/{domain}/contracts/{name}.yml"
-    return parse_contract(yaml.safe_load(path.read_text(encoding="utf-8")), name, origin)
+    return parse_contract(yaml.load(path.read_text(encoding="utf-8"), SafeLoader), name, origin)
 
 
 def parse_contract(document: Any, name: str, origin: str) -> Contract:

@@ -55,43 +55,24 @@ def refine(
     contract = tables.contract(name)
     last = runs.last_run(tables, name)
     started = times.now(after=last.started_at if last else runs.START)
-    typed_as = tables.contract(f"landing.{table}").types
-    digest = f"{contract.digest} {runs.digest_of(typed_as)}"
-    rebuilt = _reason(tables, name, last, digest)
     before = tables.version(name)
-
-    since = runs.START if rebuilt or last is None else last.up_to
-    bronze = f"bronze.{table}"
-    up_to = tables.newest(LOADED, [bronze], since).get(bronze, since)
-    followed = _followed(tables, follows or [], last) if follows is not None or not prepare else ""
-    again = not rebuilt and _may_be_released(tables, contract, last, followed)
-    if rebuilt or again or up_to > since:
-        new = tables.newer(bronze, LOADED, since)
-        raw = _with_quarantined(tables, table, new, since) if again else new
-        typed = quality.read_as(raw, typed_as)
-        rows = prepare(typed) if prepare else typed
-        if rebuilt:
-            changes = _rebuild(tables, contract, rows, started, last)
-            changes[0] = replace(changes[0], note=runs.note(rebuilt))
-        else:
-            changes = _merge(tables, contract, rows, started, runs.START if again else since)
-        failed = _by_rule(tables, f"{name}_quarantine") if changes[1].rows else "{}"
-    else:
-        changes = _unchanged(tables, name)
-        failed = last.failed if last else "{}"
-
+    looked_up = follows if prepare else ()
+    due = _due(tables, table, contract, last, looked_up)
+    changes = (
+        _write(tables, table, due, prepare, started, last) if due else _unchanged(tables, name)
+    )
     run = Run(
         name,
         times.now(after=started),
         time.monotonic() - begin,
-        landed=tables.count(bronze),
-        failed=failed,
+        landed=tables.count(f"bronze.{table}"),
+        failed=_failed(tables, changes[1]) if due or last is None else last.failed,
         version_before=before,
         version_after=tables.version(name),
-        up_to=up_to,
-        contract=digest,
-        rebuilt=rebuilt,
-        followed=followed,
+        up_to=due.up_to,
+        contract=due.digest,
+        rebuilt=due.rebuilt,
+        followed=due.followed,
     )
     run = _counted(run, changes)
     if not run.balanced:
@@ -99,6 +80,62 @@ def refine(
     run = evolution.apply(tables, run, last, replaced=changes[0].replaced)
     runs.record(tables, [run])
     return Refined(tuple(changes), run)
+
+
+@dataclass(frozen=True)
+class _Due:
+    """What a run has to do; false if there is nothing.
+
+    Attributes:
+        rebuilt: why the whole table is computed; empty if its new rows are enough.
+        again: whether rows in quarantine are judged again.
+        since, up_to: the rows of bronze that are new were loaded after `since`, up to `up_to`.
+        digest: changes with the contract and the types that bronze is read as.
+        followed: when each table that is looked up last changed, as JSON.
+    """
+
+    rebuilt: str
+    again: bool
+    since: datetime
+    up_to: datetime
+    digest: str
+    followed: str
+
+    def __bool__(self) -> bool:
+        return bool(self.rebuilt) or self.again or self.up_to > self.since
+
+
+def _due(
+    tables: Tables, table: str, contract: Contract, last: Run | None, follows: Sequence[str] | None
+) -> _Due:
+    bronze = f"bronze.{table}"
+    typed_as = tables.contract(f"landing.{table}").types
+    digest = f"{contract.digest} {runs.digest_of(typed_as)}"
+    rebuilt = _reason(tables, contract.name, last, digest)
+    since = runs.START if rebuilt or last is None else last.up_to
+    up_to = tables.newest(LOADED, [bronze], since).get(bronze, since)
+    followed = _followed(tables, follows, last) if follows is not None else ""
+    again = not rebuilt and _may_be_released(tables, contract, last, followed)
+    return _Due(rebuilt, again, since, up_to, digest, followed)
+
+
+def _write(
+    tables: Tables,
+    table: str,
+    due: _Due,
+    prepare: Callable[[DataFrame], DataFrame] | None,
+    started: datetime,
+    last: Run | None,
+) -> list[Change]:
+    """Write silver, quarantine and superseded."""
+    contract = tables.contract(f"silver.{table}")
+    new = tables.newer(f"bronze.{table}", LOADED, due.since)
+    raw = _with_quarantined(tables, table, new, due.since) if due.again else new
+    typed = quality.read_as(raw, tables.contract(f"landing.{table}").types)
+    rows = prepare(typed) if prepare else typed
+    if due.rebuilt:
+        return _rebuild(tables, contract, rows, started, last, due.rebuilt)
+    return _merge(tables, contract, rows, started, runs.START if due.again else due.since)
 
 
 def _unchanged(tables: Tables, name: str) -> list[Change]:
@@ -157,7 +194,12 @@ def _with_quarantined(tables: Tables, table: str, new: DataFrame, since: datetim
 
 
 def _rebuild(
-    tables: Tables, contract: Contract, rows: DataFrame, moment: datetime, last: Run | None
+    tables: Tables,
+    contract: Contract,
+    rows: DataFrame,
+    moment: datetime,
+    last: Run | None,
+    reason: str,
 ) -> list[Change]:
     name, changed = contract.name, F.lit(moment).alias(CHANGED)
     unique = quality.has_unique_keys(rows, contract)
@@ -167,7 +209,7 @@ def _rebuild(
     silver = tables.overwrite(name, judged.valid.select("*", changed), drop_columns=drop)
     quarantine = tables.overwrite(f"{name}_quarantine", judged.quarantined)
     superseded = tables.overwrite(f"{name}_superseded", judged.older.select("*", changed))
-    return [silver, quarantine, superseded]
+    return [replace(silver, note=runs.note(reason)), quarantine, superseded]
 
 
 def _merge(
@@ -241,6 +283,9 @@ def _of_same_months(rows: DataFrame, batch: DataFrame, partition: str) -> DataFr
     return rows.where(within)
 
 
-def _by_rule(tables: Tables, quarantine: str) -> str:
-    counts = tables.read(quarantine).groupBy(F.col("_failed")).count().collect()
+def _failed(tables: Tables, quarantine: Change) -> str:
+    """How many rows in quarantine break each rule, as JSON."""
+    if not quarantine.rows:
+        return "{}"
+    counts = tables.read(quarantine.table).groupBy(F.col("_failed")).count().collect()
     return runs.by_rule({row["_failed"]: row["count"] for row in counts})

@@ -2,6 +2,8 @@
 
 import gzip
 import json
+import random
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -251,6 +253,13 @@ def test_hundreds_of_files_are_appended_in_one_commit(tables: Tables, root: Path
     assert ingest(tables, root).change.inserted == 300
     assert before is not None
     assert tables.version("bronze.orders") == before + 1
+
+
+def test_many_rows_are_in_files_that_several_cores_read(tables: Tables, root: Path) -> None:
+    lines = (f"{uuid.UUID(int=random.getrandbits(128))},x" for _ in range(100_000))
+    tables.ingest("visits", str(put(root, "many.csv", "\n".join(["a,b", *lines]).encode()).parent))
+    files = (root / ".lakehouse/acme_dev/orders_bronze/visits").glob("*.parquet")
+    assert len(list(files)) > 1
 
 
 def test_a_later_batch_is_later_even_if_the_clock_goes_back(

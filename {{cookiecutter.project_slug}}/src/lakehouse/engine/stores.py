@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 # Sail encodes other characters of a path twice, and then looks for a file that does not exist.
 _PLAIN_PATH = re.compile(r"[\w./:\\-]+", re.ASCII)
 _HELD = 64 * 1024 * 1024  # bytes; more is computed again instead of sent to the engine
+_FILE_SIZE = 2 * 1024 * 1024  # bytes of a file of bronze: one core reads one file
 _COMPACTED = 20  # after so many writes of a table its small files are merged
 MONTH = "_month"  # partitions tables on a laptop; `read` leaves it out
 Condition = tuple[str, str, Any]  # a column, one of `_OPERATORS`, and a value
@@ -255,7 +256,9 @@ class Folders:
         from deltalake import write_deltalake
 
         table = self._delta(at) if self.exists(at) else self.path(at)
-        write_deltalake(table, rows, mode="append", schema_mode="merge")
+        write_deltalake(
+            table, rows, mode="append", schema_mode="merge", target_file_size=_FILE_SIZE
+        )
         self._compact(at)
 
     def merge(
