@@ -21,6 +21,11 @@ project: {name: Agreement, compute: serverless, url: "https://example.com/team/a
 branches: {integration: main, targets: {only: main}, prefixes: [feature]}
 release: {include: [resources/, src/, more.txt]}
 """
+_LATE = """\
+{"evaluation": {"comparison_operator": "GREATER_THAN", "source": {"name": "n"}},
+ "query_lines": ["SELECT 1 AS n"], "query_text": "SELECT 1 AS n",
+ "schedule": {"quartz_cron_schedule": "0 0 6 * * ?", "timezone_id": "UTC"}}
+"""
 FILES = {
     "delivery.yml": POLICY,
     "more.txt": "requests\n",
@@ -30,11 +35,11 @@ FILES = {
     "src/note.py": "# Databricks notebook source\n",
     "src/plain.py": "print(1)\n",
     "src/chart.lvdash.json": "{}\n",
-    "src/late.dbalert.json": """\
-{"evaluation": {"comparison_operator": "GREATER_THAN", "source": {"name": "n"}},
- "query_lines": ["SELECT 1 AS n"], "query_text": "SELECT 1 AS n",
- "schedule": {"quartz_cron_schedule": "0 0 6 * * ?", "timezone_id": "UTC"}}
-""",
+    "src/late.dbalert.json": _LATE,
+    "src/wrong.dbalert.json": _LATE.replace("GREATER_THAN", "BIGGER"),
+    "src/bare.dbalert.json": _LATE.partition(' "schedule"')[0].strip(" ,\n") + "}\n",
+    "src/open.dbalert.json": _LATE.replace("SELECT 1", "SELECT ${var.known}", 1),
+    "src/text.dbalert.json": _LATE.replace('"query_lines": ["SELECT 1 AS n"], ', ""),
     "src/conf/only.json": "{}\n",
     "src/conf/other.json": "{}\n",
 }
@@ -52,6 +57,7 @@ class Case(NamedTuple):
         rule: the rule that finds it; empty if it is valid.
         message: part of what is found.
         cli: whether the CLI finds it, too; otherwise why not.
+        severity: of the finding; a warning if only the API refuses it, else an error.
     """
 
     name: str
@@ -59,11 +65,20 @@ class Case(NamedTuple):
     rule: str = NOTHING
     message: str = ""
     cli: bool | str = True
+    severity: str = ""
 
 
 def job(task: str, more: str = "") -> str:
     """A job with one task, which is written in YAML's flow style."""
     return f"resources:\n  jobs:\n    sales:\n      name: sales\n{more}      tasks:\n        - {task}\n"
+
+
+def _alert(file: str) -> str:
+    """An alert from a file."""
+    return (
+        f"resources: {{alerts: {{late: {{display_name: late, warehouse_id: w, "
+        f"file_path: ../src/{file}.dbalert.json}}}}}}\n"
+    )
 
 
 NOTE = "{task_key: a, notebook_task: {notebook_path: ../src/note.py}}"
@@ -101,7 +116,22 @@ CASES = [
     Case("texts for numbers", job(NOTE, "      timeout_seconds: '60'\n      queue: {enabled: 'yes'}\n")),
     Case("a notebook in the release", job("{task_key: a, notebook_task: {notebook_path: "
          "'${workspace.file_path}/src/note'}}")),
+    Case("blocks for anchors in definitions", "definitions: {retries: &retries {max_retries: 1}}\n---\n" + job(NOTE)),
+    Case("a variable's value", "variables: {a: {value: x}}\n---\n" + job(NOTE)),
+    Case("a name of its own", "bundle: {name: 'a-${var.known}'}\ntargets: {only: {bundle: {name: a}}, "
+         "other: {bundle: {name: b}}}\n---\n" + job(NOTE)),
+    Case("what is built", "artifacts: {code: {build: 'touch code.tgz', files: [{source: code.tgz}]}}\n---\n"
+         + job(NOTE)),
+    Case("a wheel of nobody here", job("{task_key: a, environment_key: e, python_wheel_task: {package_name: "
+         "theirs, entry_point: main}}", "      environments: [{environment_key: e, spec: "
+         "{environment_version: '4', dependencies: [/Volumes/a/b/c/code-1.0-py3-none-any.whl]}}]\n")),
+    Case("Terraform's name of a list", job(NOTE, "      description: "
+         "'${resources.jobs.sales.task[0].task_key}'\n")),
     # Variables.
+    Case("a circle of variables", "variables: {a: {default: '${var.b}'}, b: {default: '${var.a}'}}\n---\n"
+         + job(NOTE), "reference", "refers to itself: var.a → var.b → var.a"),
+    Case("a second /Workspace", job(NOTE, "      description: '/Workspace/${workspace.root_path}/x'\n"),
+         "reference", "expected ${workspace.root_path}/x", True, "warning"),
     Case("a variable without a value", "variables: {seconds: {description: s}}\n---\n" + job(NOTE),
          "variable", "variable seconds: no value on only, other"),
     Case("a value of nothing", "targets: {only: {variables: {knwon: x}}}\n---\n" + job(NOTE),
@@ -151,7 +181,28 @@ CASES = [
          "[{privileges: [SELECT]}]}}}\n", "kind", "schemas.s.grants: given no principal"),
     Case("an app without code", "resources: {apps: {a: {name: a}}}\n", "kind",
          "apps.a: given no code, expected source_code_path or git_source"),
+    Case("a permission of the bundle, too", "permissions: [{level: CAN_VIEW, group_name: all}]\n---\n"
+         + job(NOTE, "      permissions: [{level: CAN_MANAGE, group_name: all}]\n"), "kind",
+         "jobs.sales.permissions: all has a permission of the bundle, too", True, "warning"),
+    Case("an app that loses its rights", job(NOTE, "      permissions: [{level: CAN_VIEW, group_name: all}]\n")
+         + "  apps: {a: {name: a, source_code_path: ../src, resources: [{name: j, job: {id: "
+         "'${resources.jobs.sales.id}', permission: CAN_MANAGE_RUN}}]}}\n", "kind",
+         "apps.a: jobs.sales has permissions without the app's", True, "warning"),
+    Case("a secret with a default", "resources: {secrets: {s: {catalog_name: c, schema_name: s, name: s, "
+         "value: '${var.known}'}}}\n", "kind", "secrets.s.value: variable known has a default"),
+    Case("a volume's path", "resources: {volumes: {v: {catalog_name: c, schema_name: s, name: v, "
+         "volume_type: MANAGED, volume_path: /Volumes/c/s/v}}}\n", "kind", "volumes.v: given volume_path"),
     # Files.
+    Case("an alert's file with a choice that is none", _alert("wrong"), "alert",
+         "comparison_operator: given BIGGER, expected one of"),
+    Case("an alert's file without a schedule", _alert("bare"), "alert", "missing schedule"),
+    Case("an alert's file with a reference", _alert("open"), "alert", "given a reference"),
+    Case("an alert's file without lines", _alert("text"), "alert",
+         "query_text: the CLI does not read it", API),
+    Case("an artifact that is not there", "artifacts: {code: {files: [{source: gone.tgz}]}}\n---\n" + job(NOTE),
+         "artifact", "artifacts.code: given gone.tgz, expected a file"),
+    Case("an artifact of nothing", "artifacts: {code: {path: src}}\n---\n" + job(NOTE),
+         "artifact", "artifacts.code: given neither build nor files"),
     Case("a notebook without its suffix", job("{task_key: a, notebook_task: {notebook_path: ../src/note}}"),
          "path", "given ../src/note, expected ../src/note.py"),
     Case("a notebook that is not there", job("{task_key: a, notebook_task: {notebook_path: src/nope.py}}"),
@@ -217,8 +268,27 @@ CASES = [
     Case("a dynamic value that is none", job(NOTE[:-2] + ", base_parameters: {d: "
          "'{{job.start_tiem.iso_date}}'}}}"), "dynamic", "is no dynamic value", API),
     # The bundle.
-    Case("a name with a variable", "bundle: {name: 'a-${var.known}'}\n---\n" + job(NOTE), "section",
+    Case("a name with a variable", "bundle: {name: 'a-${var.known}'}\n---\n" + job(NOTE), "target",
          "bundle.name: given a-${var.known}, expected a name without references"),
+    Case("a mode that is none", "targets: {only: {mode: prodution}}\n---\n" + job(NOTE), "target",
+         "mode: given prodution, expected development or production"),
+    Case("a folder of all developers", "targets: {only: {mode: development}}\n---\n" + job(NOTE), "target",
+         "workspace.root_path: given /Workspace/agreement, expected a folder of the developer"),
+    Case("a prefix of all developers", "targets: {only: {mode: development, workspace: {root_path: ~/x}, "
+         "presets: {name_prefix: dev}}}\n---\n" + job(NOTE), "target", "name_prefix: given dev"),
+    Case("a schedule in development", "targets: {only: {mode: development, workspace: {root_path: ~/x}, "
+         "presets: {trigger_pause_status: UNPAUSED}}}\n---\n" + job(NOTE), "target",
+         "trigger_pause_status: given UNPAUSED, expected PAUSED"),
+    Case("a folder for each deployer", "targets: {only: {mode: production, workspace: {root_path: null}}}\n---\n"
+         + job(NOTE), "target", "workspace.root_path: given none in the target"),
+    Case("a folder of the runner", "targets: {only: {mode: production, workspace: {root_path: null}, run_as: "
+         "{service_principal_name: r}}}\n---\n" + job(NOTE)),
+    Case("a pipeline in development", "targets: {only: {mode: production}}\n---\n" + "resources: {pipelines: "
+         "{p: {name: p, development: true}}}\n", "target", "pipelines.p: given development: true"),
+    Case("a folder that all may change", "targets: {only: {workspace: {root_path: /Workspace/Shared/x}}}\n---\n"
+         + job(NOTE), "target", "all users may change /Workspace/Shared/x", True, "warning"),
+    Case("a folder that all shall change", "targets: {only: {workspace: {root_path: /Workspace/Shared/x}, "
+         "permissions: [{level: CAN_MANAGE, group_name: users}]}}\n---\n" + job(NOTE)),
     Case("a root in a volume", "targets: {only: {workspace: {root_path: /Volumes/a/b/c}}}\n---\n"
          + job(NOTE), "section", "workspace.root_path: given /Volumes/a/b/c"),
 ]  # fmt: skip

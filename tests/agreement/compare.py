@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from agreement.explained import ALARMS, reason
 from agreement.generate import known_names
 from agreement.judges import Said, ask_check, ask_cli
 
@@ -51,6 +52,11 @@ class Disagreement:
     case: Case
     cli: tuple[str, ...]
     check: tuple[str, ...]
+
+    @property
+    def is_explained(self) -> bool:
+        """Whether `check` knows more, for known reasons alone."""
+        return bool(self.check) and all(reason(ALARMS, text) for text in self.check)
 
     def __str__(self) -> str:
         who = "false alarm" if self.check else "miss"
@@ -127,6 +133,7 @@ def _by_key(said: Sequence[Said], cases: Sequence[Case]) -> dict[str, list[str]]
         stem = Path(one.file).stem
         named = re.search(r"\b(c\d+)\b", one.text)
         key = stem if stem in known else named[1] if named and named[1] in known else ""
-        text = LATER if _is_of_a_later_version(one) else f"{one.severity}: {one.text}"
+        said_in_full = f"{one.severity}: {one.text} {one.hint}".strip()
+        text = LATER if _is_of_a_later_version(one) else said_in_full
         found.setdefault(key, []).append(text)
     return found

@@ -11,10 +11,11 @@ from pathlib import Path
 from delivery.config.bundle import load_bundle_partial
 
 from agreement.compare import POLICY
+from agreement.explained import ALARMS, MISSES, reason
 from agreement.judges import Said, ask_check, ask_cli
 
 _HOST = re.compile(r"^(\s+host:).*$", re.MULTILINE)
-_PROFILE = re.compile(r"^\s+profile:.*$", re.MULTILINE)
+_PROFILE = re.compile(r"^(\s+)profile:.*$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,19 @@ class Verdict:
     def agrees(self) -> bool:
         """Whether both find something, or neither does."""
         return bool(self.cli) == bool(self.check)
+
+    @property
+    def reasons(self) -> list[str]:
+        """Why they disagree, for each thing said; empty for what has no explanation."""
+        return [
+            *(reason(MISSES, one.text) for one in self.cli),
+            *(reason(ALARMS, f"{one.text}\n{one.hint}") for one in self.check),
+        ]
+
+    @property
+    def is_explained(self) -> bool:
+        """Whether they disagree for known reasons alone."""
+        return not self.agrees and all(self.reasons)
 
     def __str__(self) -> str:
         who = "false alarm" if self.check else "miss"
@@ -51,7 +65,7 @@ def judge(
     for file in folder.rglob("*.yml"):
         if file.is_file() and not file.is_symlink():
             text = file.read_text(encoding="utf-8", errors="surrogateescape")
-            text = _HOST.sub(rf"\1 {host}", _PROFILE.sub("", text))
+            text = _HOST.sub(rf"\1 {host}", _PROFILE.sub(r"\1auth_type: pat", text))
             file.write_text(text, encoding="utf-8", errors="surrogateescape")
     if not load_bundle_partial(folder).targets:
         with (folder / "databricks.yml").open("a", encoding="utf-8") as root:

@@ -19,13 +19,12 @@ HOUSE_RULES = frozenset(
         *("run_as", "secret", "tags", "tool", "untrusted", "verify", "wheel"),
     )
 )
-_DIAGNOSTIC = re.compile(r"^(Error|Warning): ", re.MULTILINE)
+_DIAGNOSTIC = re.compile(r"^(Error|Warning|Recommendation): ", re.MULTILINE)
 _PLACE = re.compile(r"(?:^  in |\()([^\s():]+\.(?:ya?ml|json)):(\d+)", re.MULTILINE)
 # What the CLI says about this machine, the emulated workspace or how a bundle is set up.
 _ELSEWHERE = re.compile(
     r"hostmetadata|There are no files to sync|Pattern .* does not match any files"
-    r"|workspace folder has permissions|named '.*' does not exist|volume .* does not exist"
-    r"|python mutator process failed|failed to execute script|expected a map to index"
+    r"|workspace folder has permissions"
 )
 
 
@@ -37,6 +36,7 @@ class Said:
     text: str
     file: str = ""
     line: int = 0
+    hint: str = ""
 
 
 def ask_cli(folder: Path, target: str, program: str, environment: Mapping[str, str]) -> list[Said]:
@@ -48,11 +48,11 @@ def ask_cli(folder: Path, target: str, program: str, environment: Mapping[str, s
     parts = _DIAGNOSTIC.split(done.stderr + "\n" + done.stdout)[1:]
     said = []
     for severity, text in zip(parts[::2], parts[1::2], strict=True):
-        if not _ELSEWHERE.search(text):
+        if severity != "Recommendation" and not _ELSEWHERE.search(text):
             place = _PLACE.search(text)
             file, line = (place[1], int(place[2])) if place else ("", 0)
             said.append(Said(severity.lower(), " ".join(text.split()), file, line))
-    if done.returncode and not any(one.severity == "error" for one in said):
+    if done.returncode and "Error" not in parts[::2]:
         said.append(Said("error", done.stderr.strip()[-400:]))
     return said
 
@@ -68,4 +68,4 @@ def ask_check(folder: Path, target: str) -> list[Said]:
             )
     others = rf"no value on (?!.*(?<![\w-]){re.escape(target)}(?![\w-]))"
     mine = [finding for finding in sorted(found) if not re.search(others, finding.message)]
-    return [Said(f.severity, f.message, f.file, f.line) for f in mine]
+    return [Said(f.severity, f.message, f.file, f.line, f.hint) for f in mine]

@@ -51,6 +51,8 @@ def _add(tree: dict[str, Any], more: dict[str, Any]) -> None:
     for key, value in more.items():
         if isinstance(value, dict) and isinstance(tree.get(key), dict):
             _add(tree[key], value)
+        elif value is None:
+            tree.pop(key)
         else:
             tree[key] = value
 
@@ -66,7 +68,8 @@ def test_check_says_it(tmp_path: Path, case: Case) -> None:
         if case.name != "two wrong choices":
             assert len(found) == 1, found
         severities = {f.severity for f in findings if f.rule == case.rule}
-        assert severities == {"warning" if case.cli == API else "error"}
+        expected = case.severity or ("warning" if case.cli == API else "error")
+        assert severities == {expected}
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +94,11 @@ def test_the_cli_says_it(tmp_path: Path, environment: dict[str, str], case: Case
     assert bool(said) == (case.rule != NOTHING and case.cli is True), said
 
 
+def batched(cases: list[Generated], size: int = 20) -> list[list[Generated]]:
+    """Few at a time: the CLI stops at the first error, and then has to read all others again."""
+    return [cases[start : start + size] for start in range(0, len(cases), size)]
+
+
 @real_cli
 @pytest.mark.real_cli
 def test_generated_bundles_are_judged_alike(tmp_path: Path, environment: dict[str, str]) -> None:
@@ -105,10 +113,14 @@ def test_generated_bundles_are_judged_alike(tmp_path: Path, environment: dict[st
             if number % 5:
                 resource, what = generate.changed(resource, dice)
             cases.append(Generated(kind, f"c{number}", resource, what))
-        found = compare(cases, tmp_path, str(REAL), environment)
-        left += [one for one in found if not any(part in str(one) for part in EXPLAINED)]
+        for some in batched(cases):
+            found = compare(some, tmp_path, str(REAL), environment)
+            unexplained = (one for one in found if not one.is_explained)
+            left += [one for one in unexplained if not any(part in str(one) for part in EXPLAINED)]
     listed = "\n".join(map(str, left))
-    print(f"{each * len(kinds)} bundles, {len(left)} disagreements\n{listed}")
+    alarms = sum(bool(one.check) for one in left)
+    misses = len(left) - alarms
+    print(f"{each * len(kinds)} bundles, {alarms} false alarms, {misses} misses\n{listed}")
     assert len(left) <= (1 - AGREEMENT) * each * len(kinds), listed
 
 
@@ -123,7 +135,9 @@ def test_bundles_of_others_are_judged_alike(tmp_path: Path, environment: dict[st
         name = str(source.relative_to(root))
         verdicts += corpus.judge(source, name, folder, str(REAL), environment)
         shutil.rmtree(folder)
-    differ = [verdict for verdict in verdicts if not verdict.agrees]
+    differ = [one for one in verdicts if not one.agrees and not one.is_explained]
     listed = "\n".join(map(str, differ))
-    print(f"{len(verdicts)} targets, {len(differ)} disagreements\n{listed}")
+    agree, explained = sum(v.agrees for v in verdicts), sum(v.is_explained for v in verdicts)
+    print(f"{len(verdicts)} targets: {agree} agree, {explained} explained, {len(differ)} disagree")
+    print(listed)
     assert len(differ) <= (1 - AGREEMENT) * len(verdicts), listed

@@ -11,7 +11,7 @@ COPIES = f"{ONE_VIEW}test_a_preview_goes_up_without_what_a_folder_remembers"
 # fmt: off
 ONE_VIEW_FAULTS = [
     _delivery("stars pass hidden files by", "config/includes.py", "for name in os.listdir(path):", "for name in filter(lambda n: n[0] != '.', os.listdir(path)):"),
-    _delivery("any pattern is followed", "config/includes.py", "return _is_ambiguous(pattern) or path.is_absolute()", "return path.is_absolute()"),
+    _delivery("any pattern is followed", "config/includes.py", "return is_ambiguous(pattern) or path.is_absolute()", "return path.is_absolute()"),
     _delivery("hidden files are let in", "config/includes.py", 'if any(part.startswith(".") for part in path.parts):', "if False:", RELEASES),
     _delivery("a second root file", "config/includes.py", "        if os.path.lexists(root / name):", "        if False:"),
     _delivery("any suffix is included", "config/includes.py", "        if path.suffix not in _EXTENSIONS:", "        if False:"),

@@ -27,7 +27,7 @@ def test_a_good_project_has_no_findings(project: Path) -> None:
 
 def test_an_unknown_rule_is_answered_with_the_known_ones(project: Path) -> None:
     with pytest.raises(
-        DeliveryError, match="given 'x', expected one of branch, catalog, cli, contract, "
+        DeliveryError, match="given 'x', expected one of alert, artifact, branch, catalog, "
     ):
         check(CheckContext(project), ["x"])
 

@@ -13,6 +13,7 @@ from tool.conftest import Edit, git
 from tool.test_rules import JOB, POLICY, PROD, SCHEMA, STAGING, found
 
 ROOT, TASKS = "databricks.yml", "src/app/shop/tasks.py"
+ALERT = "late.dbalert.json"
 CONTRACT = "src/app/shop/contracts/gold.shop.yml"
 
 SLIPS = {
@@ -20,6 +21,9 @@ SLIPS = {
     "reference": (SCHEMA, "${var.catalog}", "${var.catalgo}"),
     "wiring": (JOB, "task: shop.load", "task: shop.laod"),
     "section": (ROOT, "bundle:\n", "bundle:\n  nmae: x\n"),
+    "target": (PROD, "mode: production", "mode: prodution"),
+    "artifact": (PROD, "    mode:", "    artifacts: {shop: {files: [{source: x}]}}\n    mode:"),
+    "alert": (SCHEMA, "  schemas:", f"  alerts: {{late: {{file_path: {ALERT}}}}}\n  schemas:"),
     "variable": (ROOT, "    default: team@example.com\n", "    description: Who.\n"),
     "task": (JOB, "          environment_key: default\n", ""),
     "dynamic": (JOB, "task: shop.load", "task: '{{job.parameters.none}}'"),
@@ -61,6 +65,7 @@ def test_every_rule_says_where_and_how_to_mend(
     monkeypatch.setattr(BundleCli, "warnings", lambda cli: ["Warning: odd\n  in x.yml:3:4"])
     (project / CONTRACT).parent.mkdir()
     (project / CONTRACT).write_text("status: active\n", encoding="utf-8")
+    (project / "resources/shop" / ALERT).write_text('{"schedule": 7}', encoding="utf-8")
     edit(*SLIPS[rule])
     if rule == "branch":
         edit(POLICY, "staging: main", "staging: stage")
@@ -102,7 +107,7 @@ def test_all_files_that_are_no_yaml_are_told_and_the_rest_is_judged(
     edit(SCHEMA, "resources:", "resources: {")
     edit(PROD, "mode: production", "mode: development")
     findings = {(f.file, f.rule) for f in check(CheckContext(project))}
-    paused = (PROD, "section")  # nothing is scheduled in development
+    paused = (PROD, "target")  # nothing is scheduled in development
     assert findings == {(JOB, "yaml"), (SCHEMA, "yaml"), (PROD, "released"), paused}
 
 
@@ -199,9 +204,9 @@ def test_a_target_that_is_none_hides_no_finding_of_those_that_are(
     project: Path, edit: Edit
 ) -> None:
     edit(POLICY, "prod: release", "qa: release")
-    edit(STAGING, "mode: production", "mode: development")
+    edit(STAGING, "    mode: production\n", "")
     findings = [(f.file, f.line, f.rule) for f in check(CheckContext(project))]
-    assert findings == [(POLICY, 9, "policy"), (STAGING, 3, "released")]
+    assert findings == [(POLICY, 9, "policy"), (STAGING, 2, "released")]
 
 
 def test_code_that_does_not_parse_is_told_and_the_other_tasks_are_judged(

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from delivery.checks.registry import CheckContext
+from delivery.checks.registry import CheckContext, check
 from delivery.checks.wiring import check_wiring
 
 Edit = Callable[[str, str, str], None]
@@ -119,7 +119,8 @@ def test_a_job_without_tasks_is_found(project: Path, edit: Edit) -> None:
 
 def test_a_task_without_a_name_is_found(project: Path, edit: Edit) -> None:
     edit(JOB, "        - task_key: count\n          environment", "        - environment")
-    assert any("given a task without a name" in finding for finding in findings(project))
+    (finding,) = check(CheckContext(project), ["model", "wiring"])
+    assert finding.message.endswith("missing task_key")
 
 
 def test_other_kinds_of_tasks_are_not_judged(project: Path, edit: Edit) -> None:

@@ -3,14 +3,15 @@
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal, NamedTuple
 
+from delivery.checks.artifact import files_of
 from delivery.checks.registry import CheckContext, rule
 from delivery.config.bundle import resources_of
 from delivery.config.includes import ROOT_FILE, matching_paths
-from delivery.config.references import resources_with_paths, value_of
+from delivery.config.references import partly_resolved, value_of
 from delivery.config.yaml import Mark, YamlList, YamlMapping
 from delivery.errors import Finding
 
@@ -70,10 +71,11 @@ def check_path(context: CheckContext, target: str) -> Iterator[Finding]:
     """Paths in resources that do not exist, are of another sort, or that the release leaves out."""
     root, include = context.root, context.policy.release.include
     tree = YamlMapping()
-    tree.put("resources", resources_with_paths(context.bundle, target), Mark(ROOT_FILE, 0))
+    tree.put("resources", partly_resolved(context.bundle, target, "workspace"), Mark(ROOT_FILE, 0))
     wheel = value_of(context.bundle, target, "wheel") or "<var.wheel>"
-    built = (*_BUILT, f"dist/{wheel}")
-    builds = bool(context.bundle.tree.section("artifacts")) or (root / "setup.py").exists()
+    artifacts = context.bundle.tree.section("artifacts")
+    builds = bool(artifacts) or (root / "setup.py").exists()
+    built = {*_BUILT, f"dist/{wheel}", *(source.path for source in files_of(artifacts))}
     for _, _, resource, _ in resources_of(tree):
         for named in _paths(resource, in_git="git_source" in resource):
             if named.path in built or (builds and named.path.endswith((".whl", ".jar"))):
@@ -81,7 +83,7 @@ def check_path(context: CheckContext, target: str) -> Iterator[Finding]:
             if problem := _problem(root, named):
                 expected, hint = problem
                 yield _finding(named, expected, hint)
-            elif named.path and not any(_includes(pattern, named.path) for pattern in include):
+            elif named.path and not _is_included(root, include, named.path):
                 hint = f"Add {named.path} to release.include in delivery.yml."
                 yield _finding(named, "a file that the release includes", hint)
 
@@ -220,6 +222,12 @@ def is_notebook(path: Path) -> bool:
     with path.open("rb") as file:
         start = file.read(32)
     return not header or start.splitlines()[:1] == [header.encode()]
+
+
+def _is_included(root: Path, include: Collection[str], named: str) -> bool:
+    """Whether the release has a path, or each that a pattern in its first part matches."""
+    paths = matching_paths(root, named) if "*" in named.partition("/")[0] else [named]
+    return all(any(_includes(pattern, path) for pattern in include) for path in paths)
 
 
 def _includes(pattern: str, named: str) -> bool:

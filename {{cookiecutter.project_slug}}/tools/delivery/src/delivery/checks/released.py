@@ -34,7 +34,7 @@ def _unmet(
     """The message and the hint of each requirement that a target does not meet."""
     target = bundle.target(name)
     variables, defaults = target.section("variables"), bundle.tree.section("variables")
-    if target.get("mode") != "production":
+    if target.get("mode") in (None, "development"):  # others are of no mode, see `target`
         yield "mode: expected production", "mode: production"
     declared = {str(variables.get(field)) for field in Identities._fields}
     resolved = {identity.strip().casefold() for identity in identities_of(bundle, name)}

@@ -20,13 +20,9 @@ def check_section(context: CheckContext) -> Iterator[Finding]:
         yield Finding(*found.mark, RULE, f"{where}{found.message}", found.hint)
     tree = context.bundle.tree
     yield from _of_root(tree)
-    yield from _of_bundle(tree.section("bundle"))
     yield from _of_workspace(tree.section("workspace"))
     for name in context.bundle.targets:
-        target = context.bundle.target(name)
-        yield from _of_bundle(target.section("bundle"))
-        yield from _of_workspace(target.section("workspace"))
-        yield from _development(name, target)
+        yield from _of_workspace(context.bundle.target(name).section("workspace"))
 
 
 def _of_root(tree: YamlMapping) -> Iterator[Finding]:
@@ -40,7 +36,7 @@ def _of_root(tree: YamlMapping) -> Iterator[Finding]:
         message = "run_as: given user_name and service_principal_name, expected one of them"
         yield Finding(*tree.marks["run_as"], RULE, message, "Keep service_principal_name.")
     experimental = tree.section("experimental")
-    if "python" in tree and "python" in experimental:
+    if tree.get("python") != experimental.get("python", tree.get("python")) and "python" in tree:
         message = "experimental.python: given beside python, expected one of them"
         yield Finding(*experimental.marks["python"], RULE, message, "Keep python.")
     if experimental.get("use_legacy_run_as") is True:
@@ -51,10 +47,6 @@ def _of_root(tree: YamlMapping) -> Iterator[Finding]:
         if isinstance(script, YamlMapping) and not script.get("content"):
             mark = tree.section("scripts").marks[name]
             yield Finding(*mark, RULE, f"scripts.{name}: given no content", "content: echo hello")
-    for name, artifact in tree.section("artifacts").items():
-        if artifact is None:
-            mark = tree.section("artifacts").marks[name]
-            yield Finding(*mark, RULE, f"artifacts.{name}: given nothing", "type: whl")
 
 
 def _of_workspace(workspace: YamlMapping) -> Iterator[Finding]:
@@ -64,24 +56,3 @@ def _of_workspace(workspace: YamlMapping) -> Iterator[Finding]:
             message = f"workspace.{key}: given {workspace[key]}, expected a folder of the workspace"
             hint = "Only artifact_path may be in a volume."
             yield Finding(*workspace.marks[key], RULE, message, hint)
-
-
-def _of_bundle(settings: YamlMapping) -> Iterator[Finding]:
-    """A name that changes with a variable, and the former engine."""
-    if "${" in str(settings.get("name", "")):
-        message = f"bundle.name: given {settings['name']}, expected a name without references"
-        hint = "The folder of the state has it: with another value, the CLI deploys all anew."
-        yield Finding(*settings.marks["name"], RULE, message, hint)
-    if settings.get("engine") == "terraform":
-        message = "bundle.engine: terraform is deprecated, expected direct"
-        hint = "See https://docs.databricks.com/aws/en/dev-tools/bundles/direct"
-        yield Finding(*settings.marks["engine"], RULE, message, hint, "warning")
-
-
-def _development(name: str, target: YamlMapping) -> Iterator[Finding]:
-    """In development mode, schedules are paused."""
-    presets = target.section("presets")
-    if target.get("mode") == "development" and presets.get("trigger_pause_status") == "UNPAUSED":
-        message = f"{name}: trigger_pause_status: given UNPAUSED, expected PAUSED in development"
-        hint = "Set it for single jobs instead, or use mode: production."
-        yield Finding(*presets.marks["trigger_pause_status"], RULE, message, hint)

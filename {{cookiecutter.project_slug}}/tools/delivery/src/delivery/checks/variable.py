@@ -10,6 +10,7 @@ from delivery.config.yaml import Mark, YamlMapping
 from delivery.errors import Finding
 
 RULE = "variable"
+_VALUES = ("default", "value")
 
 
 @rule(RULE, needs="bundle")
@@ -29,7 +30,7 @@ def _without_value(
     """The targets on which a variable has no value; a release brings those of its own."""
     settings = declaration if isinstance(declaration, YamlMapping) else YamlMapping()
     is_other = declaration is not None and not isinstance(declaration, YamlMapping)
-    has_value = settings.get("default") is not None or settings.get("lookup")
+    has_value = settings.get("lookup") or any(settings.get(k) is not None for k in _VALUES)
     if is_other or has_value or name in UNKNOWN_RELEASE:
         return
     bundle = context.bundle

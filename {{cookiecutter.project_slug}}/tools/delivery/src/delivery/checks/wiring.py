@@ -38,10 +38,6 @@ def check_job(job: YamlMapping, job_mark: Mark, code: Code) -> Iterator[Finding]
         if not isinstance(entry, YamlMapping):
             yield _finding(mark, f"given {kind_of(entry)} as a task", "- task_key: load")
     yield from _check_order(tasks)
-    for task, mark in tasks:
-        if "task_key" not in task:
-            hint = "- task_key: load"
-            yield _finding(mark, "given a task without a name, expected task_key", hint)
     for every in tasks_of(job):
         yield from _check_compute(job, every.content)
         if "python_wheel_task" in every.content:
@@ -127,7 +123,11 @@ def _is_of_others(job: YamlMapping, task: YamlMapping, code: Code) -> bool:
     for environment, _ in job.items_of("environments").sections():
         if environment.get("environment_key") == task.get("environment_key"):
             texts += [text for _, text, _ in string_values(environment.section("spec"))]
-    return any("*.whl" in text or _normal(package) in _normal(text) for text in texts)
+    return any(
+        _normal(package) in _normal(text)
+        or (".whl" in text and _normal(str(own)) not in _normal(text))
+        for text in texts
+    )
 
 
 def _normal(package: str) -> str:

@@ -40,10 +40,11 @@ class Code:
 
     @cached_property
     def project(self) -> dict[str, Any]:
-        """The `[project]` table of `pyproject.toml`."""
+        """The `[project]` table of `pyproject.toml`, or the table of Poetry."""
         text = self._text(_PROJECT)
         try:
-            table = tomllib.loads(text).get("project")
+            document = tomllib.loads(text)
+            table = document.get("project", document.get("tool", {}).get("poetry"))
         except tomllib.TOMLDecodeError as error:
             line = re.search(r"line (\d+)", str(error))
             raise _unreadable(_PROJECT, int(line[1]) if line else 0, str(error)) from None

@@ -49,10 +49,11 @@ def _matches(root: Path, folder: str, part: str) -> Iterator[str]:
 def is_refused(pattern: str) -> bool:
     """Whether the CLI could match a pattern differently, or the pattern leaves the bundle."""
     path = PurePosixPath(pattern)
-    return _is_ambiguous(pattern) or path.is_absolute() or ".." in path.parts
+    return is_ambiguous(pattern) or path.is_absolute() or ".." in path.parts
 
 
-def _is_ambiguous(pattern: str) -> bool:
+def is_ambiguous(pattern: str) -> bool:
+    """Whether Python and the CLI match a pattern differently."""
     return not pattern or bool(_REFUSED.search(pattern))
 
 
@@ -60,7 +61,7 @@ def refused_includes(root: Path, files: Iterable[str], tree: YamlMapping) -> Ite
     """Patterns and files that the CLI or a reviewer could misread."""
     for pattern in map(str, tree.items_of("include")):
         if is_refused(pattern):
-            ambiguous = _is_ambiguous(pattern)
+            ambiguous = is_ambiguous(pattern)
             message = "is ambiguous to the CLI" if ambiguous else "leaves the release"
             hint = "Keep files in the project; the wildcards are * and ?, as in resources/*/*.yml"
             yield Finding(*tree.marks["include"], RULE, f"include {pattern} {message}", hint)

@@ -173,13 +173,21 @@ _ALSO_REQUIRED = {
     "TableUpdateTriggerConfiguration": ("table_names",),
 }
 # Fields that the CLI takes, and `databricks-bundles` does not list: exported jobs have them.
-_ALSO_ACCEPTED = {"Job": ("format", "edit_mode"), "Pipeline": ("storage",)}
+_ALSO_ACCEPTED = {
+    "Job": ("format", "edit_mode"),
+    "Pipeline": ("storage",),
+    "PipelineLibrary": ("whl",),
+    "Volume": ("volume_path",),
+}
+_OF_EVERY = ("id", "modified_status", "url")
 
 
 def _is_accepted(name: str, model: type, place: _Place) -> bool:
     """Whether the CLI says nothing of a field that the model does not have."""
-    is_anchor = not place.path and name.startswith(ANCHOR_PREFIX)
-    return is_anchor or name in _ALSO_ACCEPTED.get(model.__name__, ())
+    is_resource = model.__module__.startswith("databricks.")
+    if not place.path and (name.startswith(ANCHOR_PREFIX) or (is_resource and name in _OF_EVERY)):
+        return True
+    return name in _ALSO_ACCEPTED.get(model.__name__, ())
 
 
 def _check_choice(values: tuple[str, ...], value: Any, place: _Place) -> Iterator[Mismatch]:

@@ -15,6 +15,10 @@ RULE = "reference"
 
 _REFERENCE = re.compile(r"\$\{([A-Za-z][\w-]*(?:\.[\w-]+|\[\d+\])*)\}")
 _STEP = re.compile(r"[\w-]+")
+# The CLI adds /Workspace to these folders by itself, and takes a second one away with a warning.
+_PREFIXED = re.compile(
+    r"/Workspace/?(?=\$\{workspace\.(?:root|file|artifact|state|resource)_path\})"
+)
 
 # Other texts of this form, such as `${HOME}` of a shell, the CLI leaves as they are.
 _HEADS = ("artifacts", "bundle", "resources", "var", "variables", "workspace")
@@ -76,12 +80,12 @@ def resolve(bundle: Bundle, target: str, variables: Mapping[str, str] | None = N
     return Resolved(tree, tuple(sorted(set(resolver.findings))))
 
 
-def resources_with_paths(bundle: Bundle, target: str) -> YamlMapping:
-    """The resources of a target, in which only references to `workspace` are left as they are.
+def partly_resolved(bundle: Bundle, target: str, *leaves: str) -> YamlMapping:
+    """The resources of a target, in which references to these sections are left as they are.
 
     So `${workspace.file_path}/src/x.py` still tells that it is a file of the project.
     """
-    resolver = _Resolver(bundle, target, {}, leaves=("workspace",))
+    resolver = _Resolver(bundle, target, {}, leaves=leaves)
     return resolver.section(bundle.tree_for_target(target).section("resources"))
 
 
@@ -110,6 +114,7 @@ class _Resolver:
         self.variables = self.bundle.target(self.target).section("variables")
         self._open: list[str] = []  # the references being resolved, to find cycles
         self._known: dict[str, str | int | float] = {}  # scalars, which many resources refer to
+        self._cuts = 0  # references that lead back to an open one, so that their value is not whole
 
     def section(self, section: YamlMapping) -> YamlMapping:
         result = YamlMapping()
@@ -133,6 +138,8 @@ class _Resolver:
 
     def text(self, text: str, mark: Mark) -> Any:
         """A string without references, also without nested ones such as `${var.a_${var.b}}`."""
+        if "/Workspace" in text:
+            text = self._without_prefix(text, mark)
         for _ in range(_MAX_ROUNDS):
             whole = _REFERENCE.fullmatch(text)
             if whole:
@@ -143,8 +150,17 @@ class _Resolver:
             text = replaced
         return text
 
+    def _without_prefix(self, text: str, mark: Mark) -> str:
+        mended = _PREFIXED.sub("", text)
+        if mended != text:
+            message = f"given {text}, expected {mended}: the folder has /Workspace already"
+            finding = Finding(*mark, RULE, message, f"Write {mended}.", "warning")
+            self.findings.append(finding)
+        return mended
+
     def _looked_up(self, reference: str, mark: Mark) -> Any:
         if reference in self._open:
+            self._cuts += 1
             return self._report_cycle(reference, mark)
         if reference in self._known:
             return self._known[reference]
@@ -154,10 +170,11 @@ class _Resolver:
         if head not in _HEADS:
             return self._left_alone(reference, mark)
         self._open.append(reference)
-        before = len(self.findings)
+        before = len(self.findings), self._cuts
         try:
             value = self._value(*self._find(reference, mark))
-            if isinstance(value, str | int | float) and len(self.findings) == before:
+            is_whole = before == (len(self.findings), self._cuts)
+            if isinstance(value, str | int | float) and is_whole:
                 self._known[reference] = value
             return value
         except _DanglingError as error:
@@ -242,7 +259,8 @@ class _Resolver:
         except _DanglingError:
             fields = resource.section(key)
             near = closest(rest[0], fields, _ALMOST) if rest else ""
-            if near and rest[0] not in fields:
+            # Terraform's name of a list, which the CLI takes for that of the field.
+            if near and rest[0] not in fields and near != f"{rest[0]}s":
                 reason = f"given {rest[0]}, expected {near}"
                 raise _DanglingError(reason, f"Write {near} for {rest[0]}.") from None
             return f"<{reference}>", mark  # a field that no file sets, such as the id

@@ -56,6 +56,7 @@ class Variable:
     description: str = ""
     lookup: Lookup | None = None
     type: VariableType | None = None
+    value: Any = None
 
 
 @dataclass
@@ -254,6 +255,7 @@ class Root:
 
     artifacts: dict[str, Artifact] | None = None
     bundle: BundleSection | None = None
+    definitions: Any = None
     environments: dict[str, Target] | None = None
     experimental: Experimental | None = None
     include: list[str] | None = None
