@@ -252,8 +252,33 @@ CASES = [
     Case("an environment that stands twice", "targets: {only: {resources: {jobs: {sales: {environments: "
          "[{environment_key: default, spec: {environment_version: '5'}}]}}}}}\n---\n"
          + job(f"{{task_key: a, environment_key: default, {RUN}}}", ENVIRONMENT), "task",
-         "environment_key default: declared more than once", API),
+         "environments: default is declared more than once", API),
+    Case("a parameter of the called job that is none", job("{task_key: a, run_job_task: {job_id: "
+         "'${resources.jobs.other.id}', job_parameters: {dya: x}}}") + "    other: {name: o, parameters: "
+         f"[{{name: day, default: x}}], tasks: [{NOTE}]}}\n", "task",
+         "job_parameters: given dya, expected day", API),
+    Case("a job that runs itself", job("{task_key: a, run_job_task: {job_id: '${resources.jobs.sales.id}'}}"),
+         "task", "task a: job sales runs itself", API),
+    Case("inputs that are no list", job("{task_key: a, for_each_task: {inputs: '[1, 2', task: {task_key: b, "
+         "notebook_task: {notebook_path: ../src/note.py}}}}"), "task",
+         "task a: inputs: given [1, 2, expected a JSON list", API),
+    Case("inputs that a task makes", job(NOTE + "\n        - {task_key: b, depends_on: [{task_key: a}], "
+         "for_each_task: {inputs: '{{tasks.a.values.all}}', task: {task_key: c, notebook_task: "
+         "{notebook_path: ../src/note.py}}}}")),
+    Case("a task named like its loop", job("{task_key: a, for_each_task: {inputs: '[1]', task: {task_key: a, "
+         "notebook_task: {notebook_path: ../src/note.py}}}}"), "task", "task a: named like its loop", API),
+    Case("a parameter that stands twice", job(NOTE, "      parameters: [{name: a, default: x}, {name: a, "
+         "default: y}]\n"), "task", "parameters: a is declared more than once", API),
+    Case("a task that stands twice", job(NOTE + "\n        - " + NOTE), "wiring",
+         "task a: declared more than once", "it merges the two"),
+    Case("a file that is no notebook, used twice", job("{task_key: a, notebook_task: {notebook_path: "
+         "../src/plain.py}}\n        - {task_key: b, notebook_task: {notebook_path: ../src/plain.py}}"),
+         "path", "expected a notebook, which this file is not"),
     # Times.
+    Case("a cron of the 25th hour", job(NOTE, "      schedule: {quartz_cron_expression: '0 0 25 * * ?', "
+         "timezone_id: UTC}\n"), "schedule", "whose hours are out of range", API),
+    Case("a cron with words and steps", job(NOTE, "      schedule: {quartz_cron_expression: "
+         "'0 0/45 6-22/8 ? JAN-DEC 6#5', timezone_id: UTC}\n")),
     Case("a cron of Unix", job(NOTE, "      schedule: {quartz_cron_expression: '0 6 * * *', "
          "timezone_id: UTC}\n"), "schedule", "with 5 fields, expected 6 or 7", API),
     Case("a zone that is none", job(NOTE, "      schedule: {quartz_cron_expression: '0 0 6 * * ?', "
@@ -267,6 +292,15 @@ CASES = [
          "given nope, expected a task of the job: a", "it does not look into texts"),
     Case("a dynamic value that is none", job(NOTE[:-2] + ", base_parameters: {d: "
          "'{{job.start_tiem.iso_date}}'}}}"), "dynamic", "is no dynamic value", API),
+    Case("a misspelt namespace", job(NOTE[:-2] + ", base_parameters: {d: '{{jobs.parameters.day}}'}}}",
+         "      parameters: [{name: day, default: x}]\n"), "dynamic",
+         "given {{jobs.parameters.day}}, expected {{job.parameters.day}}", API),
+    Case("single braces", job(NOTE[:-2] + ", base_parameters: {d: '{job.parameters.day}'}}}",
+         "      parameters: [{name: day, default: x}]\n"), "dynamic",
+         "given {job.parameters.day}, expected {{job.parameters.day}}", API),
+    Case("an output that is none", job(NOTE + "\n        - {task_key: b, depends_on: [{task_key: a}], notebook_task: "
+         "{notebook_path: ../src/note.py, base_parameters: {d: '{{tasks.a.outputs.y}}'}}}"), "dynamic",
+         "{{tasks.a.outputs.y}} is no dynamic value", API),
     # The bundle.
     Case("a name with a variable", "bundle: {name: 'a-${var.known}'}\n---\n" + job(NOTE), "target",
          "bundle.name: given a-${var.known}, expected a name without references"),

@@ -55,7 +55,6 @@ def test_nothing_is_expected_without_a_policy(project: Path) -> None:
         ("enabled: true", "enabled: false", "no queue, so a run that meets another one is skipped"),
         ("timezone_id: UTC", "timezone_id: Europe/Berlin",
          "schedule.timezone_id: given Europe/Berlin, expected UTC"),
-        (", timezone_id: UTC", "", "schedule.timezone_id: given none, expected UTC"),
         ("RUN_DURATION_SECONDS", "STREAMING_BACKLOG_BYTES", "no warning about long runs"),
         ("value: 900", "value: 1200",
          "health: given a warning after 1200 s, expected less than the time limit"),
@@ -69,6 +68,20 @@ def test_a_job_that_does_not_is_found(
 ) -> None:
     edit(JOB, old, new)
     assert conventions(good) == [message]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("timeout_seconds", "timeout_second"),
+        ("max_retries", "max_retry"),
+        (", timezone_id: UTC", ""),
+    ],
+)
+def test_a_misspelt_field_is_one_finding(good: Path, edit: Edit, old: str, new: str) -> None:
+    edit(JOB, old, new)
+    assert conventions(good) == []
+    assert found(good, "model")
 
 
 def test_tasks_that_can_be_repeated_are(good: Path, edit: Edit) -> None:

@@ -60,7 +60,7 @@ def test_a_job_that_fits_has_no_findings(project: Path) -> None:
         (
             "        - task_key: load\n",
             "        - task_key: count\n",
-            f"{JOB}:8: task count: declared more than once",
+            f"{JOB}:18: task count: declared more than once",
         ),
         (
             "        - environment_key: default",

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from delivery.checks.registry import CheckContext, rule
 from delivery.checks.task import Task, tasks_of
+from delivery.config.closest import closest
 from delivery.config.yaml import Mark, YamlMapping
 from delivery.errors import Finding
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from delivery.config.policy import Conventions
 
 RULE = "convention"
+_ALMOST = 0.8  # how alike a field and its misspelling are
 _DURATION = "RUN_DURATION_SECONDS"
 # Work that may fail for reasons that pass. Conditions, loops and other jobs are not repeated.
 _RETRIED = (
@@ -39,7 +41,7 @@ _Problem = tuple[Mark, str, str]
 
 def _of_job(job: YamlMapping, mark: Mark, expected: "Conventions") -> Iterator[_Problem]:
     timeout = job.get("timeout_seconds", 0)
-    if expected.timeout and not timeout:
+    if expected.timeout and not timeout and not _is_misspelt("timeout_seconds", job):
         yield mark, "no timeout_seconds, expected a time limit", "timeout_seconds: 3600"
     runs = job.get("max_concurrent_runs", 1)
     most = expected.max_concurrent_runs
@@ -50,9 +52,9 @@ def _of_job(job: YamlMapping, mark: Mark, expected: "Conventions") -> Iterator[_
         yield mark, "no queue, so a run that meets another one is skipped", "queue: {enabled: true}"
     schedule = job.section("schedule")
     zone = schedule.get("timezone_id")
-    if expected.timezone and schedule and zone != expected.timezone:
-        place = schedule.marks.get("timezone_id", job.marks["schedule"])
-        message = f"schedule.timezone_id: given {zone or 'none'}, expected {expected.timezone}"
+    if expected.timezone and zone and zone != expected.timezone:
+        place = schedule.marks["timezone_id"]
+        message = f"schedule.timezone_id: given {zone}, expected {expected.timezone}"
         yield place, message, f"timezone_id: {expected.timezone}"
     rules = [one for one, _ in job.section("health").items_of("rules").sections()]
     warned = [one.get("value") for one in rules if one.get("metric") == _DURATION]
@@ -66,9 +68,16 @@ def _of_job(job: YamlMapping, mark: Mark, expected: "Conventions") -> Iterator[_
             yield job.marks["health"], message, f"value: {timeout * 3 // 4}"
 
 
+def _is_misspelt(field: str, section: YamlMapping) -> bool:
+    """Whether a field is missing because of a typing error, which the rule `model` tells."""
+    return field not in section and bool(closest(field, section, _ALMOST))
+
+
 def _of_task(task: Task, expected: "Conventions") -> Iterator[_Problem]:
     given = task.content.get("max_retries", 0)
     can_retry = any(work in _RETRIED for work in task.work)
+    if _is_misspelt("max_retries", task.content):
+        return
     if can_retry and isinstance(given, int) and 0 <= given < expected.retries:
         place = task.content.marks.get("max_retries", task.mark)
         shown = given if "max_retries" in task.content else "none"

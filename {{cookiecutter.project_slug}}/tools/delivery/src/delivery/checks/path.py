@@ -76,13 +76,16 @@ def check_path(context: CheckContext, target: str) -> Iterator[Finding]:
     artifacts = context.bundle.tree.section("artifacts")
     builds = bool(artifacts) or (root / "setup.py").exists()
     built = {*_BUILT, f"dist/{wheel}", *(source.path for source in files_of(artifacts))}
+    told: set[tuple[str, str]] = set()  # what is wrong with a file itself is told once
     for _, _, resource, _ in resources_of(tree):
         for named in _paths(resource, in_git="git_source" in resource):
             if named.path in built or (builds and named.path.endswith((".whl", ".jar"))):
                 continue
             if problem := _problem(root, named):
                 expected, hint = problem
-                yield _finding(named, expected, hint)
+                if (named.path, expected) not in told or not (root / named.path).is_file():
+                    yield _finding(named, expected, hint)
+                told.add((named.path, expected))
             elif named.path and not _is_included(root, include, named.path):
                 hint = f"Add {named.path} to release.include in delivery.yml."
                 yield _finding(named, "a file that the release includes", hint)

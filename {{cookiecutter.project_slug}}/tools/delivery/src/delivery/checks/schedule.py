@@ -1,5 +1,6 @@
 """`schedule`: cron expressions and time zones, which only the API refuses."""
 
+import re
 from collections.abc import Iterator
 from functools import cache
 from zoneinfo import ZoneInfo, available_timezones
@@ -10,6 +11,15 @@ from delivery.errors import Finding
 
 RULE = "schedule"
 _CRON = ("quartz_cron_expression", "quartz_cron_schedule")
+_FIELDS = {
+    "seconds": (0, 59),
+    "minutes": (0, 59),
+    "hours": (0, 23),
+    "days of month": (1, 31),
+    "months": (1, 12),
+    "days of week": (1, 7),
+    "years": (1970, 2099),
+}
 _QUARTZ = "https://www.quartz-scheduler.org/documentation/quartz-2.3.0/tutorials/crontrigger.html"
 _ZONES = "https://docs.databricks.com/aws/en/jobs/scheduled"
 
@@ -37,9 +47,20 @@ def _cron(key: str, text: str, mark: Mark) -> Iterator[Finding]:
         )
     elif "?" not in (fields[3], fields[5]) or fields[3] == fields[5]:
         message = f"{key}: given {text!r}, expected ? for the day of month or the day of week"
+    elif wrong := next(
+        (n for n, part in zip(_FIELDS, fields, strict=False) if not _fits(n, part)), ""
+    ):
+        message = f"{key}: given {text!r}, whose {wrong} are out of range"
     else:
         return
     yield Finding(*mark, RULE, message, f"{key}: {_quartz(fields)!r}; see {_QUARTZ}", "warning")
+
+
+def _fits(name: str, part: str) -> bool:
+    """Whether the numbers of a field are in its range; words, steps and others are left alone."""
+    numbers = [int(digits) for digits in re.findall(r"(?<![#/\w-])\d+", part.replace("-", ","))]
+    first, last = _FIELDS[name]
+    return all(first <= number <= last for number in numbers)
 
 
 def _quartz(fields: list[str]) -> str:

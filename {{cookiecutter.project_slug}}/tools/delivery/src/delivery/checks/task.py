@@ -1,10 +1,12 @@
 """`task`: what a task of a job needs, whatever its kind of work is."""
 
+import json
 import re
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from delivery.checks.registry import CheckContext, rule
+from delivery.config.closest import closest
 from delivery.config.yaml import Mark, YamlMapping
 from delivery.errors import Finding
 
@@ -17,6 +19,8 @@ _NEED_COMPUTE = (
 )
 _KEY = re.compile(r"[\w-]{1,100}")
 _RETRIES = ("max_retries", "min_retry_interval_millis", "retry_on_timeout")
+_JOB_ID = re.compile(r"<resources\.jobs\.([\w-]+)\.id>")
+_RUN_JOB = "https://docs.databricks.com/aws/en/jobs/run-job"
 _API = "https://docs.databricks.com/api/workspace/jobs/create"
 
 
@@ -53,11 +57,13 @@ def check_task(context: CheckContext, target: str) -> Iterator[Finding]:
     jobs = context.targets[target].tree.section("resources").section("jobs")
     for key in jobs:
         job = jobs.section(key)
-        yield from _repeated_environments(job)
+        yield from _repeated(job, "environments", "environment_key", "the CLI keeps both")
+        yield from _repeated(job, "parameters", "name", "the CLI keeps the last")
         for task in tasks_of(job):
             yield from _compute(task)
             yield from _refused_by_api(task)
             yield from _outcomes(task, job)
+            yield from _called_job(task, key, jobs)
 
 
 def _compute(task: Task) -> Iterator[Finding]:
@@ -81,6 +87,15 @@ def _refused_by_api(task: Task) -> Iterator[Finding]:
     if "for_each_task" in content and task.outer is not None:
         message = f"{task.name}: a loop inside of a loop"
         yield _warning(content.marks["for_each_task"], message)
+    if task.outer is not None and key is not None and key == task.outer.get("task_key"):
+        message = f"{task.name}: named like its loop, expected a name of its own"
+        yield _warning(content.marks["task_key"], message)
+    loop = content.section("for_each_task")
+    if not _is_list(loop.get("inputs", "[]")):
+        message = (
+            f"{task.name}: inputs: given {loop['inputs']}, expected a JSON list or a reference"
+        )
+        yield _warning(loop.marks["inputs"], message)
     if "for_each_task" in content and task.outer is None:
         for name in (name for name in _RETRIES if name in content):
             message = f"{task.name}: {name} of the loop, expected it in for_each_task.task"
@@ -105,15 +120,45 @@ def _outcomes(task: Task, job: YamlMapping) -> Iterator[Finding]:
             yield _warning(mark, message)
 
 
-def _repeated_environments(job: YamlMapping) -> Iterator[Finding]:
-    """Keys that stand twice: the CLI does not merge environments across targets."""
+def _is_list(text: Any) -> bool:
+    """Whether the inputs of a loop are a list, or are not known yet."""
+    if not isinstance(text, str) or any(part in text for part in ("{{", "${", "<")):
+        return True
+    try:
+        return isinstance(json.loads(text), list)
+    except json.JSONDecodeError:
+        return False
+
+
+def _called_job(task: Task, key: str, jobs: YamlMapping) -> Iterator[Finding]:
+    """Jobs that call themselves, and parameters that the called job does not declare."""
+    call = task.content.section("run_job_task")
+    called = _JOB_ID.fullmatch(str(call.get("job_id")))
+    if not called or called[1] not in jobs:
+        return
+    hint = f"See {_RUN_JOB}"
+    if called[1] == key:
+        message = f"{task.name}: job {key} runs itself, without an end"
+        yield Finding(*call.marks["job_id"], RULE, message, hint, "warning")
+    parameters = jobs.section(called[1]).items_of("parameters")
+    declared = [str(parameter.get("name")) for parameter, _ in parameters.sections()]
+    given = call.section("job_parameters")
+    for name in (name for name in given if name not in declared):
+        known = f"a parameter of job {called[1]}: {', '.join(declared) or 'it has none'}"
+        expected = closest(name, declared) or known
+        message = f"{task.name}: job_parameters: given {name}, expected {expected}"
+        yield Finding(*given.marks[name], RULE, message, hint, "warning")
+
+
+def _repeated(job: YamlMapping, field: str, key: str, what: str) -> Iterator[Finding]:
+    """Entries of the same name, in one list or across targets."""
     seen: set[str] = set()
-    for environment, mark in job.items_of("environments").sections():
-        key = str(environment.get("environment_key"))
-        if key in seen:
-            message = f"environment_key {key}: declared more than once; the CLI does not merge them"
-            yield _warning(environment.marks.get("environment_key", mark), message)
-        seen.add(key)
+    for entry, mark in job.items_of(field).sections():
+        name = str(entry.get(key))
+        if name in seen:
+            message = f"{field}: {name} is declared more than once; {what}"
+            yield _warning(entry.marks.get(key, mark), message)
+        seen.add(name)
 
 
 def _warning(mark: Mark, message: str) -> Finding:

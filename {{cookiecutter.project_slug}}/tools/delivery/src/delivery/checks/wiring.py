@@ -50,8 +50,8 @@ def check_job(job: YamlMapping, job_mark: Mark, code: Code) -> Iterator[Finding]
 
 def _check_order(tasks: list[tuple[YamlMapping, Mark]]) -> Iterator[Finding]:
     names = [task.get("task_key") for task, _ in tasks]
-    for task, mark in tasks:
-        if names.count(task.get("task_key")) > 1:
+    for number, (task, mark) in enumerate(tasks):
+        if task.get("task_key") in names[:number]:
             message = f"task {task_key_of(task)}: declared more than once"
             yield _finding(mark, message, "Give each task its own task_key.")
         for needed, needed_mark in task.items_of("depends_on").sections():
