@@ -7,6 +7,7 @@ at what came of each kind.
 from __future__ import annotations
 
 import copy
+import json
 import pickle
 import re
 import shutil
@@ -23,14 +24,12 @@ from delivery.resources import KINDS
 from fake_workspace import Workspace
 from fake_workspace.catalog import METASTORE
 from fake_workspace.wire import find
-from harness.baking import TEMPLATE
 from harness.delivering import Sandbox, furnish, hold, restore
-from harness.kinds_table import SAMPLES, document, key_of
+from harness.kinds_table import SAMPLES, document, found_by_plan, key_of
 
 pytestmark = pytest.mark.slow
 
 ADDED = "resources/kinds/all.yml"
-PAGE = TEMPLATE / "docs/kinds.md"
 WHY = "totals are wrong"
 
 
@@ -45,6 +44,8 @@ class Story:
     calm: Any = None
     changed: Any = None
     gone: Any = None
+    lost: Any = None
+    adopted: dict[str, str] = field(default_factory=dict)
     back: Any = None
     after: Any = None
     forward: Any = None
@@ -100,6 +101,24 @@ def _deleted_by_hand(sandbox: Sandbox) -> None:
             del sandbox.workspace.services[kind][identity]
 
 
+def _forgotten(sandbox: Sandbox) -> None:
+    """The state without the samples, as if others had created them."""
+    file = f"{sandbox.root('staging')}/state/resources.json"
+    document = json.loads(sandbox.workspace.files[file])
+    kinds = tuple(f"resources.{key_of(kind)}" for kind in SAMPLES)
+    kept = {key: one for key, one in document["state"].items() if not key.startswith(kinds)}
+    sandbox.workspace.files[file] = json.dumps({**document, "state": kept}).encode()
+
+
+def _adopted(sandbox: Sandbox, story: Story, kind: str, archive: Path) -> str:
+    """Adopt a kind's sample by its id; what the tool says if it cannot."""
+    identity = story.states["deployed"][f"resources.{key_of(kind)}"]["__id__"]
+    done = sandbox.run(
+        "adopt", "staging", key_of(kind), "--id", identity, "--reason", "x", "--archive", archive
+    )
+    return "" if done.code == 0 else done.err
+
+
 def _drift(sandbox: Sandbox, who: str = "deployer") -> Any:
     result = sandbox.run("drift", "staging", "--output", "json", who=who)
     assert result.code in (0, 2), result.err
@@ -126,6 +145,11 @@ def _tell(sandbox: Sandbox) -> Story:
     restore(sandbox.workspace, held)
     _deleted_by_hand(sandbox)
     story.gone = _drift(sandbox)
+    restore(sandbox.workspace, held)
+    _forgotten(sandbox)
+    story.lost = _planned(sandbox, added)
+    story.adopted = {kind: _adopted(sandbox, story, kind, added) for kind in SAMPLES}
+    _look(sandbox, story, "adopted")
     restore(sandbox.workspace, held)
     story.back = sandbox.done(
         "rollback", "staging", "--dry-run", "--reason", WHY, "--output", "json"
@@ -236,6 +260,19 @@ def test_what_an_answer_that_was_lost_made_is_found_again(story: Story, kind: st
     assert find("GET", row.address.format(id=entry["__id__"]).partition("?")[0])
 
 
+@EVERY
+def test_one_that_exists_is_found_or_named_by_its_id(story: Story, kind: str) -> None:
+    """The plan of a state that does not know it; then `adopt`, which changes nothing in it."""
+    reasons = " ".join(decision["reason"] for decision in story.lost["decisions"])
+    assert (re.search(rf"{key_of(kind)}\b", reasons) is not None) == found_by_plan(kind)
+    assert story.adopted[kind] == ""
+    before, now = (
+        story.states[step][f"resources.{key_of(kind)}"] for step in ("deployed", "adopted")
+    )
+    assert now["__id__"] == before["__id__"]
+    assert story.stored["adopted"][kind] == story.stored["deployed"][kind]
+
+
 def test_deployer_and_planner_plan_the_same(story: Story) -> None:
     assert story.plan["digest"] == story.theirs["digest"]
     assert story.again["changes"] == []
@@ -301,16 +338,6 @@ def test_removed_later_it_is_not_lost_by_accident(story: Story, kind: str) -> No
     else:
         assert bool(refused) == KINDS[kind].holds_data
     assert all(f"--allow-destroy {key}" in reason for reason in refused)
-
-
-# --- the page ---
-
-
-def test_every_kind_has_a_sample_and_a_line_on_the_page() -> None:
-    rights = {"grants", "permissions"}
-    assert {*SAMPLES} == {*KINDS} - rights
-    rows = re.findall(r"^\| `(\w+)` \| (\w+) \|", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
-    assert rows == [(kind, KINDS[kind].fate) for kind in sorted(SAMPLES)]
 
 
 # --- why targets name nobody ---

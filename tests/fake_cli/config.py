@@ -79,14 +79,28 @@ class Settings:
             about.put("mode", own["mode"], _NOWHERE)
         return tree
 
-    def resolved(self, user: User) -> YamlMapping:
+    @property
+    def warehouses(self) -> dict[str, str]:
+        """The variables whose value is the id of a warehouse, with its name."""
+        definitions = self.tree.section("variables")
+        return {
+            name: str(definition["lookup"]["warehouse"])
+            for name, definition in definitions.items()
+            if isinstance(definition, YamlMapping) and "warehouse" in definition.section("lookup")
+            if name not in self.variables
+        }
+
+    def resolved(self, user: User, found: Mapping[str, str]) -> YamlMapping:
         """The tree without references, but for those to resources.
+
+        Args:
+            found: the values that the workspace gave for lookups.
 
         Raises:
             CommandError: a variable has no value, or a reference points at nothing.
         """
         self._refuse_unassigned()
-        tree: YamlMapping = _mapped(self._assigned(), _before(user, self.target))
+        tree: YamlMapping = _mapped(self._assigned(found), _before(user, self.target))
         resolved = resolve(Bundle(self.bundle.root, self.bundle.files, tree), self.target)
         if resolved.findings:
             raise CommandError("; ".join(finding.message for finding in resolved.findings))
@@ -104,7 +118,7 @@ class Settings:
                     ".databricks/bundle/<target>/variable-overrides.json"
                 )
 
-    def _assigned(self) -> YamlMapping:
+    def _assigned(self, found: Mapping[str, str]) -> YamlMapping:
         """The whole tree with presets, paths and variables where the resolver looks for them."""
         tree: YamlMapping = _mapped(self.bundle.tree, str)
         merged = self.tree
@@ -117,7 +131,7 @@ class Settings:
         target = tree.section("targets").section(self.target)
         target.put("workspace", _laid(workspace, target.section("workspace")), _NOWHERE)
         variables = target.section("variables")
-        for name, value in self.variables.items():
+        for name, value in {**found, **self.variables}.items():
             variables.put(name, value, _NOWHERE)
         target.put("variables", variables, _NOWHERE)
         return tree

@@ -41,7 +41,22 @@ class Session:
     @cached_property
     def tree(self) -> YamlMapping:
         """The resolved tree."""
-        return self.settings.resolved(self.user)
+        return self.settings.resolved(self.user, self._found())
+
+    def _found(self) -> dict[str, str]:
+        """The ids of the warehouses that variables name."""
+        names = self.settings.warehouses
+        if not names:
+            return {}
+        answer = self.client.call("GET", "/api/2.0/sql/warehouses")
+        ids = {one["name"]: str(one["id"]) for one in answer["warehouses"]}
+        for name in names.values():
+            if name not in ids:
+                raise CommandError(
+                    f"failed to resolve warehouse: {name}, err: EndpointInfo named '{name}' does "
+                    "not exist"
+                )
+        return {variable: ids[name] for variable, name in names.items()}
 
     @cached_property
     def resources(self) -> Json:

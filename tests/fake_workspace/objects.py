@@ -267,7 +267,9 @@ def _delete_experiment(workspace: "Workspace", request: Request) -> None:
 def default_lookups() -> dict[str, list[Json]]:
     """What a workspace has before anyone deploys; tests add to it."""
     return {
-        "warehouses": [{"id": "0a1b2c3d4e5f6071", "name": "Starter Warehouse", "state": "RUNNING"}],
+        "warehouses": [
+            {"id": "0a1b2c3d4e5f6071", "name": "Serverless Starter Warehouse", "state": "RUNNING"}
+        ],
         "policies": [{"policy_id": "0011223344556677", "name": "Job Compute"}],
         "clusters": [{"cluster_id": "1123-000000-shared00", "cluster_name": "shared"}],
         "instance_pools": [{"instance_pool_id": "pool-0", "instance_pool_name": "small"}],

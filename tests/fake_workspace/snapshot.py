@@ -32,7 +32,7 @@ def snapshot(workspace: "Workspace", *, files: bool = True) -> dict[str, Any]:
     services = {
         kind: {_called(one): one for one in found.values()}
         for kind, found in workspace.services.items()
-        if kind != "operations"
+        if found and kind != "operations"
     }
     result |= {kind: _cleaned(found, names) for kind, found in services.items()}
     result["grants"] = {

@@ -701,7 +701,7 @@ def test_the_python_sdk_is_served(
 EVERYTHING = """
 bundle: {name: everything}
 variables:
-  warehouse: {lookup: {warehouse: Starter Warehouse}}
+  warehouse: {lookup: {warehouse: Serverless Starter Warehouse}}
   policy: {lookup: {cluster_policy: Job Compute}}
   cluster: {lookup: {cluster: shared}}
   pool: {lookup: {instance_pool: small}}

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from delivery.resources import KINDS
+
 PLANNER = {"service_principal_name": "${var.planner}"}
 
 
@@ -294,6 +296,27 @@ KEYS = {
 def key_of(kind: str) -> str:
     """The key of a kind's sample, such as `volumes.kinds_volumes`."""
     return f"{kind}.{KEYS.get(kind, f'kinds_{kind}')}"
+
+
+def found_by_plan(kind: str) -> bool:
+    """Whether a plan finds an existing one of a kind; others are adopted by their id."""
+    return bool(KINDS[kind].address) or kind in ("dashboards", "jobs", "pipelines", "secret_scopes")
+
+
+def row_of(kind: str) -> tuple[str, ...]:
+    """What the page says of a kind, besides what it holds."""
+    row = KINDS[kind]
+    sample = SAMPLES[kind]
+    deleting = "refused" if row.holds_data else "a few" if kind == "jobs" else "allowed"
+    drift = "fields" if sample.hand[0] else "deletion" if kind != "job_runs" else "none"
+    return (
+        f"`{kind}`",
+        row.fate,
+        "its model" if row.model else "by the CLI",
+        deleting,
+        "found" if found_by_plan(kind) else "by its id",
+        drift,
+    )
 
 
 def document() -> dict[str, Any]:

@@ -74,7 +74,6 @@ DOMAINS_FAULTS = [
     _seen("a job replaces another one", "scaffold/parts.py", "        taken.append(file.relative_to(root).as_posix())\n", "        pass\n", _PART),
     _seen("a task hides a function of Python", "scaffold/parts.py", " or hasattr(builtins, name):", ":", _PART),
     _seen("two tests have one name", "scaffold/parts.py", "    taken += [file.relative_to(root).as_posix() for file in sorted(tests)]\n", "", _PART),
-    _seen("the warehouse is declared twice", "scaffold/edits.py", "    if isinstance(variables, dict) and WAREHOUSE in variables:\n        return text\n", "", f"{_UNIT}test_the_warehouse_is_declared_once"),
     _seen("a notebook runs on nothing", f"{_TEMPLATES}/notebook_classic/resources/NAME.yml.j2", "job_cluster_key: default\n          max", "environment_key: default\n          max", f"{_DOMAINS}test_new_parts_of_a_domain_are_green[classic]"),
     _seen("a file that git cannot bring back is not counted", "cli/remove.py", 'safe = {*tracked.split("\\0")} - {*changed.split("\\0")}', 'safe = {*tracked.split("\\0")}', f"{_UNIT}test_files_that_git_cannot_bring_back_are_counted"),
     # What is created

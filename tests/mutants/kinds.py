@@ -5,7 +5,8 @@ from __future__ import annotations
 from mutants.faults import Fault, _project, _tool
 
 _STORY = "tests/deployments/test_kinds.py"
-_PAGE = f"{_STORY}::test_every_kind_has_a_sample_and_a_line_on_the_page"
+_EVERY = "tests/tool/test_every_kind.py::"
+_PAGE = f"{_EVERY}test_the_page_says_what_is_done_with_a_kind"
 _DRIFT = (
     "tests/deployments/test_drift.py::test_rights_that_hands_gave_to_the_planner_are_seen_by_all"
 )
@@ -47,6 +48,10 @@ KINDS_FAULTS = [
     _tool("nobody is told what cannot be retained", "plan/guard.py", "and not inputs.is_rollback and kind.fate == \"refused\":", "and False:"),
     _tool("a rollback deletes without a word", "plan/guard.py", 'reason = "" if kind.holds_data else', 'reason = "" if True else'),
     _project("a page that says otherwise", "docs/kinds.md", "| `apps` | retained |", "| `apps` | deleted |", _PAGE),
+    _seen("a kind has another row", "resources.py", '"instance_pools": Kind(holds_data=False, model', '"instance_pools": Kind(model', _PAGE),
+    _seen("an old name of a task is unknown", "config/model.py", '    "Task": ("dbt_cloud_task",),\n', "", f"{_EVERY}test_an_unknown_field_of_a_task_is_found[dbt_cloud_task]"),
+    _seen("a kind of task is nowhere", "local/kinds.py", '    "spark_jar_task": ("JAR", "JARs need a JVM"),\n', "", f"{_EVERY}test_a_task_runs_here_or_is_refused_by_name[spark_jar_task]"),
+    _seen("fields of what the CLI lacks are not compared", "checks/model.py", 'else UNTRIED.get(kind, "")', 'else ""', f"{_EVERY}test_an_unknown_field_is_found[features]"),
     _seen("serving endpoints cannot be retained", "resources.py", 'state_only=(), model="ModelServingEndpoint"', 'model="ModelServingEndpoint"', _PAGE),
     _seen("experiments hold nothing", "resources.py", "Kind(state_only=(), model=\"MlflowExperiment\")", "Kind(holds_data=False, model=\"MlflowExperiment\")", _PAGE),
     _seen("an etag is declared", "resources.py", 'state_only=("etag",), model="GenieSpace"', 'state_only=("title",), model="GenieSpace"', f"{_FORWARD}[fake-genie_spaces]"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -158,3 +159,40 @@ def test_a_project_without_its_sample_says_what_to_do(lake: Baked, types: Path) 
     assert "late: the sample domain flights is not in this project" in refused.stderr
     delivery(lake, "new", "domain", "orders")
     assert "gold.daily +3" in make(lake, "run").stdout  # the only domain needs no name
+
+
+def test_a_table_over_two_domains_works_as_the_guide_shows_it(lake: Baked, types: Path) -> None:
+    facts, transform, contract = shown(lake, "## A table over two domains")
+    delivery(lake, "new", "domain", "orders")
+    code = lake.path / "src/lakehouse/orders"
+    text = (code / "tasks.py").read_text(encoding="utf-8")
+    start = text.index("# Each table of gold")
+    end = text.index("\n\n\n", start)
+    text = text[:start] + text[end:].lstrip() + f"\n\n{facts}"
+    text = text.replace("FACTS", "facts(tables)").replace(
+        '"""\n\nfrom lakehouse', '"""\n\nfrom functools import partial\n\nfrom lakehouse', 1
+    )
+    (code / "tasks.py").write_text(text, encoding="utf-8")
+    with (code / "transform.py").open("a", encoding="utf-8") as file:
+        file.write(f"\n\n{transform}")
+    (code / "contracts/gold.airlines.yml").write_text(contract, encoding="utf-8")
+    day = lake.path / "data/orders/landing/orders/2024-01-01.csv"
+    with day.open("a", encoding="utf-8") as file:
+        file.write("6,2024-01-02,AA,7\n")
+    assert make(lake, "run", "DOMAIN=flights").returncode == 0
+    done = make(lake, "run", "DOMAIN=orders")
+    assert "gold.airlines +1" in done.stdout, done.stdout + done.stderr
+    expect_success(BIN / "ruff", "check", "--no-cache", "src", cwd=lake.path)
+    assert lake.python("-m", "mypy", "--cache-dir", types).returncode == 0
+    audited = make(lake, "audit")
+    assert "gold.airlines: 1 rows ✓" in audited.stdout, audited.stdout + audited.stderr
+    refused = lake.python("-m", "delivery", "remove", "domain", "flights", "--yes")
+    assert refused.returncode == 3
+    assert 'tables.read("flights.silver.airlines")' in refused.stderr
+
+
+def shown(project: Baked, heading: str) -> list[str]:
+    """The blocks of code below a heading of the page about changes."""
+    page = (project.path / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    section = page.partition(heading)[2].partition("\n## ")[0]
+    return re.findall(r"```(?:python|yaml)\n(.*?)```", section, re.DOTALL)

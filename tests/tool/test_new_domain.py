@@ -695,12 +695,11 @@ FILES = {
         "src/lakehouse/orders/dashboards/export.lvdash.json",
     },
 }
-EDITED = {
-    Part.JOB: {"src/lakehouse/orders/tasks.py"},
-    Part.NOTEBOOK: set[str](),
-    Part.SQL: {"databricks.yml"},
-    Part.DASHBOARD: {"databricks.yml"},
-}
+
+
+def edited(part: Part) -> set[str]:
+    """The files that a new part changes."""
+    return {"src/lakehouse/orders/tasks.py"} if part is Part.JOB else set()
 
 
 @pytest.mark.parametrize("compute", ["serverless", "classic"])
@@ -712,7 +711,7 @@ def test_a_part_is_whole_and_leaves_with_its_domain(lake: Path, part: Part, comp
     create(lake)
     planned = new_part(lake, part, "export", "orders")
     assert {c.path for c in planned if c.action == "create"} == FILES[part]
-    assert {c.path for c in planned if c.action == "edit"} == EDITED[part]
+    assert {c.path for c in planned if c.action == "edit"} == edited(part)
     apply(lake, planned)
     text = (lake / "resources/orders/export.yml").read_text(encoding="utf-8")
     (kind,) = yaml.safe_load(text)["resources"].values()
@@ -724,11 +723,7 @@ def test_a_part_is_whole_and_leaves_with_its_domain(lake: Path, part: Part, comp
         board = lake / "src/lakehouse/orders/dashboards/export.lvdash.json"
         assert json.loads(board.read_text(encoding="utf-8"))["pages"]
     apply(lake, remove_domain(lake, "orders").changes)
-    after = tree(lake)
-    for name in EDITED[part] & {"databricks.yml"}:  # others may use the warehouse
-        before.pop(name)
-        assert "warehouse_id" in after.pop(name)[1].decode()
-    assert after == before
+    assert tree(lake) == before
 
 
 @pytest.mark.parametrize("part", list(Part))
@@ -745,24 +740,6 @@ def test_a_part_passes_the_linter_with_every_name(lake: Path, part: Part, name: 
     ):
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
-
-
-def test_the_warehouse_is_declared_once(lake: Path) -> None:
-    create(lake)
-    before = yaml.safe_load((lake / "databricks.yml").read_text(encoding="utf-8"))
-    for part, name in ((Part.SQL, "first"), (Part.DASHBOARD, "second")):
-        apply(lake, new_part(lake, part, name, "orders"))
-    after = yaml.safe_load((lake / "databricks.yml").read_text(encoding="utf-8"))
-    assert after["variables"].pop("warehouse_id")["description"]
-    assert after == before
-
-
-@pytest.mark.parametrize(
-    "text", ["bundle: {}\n", "variables: {a: {default: b}}\n", "variables: [\n"]
-)
-def test_variables_of_another_form_are_told_what_to_write(text: str) -> None:
-    with pytest.raises(DeliveryError, match=r"databricks\.yml: variables: .*\n.*\n *warehouse_id:"):
-        edits.add_warehouse(text)
 
 
 @pytest.mark.parametrize(
@@ -807,7 +784,7 @@ def test_the_command_of_a_part_shows_its_files(run: Run, lake: Path, part: Part)
     assert (code, tree(lake)) == (0, before)
     code, out, _ = run(*arguments)
     assert (code, out) == (0, dry)
-    assert {line[2:] for line in out.splitlines()[:-1]} == FILES[part] | EDITED[part]
+    assert {line[2:] for line in out.splitlines()[:-1]} == FILES[part] | edited(part)
     assert out.splitlines()[-1].startswith("Next: ")
     assert run(*arguments)[0] == 4
 

@@ -838,6 +838,37 @@ def test_a_value_of_a_task_that_is_left_out_is_told(project: Path) -> None:
 
 # The list of kinds
 
+RUNS = {
+    "condition_task": "condition_task: {left: a, op: EQUAL_TO, right: a}",
+    "for_each_task": "for_each_task:\n  inputs: '[1]'\n  task:\n    task_key: one\n"
+    + textwrap.indent(WHEEL % "text: x", "    "),
+    "notebook_task": "notebook_task: {notebook_path: ../../src/note.py}",
+    "python_wheel_task": WHEEL % "text: x",
+    "run_job_task": 'run_job_task: {job_id: "${resources.jobs.other.id}"}',
+    "spark_python_task": "spark_python_task: {python_file: ../../src/file.py}",
+    "sql_task": "sql_task: {warehouse_id: x, file: {path: ../../src/q.sql}}",
+}
+
+
+@pytest.mark.parametrize("kind", RUN_HERE)
+def test_every_kind_that_runs_here_runs(project: Path, kind: str) -> None:
+    write(project, "src/note.py", "# Databricks notebook source\nx = 1\n")
+    write(project, "src/file.py", "x = 1\n")
+    write(project, "src/q.sql", "SELECT 1\n")
+    job(project, {"x": WHEEL % "text: y"}, name="other")
+    job(project, {"a": RUNS[kind]})
+    assert states(run(project)) == {"a": "success"}
+
+
+@pytest.mark.parametrize("kind", NEED_A_WORKSPACE)
+def test_every_kind_that_needs_a_workspace_is_skipped_by_name(project: Path, kind: str) -> None:
+    job(project, {"a": f"{kind}: {{}}", "b": WHEEL % "text: x"})
+    reason = NEED_A_WORKSPACE[kind][1]
+    assert f"task a: {kind} cannot be run on this machine: {reason}" in refusal(project)
+    done = run(project, skip_unsupported=True)
+    assert states(done) == {"a": "skipped", "b": "success"}
+    assert done["a"].reason == reason
+
 
 def test_every_kind_of_task_is_known_and_in_the_guide() -> None:
     known = {*RUN_HERE, *NEED_A_WORKSPACE}

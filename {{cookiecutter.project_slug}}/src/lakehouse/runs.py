@@ -112,9 +112,16 @@ def begin(tables: Tables, last: Run | None, started: datetime) -> None:
 
 def rebuilt_since(tables: Tables, names: Sequence[str], moment: datetime) -> str:
     """One of the tables that were computed as a whole after `moment`; empty if none was."""
-    where = [("table", "in", names), ("rebuilt", "!=", ""), ("started_at", ">", moment)]
-    found = tables.find(TABLE, where, newest="started_at")
-    return str(found[0]["table"]) if found else ""
+    by_domain: dict[str, list[str]] = {}
+    for name in names:
+        _, own = tables.split(name)
+        by_domain.setdefault(name.removesuffix(own), []).append(own)
+    for domain, own_names in by_domain.items():
+        where = [("table", "in", own_names), ("rebuilt", "!=", ""), ("started_at", ">", moment)]
+        found = tables.find(f"{domain}{TABLE}", where, newest="started_at")
+        if found:
+            return f"{domain}{found[0]['table']}"
+    return ""
 
 
 def record(tables: Tables, runs: Sequence[Run]) -> None:

@@ -85,7 +85,8 @@ def test_each_target_has_a_catalog_of_its_own() -> None:
     catalogs = {name: declared(name)["variables"]["catalog"] for name in BUNDLE.targets}
     assert catalogs == {name: f"{slug}_{name}" for name in BUNDLE.targets}
     for name in BUNDLE.targets:
-        used = {c["catalog_name"] for _, _, c in resources(name) if "catalog_name" in c}
+        keys = ("catalog_name", "dataset_catalog")
+        used = {c[key] for _, _, c in resources(name) for key in keys if key in c}
         assert used <= {catalogs[name]}
 
 
@@ -105,7 +106,7 @@ def test_only_prod_runs_on_schedule() -> None:
     # Development mode pauses schedules. A job's own status would override the target's.
     assert paused == {"dev": None, "preview": "PAUSED", "staging": "PAUSED", "prod": "UNPAUSED"}
     for kind, key, content in resources("prod"):
-        if kind == "jobs":
+        if kind in ("jobs", "alerts"):
             assert "pause_status" not in content.get("schedule", {}), key
 
 
@@ -147,6 +148,9 @@ def test_the_shared_rights_are_these(released: str) -> None:
     viewers = shared["job_permissions"]["default"]
     assert {p["level"] for p in viewers} == {"CAN_VIEW"}
     assert [*map(principal, viewers)] == [runner, planner, readers]
+    viewers = shared["view_permissions"]["default"]
+    assert {p["level"] for p in viewers} == {"CAN_READ"}
+    assert [*map(principal, viewers)] == [planner, readers]
     rights = {g["principal"]: set(g["privileges"]) for g in shared["schema_grants"]["default"]}
     written = {"USE_SCHEMA", "SELECT", "MODIFY", "CREATE_TABLE"}
     assert rights == {
@@ -165,6 +169,9 @@ def test_rights_are_given_to_each_job_and_schema(released: str) -> None:
             levels = {principal(p): p["level"] for p in content["permissions"]}
             assert levels.keys() >= {runner, planner, readers}, key
             assert levels[runner] == levels[planner] == levels[readers] == "CAN_VIEW", key
+        if kind in ("alerts", "dashboards"):
+            levels = {principal(p): p["level"] for p in content["permissions"]}
+            assert levels[planner] == levels[readers] == "CAN_READ", key
         if kind == "schemas":
             rights = {g["principal"]: set(g["privileges"]) for g in content["grants"]}
             assert rights[runner] >= {"USE_SCHEMA", "SELECT", "MODIFY", "CREATE_TABLE"}, key
@@ -180,8 +187,8 @@ def principal(permission: YamlMapping) -> str:
 
 def test_nobody_else_has_rights_in_personal_targets() -> None:
     for name in ("dev", "preview"):
-        for kind, key, content in resources(name):
-            assert not content.get("permissions" if kind == "jobs" else "grants"), key
+        for _, key, content in resources(name):
+            assert not [*content.get("permissions", []), *content.get("grants", [])], key
 
 
 def test_a_preview_is_named_after_its_request() -> None:

@@ -1,12 +1,16 @@
 """The sample domain from landing to gold, run as a job."""
 
 import csv
+import json
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from delivery.config.bundle import load_bundle
+from delivery.config.references import resolve
+from delivery.local.engine import open_engine
 from delivery.local.run import plan_run, run_tasks
 from pyspark.sql import functions as F
 
@@ -286,3 +290,24 @@ def test_each_run_leaves_one_row_for_each_table(week: Path) -> None:
     assert (landed["inserted"], landed["rows"], landed["rejected_files"]) == (6099, 6099, 0)
     assert (flights["landed"], flights["rows"], flights["quarantined"]) == (6099, 5918, 181)
     assert flights["failed"] == '{"known_destination": 181}'
+
+
+def test_the_dashboard_and_the_alert_ask_for_what_gold_has(week: Path) -> None:
+    resources = resolve(load_bundle(PROJECT), "dev").tree.section("resources")
+    dashboard = resources.section("dashboards").section("flights_punctuality")
+    alert = resources.section("alerts").section("flights_late")
+    file = (PROJECT / dashboard.marks["file_path"].file).parent / str(dashboard["file_path"])
+    document, engine = json.loads(file.read_text(encoding="utf-8")), open_engine("lakehouse")
+    with engine.active():
+        engine.run_sql(f"USE {dashboard['dataset_catalog']}.{dashboard['dataset_schema']}", {})
+        found = {
+            d["name"]: engine.run_sql("".join(d["queryLines"]), {}) for d in document["datasets"]
+        }
+        (row,) = engine.run_sql(str(alert["query_text"]), {}).collect()
+    assert {name: rows.count() for name, rows in found.items()} == {"airlines": 15, "days": 7}
+    for widget in [place["widget"] for place in document["pages"][0]["layout"]]:
+        fields = {encoding["fieldName"] for encoding in widget["spec"]["encodings"].values()}
+        query = widget["queries"][0]["query"]
+        assert {field["name"] for field in query["fields"]} == fields
+        assert fields <= {*found[query["datasetName"]].columns}
+    assert 0 < row[alert["evaluation"]["source"]["name"]] < 100

@@ -3,6 +3,7 @@
 import datetime
 import shutil
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from lakehouse import rollup, runs
 from lakehouse.audit import audit
 from lakehouse.engine import Change, Tables, times
 from lakehouse.engine.stores import Folders
+from lakehouse.rollup import Gold
 
 REVENUE = "gold.revenue"
 COLUMNS = ("day", "shop", "shop_name", "orders", "cents")
@@ -208,3 +210,19 @@ def test_a_load_that_began_before_gold_and_ended_after_it_is_not_forgotten(
         domain.refined(lake, "orders")
     domain.gold(lake)
     assert (THREE, "north", "NORTH", 1, 7) in found(lake, REVENUE, *COLUMNS)
+
+
+def test_a_table_over_two_domains_follows_both(lake: Tables, touched: list[Any]) -> None:
+    places = lake.of("places")
+    places.replace("silver.shops", lake.read("silver.shops"))
+    compute = partial(domain.revenue, shops=lake.read("places.silver.shops"))
+    gold = Gold(REVENUE, "silver.orders", compute, follows=["places.silver.shops"])
+    rollup.refresh(lake, gold)
+    assert touched == []
+    shops = lake.read("silver.shops").withColumn("_changed_at", F.current_timestamp())
+    places.replace("silver.shops", shops)
+    assert rollup.refresh(lake, gold).note == "rebuilt: places.silver.shops changed"
+    runs.record(places, [runs.Run("silver.shops", times.now(), rebuilt="its contract changed")])
+    assert rollup.refresh(lake, gold).note == "rebuilt: places.silver.shops was rebuilt"
+    assert rollup.refresh(lake, gold).note == ""
+    assert touched == [(REVENUE, None)] * 2

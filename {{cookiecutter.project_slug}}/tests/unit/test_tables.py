@@ -384,6 +384,19 @@ def test_tables_of_another_domain_have_its_schemas_and_contracts(
     assert other.of("orders").identifier(TABLE) == tables.identifier(TABLE)
 
 
+def test_a_table_of_another_domain_is_read_by_its_name_and_not_written(
+    tables: Tables, frame: Frame
+) -> None:
+    rows = frame((1,), schema="n int")
+    tables.of("returns").replace("silver.rates", rows)
+    assert tables.read("returns.silver.rates").collect() == rows.collect()
+    assert tables.count("returns.silver.rates") == 1
+    assert not tables.exists("shops.silver.rates")
+    for write in (tables.replace, tables.append):
+        with pytest.raises(ValueError, match=r"returns\.silver\.rates: given a table of another"):
+            write("returns.silver.rates", rows)
+
+
 def test_a_prefix_of_the_schemas_stays(root: Path) -> None:
     tables = Tables("c", {"silver": "dev_anna_orders_silver"}, "orders", Engine.EMBEDDED)
     other = tables.of("returns").identifier("silver.x")

@@ -33,6 +33,8 @@ _STORES: dict[Engine, type[Folders] | type[JvmFolders] | type[UnityCatalog]] = {
 class Tables:
     """The tables of one domain. A table's name is `layer.table`, such as `silver.flights`.
 
+    A table of another domain is read by its name with the domain: `flights.silver.airports`.
+
     Where a table has a contract, only its columns are written, with its types; others that the
     table has are NULL in new rows. Columns that begin with an underscore are the engine's own: a
     contract does not list them.
@@ -257,6 +259,8 @@ class Tables:
         Raises:
             ValueError: the columns or types are not those of the contract.
         """
+        if self.split(name)[0] is not self:
+            raise ValueError(f"{name}: given a table of another domain, which is only read here")
         contract = find_contract(self.domain, name)
         if contract is None:
             return rows
@@ -286,7 +290,16 @@ class Tables:
         """The columns of the table and their types; none if it has not been written."""
         return self._store.types(self._at(name)) if self.exists(name) else []
 
+    def split(self, name: str) -> tuple["Tables", str]:
+        """The tables of the domain that a name begins with, or else these, and the name in them."""
+        domain, _, rest = name.partition(".")
+        is_other = domain not in self._schemas and rest.partition(".")[0] in self._schemas
+        return (self.of(domain), rest) if is_other else (self, name)
+
     def _at(self, name: str) -> Location:
+        tables, own = self.split(name)
+        if tables is not self:
+            return tables._at(own)
         layer, _, table = name.partition(".")
         if layer not in self._schemas or not table:
             layers = ", ".join(self._schemas)

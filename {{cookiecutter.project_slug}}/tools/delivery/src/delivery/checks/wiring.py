@@ -37,7 +37,7 @@ def check_job(job: YamlMapping, job_mark: Mark, code: Code) -> Iterator[Finding]
     for entry, mark in zip(entries, entries.marks, strict=True):
         if not isinstance(entry, YamlMapping):
             yield _finding(mark, f"given {kind_of(entry)} as a task", "- task_key: load")
-    yield from _check_order(tasks)
+    yield from check_order(tasks)
     for every in tasks_of(job):
         yield from _check_compute(job, every.content)
         if "python_wheel_task" in every.content:
@@ -48,7 +48,8 @@ def check_job(job: YamlMapping, job_mark: Mark, code: Code) -> Iterator[Finding]
                 yield from error.findings
 
 
-def _check_order(tasks: list[tuple[YamlMapping, Mark]]) -> Iterator[Finding]:
+def check_order(tasks: list[tuple[YamlMapping, Mark]]) -> Iterator[Finding]:
+    """Names that are given twice, and `depends_on` that has no order or names no task."""
     names = [task.get("task_key") for task, _ in tasks]
     for number, (task, mark) in enumerate(tasks):
         if task.get("task_key") in names[:number]:

@@ -22,7 +22,7 @@ DryRunOption = Annotated[
 ]
 NameArgument = Annotated[str, typer.Argument(help="Its name in the domain, such as export.")]
 DomainOption = Annotated[str, typer.Option(help="The domain that it belongs to, such as orders.")]
-_WAREHOUSE = "name your SQL warehouse in databricks.yml: variables.warehouse_id"
+_WAREHOUSE = "see that warehouse_id in databricks.yml names your SQL warehouse"
 _SIGNS = {"create": "+", "edit": "~", "delete": "−"}
 
 

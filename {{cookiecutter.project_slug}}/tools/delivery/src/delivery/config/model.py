@@ -177,6 +177,7 @@ _ALSO_ACCEPTED = {
     "Job": ("format", "edit_mode"),
     "Pipeline": ("storage",),
     "PipelineLibrary": ("whl",),
+    "Task": ("dbt_cloud_task",),
     "Volume": ("volume_path",),
 }
 _OF_EVERY = ("id", "modified_status", "url")

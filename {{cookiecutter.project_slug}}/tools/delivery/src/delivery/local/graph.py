@@ -1,8 +1,11 @@
-"""The tasks of a job as a graph: as text, as JSON and as a diagram of Mermaid."""
+"""The tasks of a job as a graph: as text, as JSON and as a diagram of Mermaid.
+
+Faults are part of it: tasks that `depends_on` names and that do not exist, and tasks that wait for
+each other.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from graphlib import CycleError, TopologicalSorter
+from dataclasses import dataclass, replace
 from typing import Any
 
 from delivery.checks.wiring import task_key_of
@@ -10,6 +13,8 @@ from delivery.config.scalars import as_text
 from delivery.config.yaml import YamlMapping
 from delivery.local.job import Need
 from delivery.local.kinds import shown_kind
+
+_WAITS = "waits for itself"
 
 
 @dataclass(frozen=True)
@@ -21,6 +26,7 @@ class Node:
         needs: the tasks that it depends on.
         run_if: the condition on them, if it is not that all have succeeded.
         left_out: why a run on this machine leaves it out; empty if it does not.
+        fault: why no run can have it; empty if it can.
     """
 
     name: str
@@ -28,6 +34,7 @@ class Node:
     needs: tuple[Need, ...] = ()
     run_if: str = ""
     left_out: str = ""
+    fault: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """The task for machines."""
@@ -38,6 +45,7 @@ class Node:
             "depends_on": needs,
             "run_if": self.run_if or "ALL_SUCCESS",
             "left_out": self.left_out or None,
+            "fault": self.fault or None,
         }
 
 
@@ -47,13 +55,28 @@ def nodes_of(job: YamlMapping, left_out: Mapping[str, str]) -> list[Node]:
     Args:
         left_out: the tasks that a run on this machine leaves out, with the reason.
     """
-    every = (_node(task, left_out) for task, _ in job.items_of("tasks").sections())
-    nodes = {node.name: node for node in every}
-    graph = {node.name: [n.task for n in node.needs if n.task in nodes] for node in nodes.values()}
-    try:
-        return [nodes[name] for name in TopologicalSorter(graph).static_order()]
-    except CycleError:  # `delivery check` names it
-        return [*nodes.values()]
+    tasks = [_node(task, left_out) for task, _ in job.items_of("tasks").sections()]
+    known = {node.name for node in tasks}
+    others = dict.fromkeys(n.task for node in tasks for n in node.needs if n.task not in known)
+    nodes = {name: Node(name, "", fault="no task of this job") for name in others}
+    nodes |= {node.name: node for node in tasks}
+    graph = {node.name: [need.task for need in node.needs] for node in nodes.values()}
+    before = {name: _before(name, graph) for name in nodes}
+    return [
+        replace(nodes[name], fault=_WAITS) if name in before[name] else nodes[name]
+        for name in sorted(nodes, key=lambda name: len(before[name]))
+    ]
+
+
+def _before(name: str, graph: Mapping[str, Sequence[str]]) -> set[str]:
+    """All tasks that must end before a task starts."""
+    found, open_ = set[str](), [*graph[name]]
+    while open_:
+        one = open_.pop()
+        if one not in found:
+            found.add(one)
+            open_ += graph[one]
+    return found
 
 
 def _node(task: YamlMapping, left_out: Mapping[str, str]) -> Node:
@@ -109,7 +132,8 @@ def _line(node: Node, parent: str) -> str:
         *([node.run_if] if node.run_if else []),
         *([f"not here: {node.left_out}"] if node.left_out else []),
     ]
-    return f"{node.name}  {node.kind}" + (f"  ({'; '.join(facts)})" if facts else "")
+    start = "  ".join(filter(None, [node.name, node.fault and f"✗ {node.fault}", node.kind]))
+    return start + (f"  ({'; '.join(facts)})" if facts else "")
 
 
 def as_mermaid(nodes: Sequence[Node]) -> str:
@@ -117,18 +141,20 @@ def as_mermaid(nodes: Sequence[Node]) -> str:
     ids = {node.name: f"t{number}" for number, node in enumerate(nodes, 1)}
     lines = ["flowchart TD"]
     for node in nodes:
-        run_if = f"<br/>{node.run_if}" if node.run_if else ""
-        label = f"<b>{_escaped(node.name)}</b><br/>{_escaped(node.kind)}{run_if}"
+        facts = (node.fault, node.kind, node.run_if)
+        label = "<br/>".join([f"<b>{_escaped(node.name)}</b>", *map(_escaped, filter(None, facts))])
         lines.append(f'    {ids[node.name]}["{label}"]')
     for node in nodes:
         for need in node.needs:
             label = f"|{_escaped(need.outcome)}|" if need.outcome else ""
-            if need.task in ids:
-                lines.append(f"    {ids[need.task]} -->{label} {ids[node.name]}")
-    elsewhere = [ids[node.name] for node in nodes if node.left_out]
-    if elsewhere:
-        lines.append("    classDef elsewhere stroke-dasharray: 4")
-        lines.append(f"    class {','.join(elsewhere)} elsewhere")
+            lines.append(f"    {ids[need.task]} -->{label} {ids[node.name]}")
+    for style, look, chosen in (
+        ("elsewhere", "stroke-dasharray: 4", [node for node in nodes if node.left_out]),
+        ("fault", "stroke: #cf222e", [node for node in nodes if node.fault]),
+    ):
+        if chosen:
+            lines.append(f"    classDef {style} {look}")
+            lines.append(f"    class {','.join(ids[node.name] for node in chosen)} {style}")
     return "\n".join(lines)
 
 

@@ -1,14 +1,17 @@
 """Finds resources that a plan would create although they exist in the workspace already."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qsl
 
 from delivery.config.target import Target
+from delivery.config.yaml import YamlMapping
 from delivery.plan.model import ResourceChange
-from delivery.resources import Kind, properties_of
+from delivery.resources import properties_of
 from delivery.workspace.client import Workspace
 
+_ID = re.compile(r"<resources\.(\w+)\.([\w-]+)\.id>")  # a reference, as `resolve` leaves it
 _Finder = Callable[[Workspace, Mapping[str, Any]], str]
 
 
@@ -31,18 +34,32 @@ def find_existing(
         if kind in _FIND:
             found[change.key] = _FIND[kind](workspace, resource)
         elif properties_of(kind).address:
-            found[change.key] = _at_address(workspace, properties_of(kind), resource)
+            found[change.key] = _at_address(workspace, kind, _identity(kind, resource, kinds))
     return {key: identity for key, identity in found.items() if identity}
 
 
-def _at_address(workspace: Workspace, kind: Kind, resource: Mapping[str, Any]) -> str:
-    """The id of a resource whose id is made of its fields; empty if a field is missing."""
+def _identity(kind: str, resource: Mapping[str, Any], kinds: YamlMapping) -> str:
+    """The id that is made of a resource's fields; empty if one is missing.
+
+    A field may refer to the id of another resource, such as the project of a branch.
+    """
+
+    def other(match: re.Match[str]) -> str:
+        referred = kinds.section(match[1]).section(match[2])
+        return _identity(match[1], referred, kinds) if properties_of(match[1]).address else match[0]
+
+    fields = {k: _ID.sub(other, v) if isinstance(v, str) else v for k, v in resource.items()}
     try:
-        identity = kind.id.format(**resource)
+        return properties_of(kind).id.format(**fields)
     except KeyError:
         return ""
-    path, _, query = kind.address.format(id=identity).partition("?")
-    return identity if workspace.get_or_none(path, dict(parse_qsl(query))) else ""
+
+
+def _at_address(workspace: Workspace, kind: str, identity: str) -> str:
+    """The id, if the workspace has such a resource."""
+    path, _, query = properties_of(kind).address.format(id=identity).partition("?")
+    found = identity and workspace.get_or_none(path, dict(parse_qsl(query)))
+    return identity if found else ""
 
 
 def _scope(workspace: Workspace, resource: Mapping[str, Any]) -> str:

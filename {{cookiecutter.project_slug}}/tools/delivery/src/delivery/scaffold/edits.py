@@ -192,39 +192,3 @@ def _parsed(text: str) -> Any:
         return yaml.safe_load(text)
     except yaml.YAMLError:
         return None
-
-
-# --- databricks.yml ---
-
-WAREHOUSE = "warehouse_id"
-_WAREHOUSE_LINES = f"""\
-  {WAREHOUSE}:
-    description: The SQL warehouse of SQL tasks and dashboards.
-    lookup:
-      warehouse: Serverless Starter Warehouse""".split("\n")
-
-
-def add_warehouse(text: str) -> str:
-    """Declare the variable that names the SQL warehouse, unless it is declared.
-
-    Raises:
-        DeliveryError: the file has no section `variables` with one entry a line.
-    """
-    before = _parsed(text)
-    variables = before.get("variables") if isinstance(before, dict) else None
-    if isinstance(variables, dict) and WAREHOUSE in variables:
-        return text
-    changed, at = text, re.search(r"^variables:[ \t]*(?:#.*)?\r?$", text, re.MULTILINE)
-    first = text[: at.start()].count("\n") + 1 if at else 0
-    for number, line in enumerate(_WAREHOUSE_LINES, first):
-        changed = insert_line(changed, number, line)
-    after = _parsed(changed)
-    declared = after.get("variables") if isinstance(after, dict) else None
-    if not (
-        at and isinstance(declared, dict) and declared.pop(WAREHOUSE, None) and after == before
-    ):
-        raise DeliveryError(
-            f"databricks.yml: variables: expected one entry a line, to add {WAREHOUSE}:\n"
-            + "\n".join(f"    {line}" for line in ["variables:", *_WAREHOUSE_LINES])
-        )
-    return changed

@@ -6,9 +6,7 @@ import re
 from enum import StrEnum
 from pathlib import Path
 
-from delivery.config.includes import ROOT_FILE
 from delivery.errors import DeliveryError
-from delivery.scaffold import edits
 from delivery.scaffold.changes import Change, require_possible
 from delivery.scaffold.domain import Edit, compute_of, edited
 from delivery.scaffold.names import PACKAGE, domains_of, require_name
@@ -56,11 +54,11 @@ def new_part(root: Path, part: Part, name: str, domain: str) -> list[Change]:
         shared = [Edit(tasks, lambda old: f"{old.rstrip()}\n{task}")]
     else:
         _require_free(root, part, names, "")
-        if part is Part.NOTEBOOK:
-            layers = ["notebook", f"notebook_{compute}"]
-        else:
-            layers = ["sqltask" if part is Part.SQL else "dashboard"]
-            shared = [Edit(ROOT_FILE, edits.add_warehouse)]
+        layers = {
+            Part.NOTEBOOK: ["notebook", f"notebook_{compute}"],
+            Part.SQL: ["sqltask"],
+            Part.DASHBOARD: ["dashboard"],
+        }[part]
     files = rendered(layers, names)
     created = [Change("create", path, text.encode()) for path, text in files.items()]
     changes = [*created, *edited(root, shared)]
