@@ -85,6 +85,11 @@ RUN_FAULTS = [
     _seen("columns that are not given keep no place", "local/engine.py", "given.get(name, 'NULL')", "given.get(name, f'`{name}`')", _WRITES),
     _seen("partitions are columns", "local/engine.py", "        if [*stored] != [*tables.read(key).columns]:", "        if False:", f"{_ENGINE}test_a_table_with_partitions_is_read_by_name_and_not_written"),
     _seen("getOrCreate finds no session", "local/engine.py", '_environment("SPARK_REMOTE", "sc://localhost")', '_environment("NOTHING", "sc://localhost")', f"{_ENGINE}test_a_script_finds_the_session_and_values_of_tasks"),
+    # What is told
+    _seen("a failure has no line", "local/problems.py", 'found = f"{\'/\'.join(parts)}:{frame.lineno}"', "pass", f"{_KINDS}test_a_failure_in_a_notebook_has_its_line"),
+    _seen("an error of the engine has no statement", "local/engine.py", "        except Exception as error:\n            reason", "        except SqlError as error:\n            reason", f"{_ENGINE}test_what_the_engine_says_has_the_line_of_its_statement"),
+    _seen("what tasks print breaks the document", "cli/run.py", "sys.stderr if output is Output.JSON else sys.stdout", "sys.stdout", f"{_KINDS}test_what_a_task_prints_is_on_stdout_beside_no_document"),
+    _seen("a wheel runs on nothing", "local/plan.py", "        self.problems += [found for task in tasks_of(job) for found in check_compute(task)]\n", "", f"{_RUN}test_what_only_a_workspace_can_do_is_refused_before_the_first_task"),
     # The graph
     _seen("a graph without outcomes", "local/graph.py", '        *(f"if {outcome}" for outcome in here),\n', "", f"{_GRAPH}test_a_graph_is_a_tree_with_kinds_and_conditions"),
     _seen("a task that does not exist is no fault", "local/graph.py", 'fault="no task of this job"', 'fault=""', f"{_GRAPH}test_a_task_that_does_not_exist_is_shown_and_named"),

@@ -32,8 +32,17 @@ def test_an_unknown_job_is_answered_with_the_known_ones(project: Path) -> None:
     ("old", "new", "message"),
     [
         ("python_wheel_task:", "dbt_task:", "task count: dbt_task cannot be run on this machine"),
-        ("          environment_key: default\n", "          run_if: OFTEN\n", "given OFTEN"),
-        ("          environment_key: default\n", "          colour: red\n", "count: colour cannot"),
+        (
+            "          python_wheel_task:",
+            "          run_if: OFTEN\n          python_wheel_task:",
+            "given OFTEN",
+        ),
+        (
+            "          python_wheel_task:",
+            "          colour: red\n          python_wheel_task:",
+            "count: colour cannot",
+        ),
+        ("          environment_key: default\n", "", "python_wheel_task without compute"),
         ("task: shop.load", "task: '{{tasks.x.values.y}}'", "given {{tasks.x.values.y}}"),
         (
             "schema: ${resources.schemas.shop_gold.name}",

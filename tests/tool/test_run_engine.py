@@ -38,6 +38,7 @@ resources:
           notebook_task: {notebook_path: ../../src/look.ipynb}
         - task_key: script
           depends_on: [{task_key: look}]
+          environment_key: default
           spark_python_task:
             python_file: ../../src/script.py
             parameters: ["{{tasks.look.values.rows}}"]
@@ -46,11 +47,20 @@ resources:
           sql_task: {warehouse_id: x, file: {path: ../../src/last.sql}}
         - task_key: lost
           sql_task: {warehouse_id: x, file: {path: ../../src/lost.sql}}
+        - task_key: typo
+          sql_task: {warehouse_id: x, file: {path: ../../src/typo.sql}}
+        - task_key: cell
+          notebook_task: {notebook_path: ../../src/cell.py}
+        - task_key: call
+          notebook_task: {notebook_path: ../../src/call.py}
         - task_key: parts
           depends_on: [{task_key: last}]
+          environment_key: default
           spark_python_task: {python_file: ../../src/parts.py}
         - task_key: edges
+          environment_key: default
           spark_python_task: {python_file: ../../src/edges.py}
+      environments: [{environment_key: default}]
 """,
     "src/make.sql": """\
 -- three rows; one is deleted
@@ -98,6 +108,11 @@ rows.write.mode("append").saveAsTable("lake.shop_gold.copy")
 """,
     "src/last.sql": "SELECT count(*) AS n, sum(twice) AS s FROM lake.shop_gold.copy",
     "src/lost.sql": "SELECT 1;\n\nSELECT * FROM lake.shop_gold.lost",
+    "src/typo.sql": "SELECT 1;\n\nSELECT nope\nFROM range(3)",
+    "src/cell.py": "# Databricks notebook source\n\n# COMMAND ----------\n\n# MAGIC %sql\n"
+    "# MAGIC SELECT nope FROM range(3)\n",
+    "src/call.py": "# Databricks notebook source\nrows = spark.range(3)\n\n"
+    "rows.select('nope').collect()\n",
     "src/edges.py": """\
 def refused(call, text):
     try:
@@ -209,12 +224,24 @@ def test_names_mean_what_they_mean_to_spark(tasks: dict[str, Any]) -> None:
 
 def test_a_table_that_was_not_written_here_is_told(tasks: dict[str, Any]) -> None:
     assert tasks["lost"]["reason"] == (
-        "line 3: given lake.shop_gold.lost, expected a table that was written on this machine; "
-        "first run the job that writes it"
+        "src/lost.sql:3: given lake.shop_gold.lost, expected a table that was written on this "
+        "machine; first run the job that writes it"
     )
+
+
+@pytest.mark.parametrize(
+    ("task", "place"),
+    [("typo", "src/typo.sql:3: "), ("cell", "cell.py:6: "), ("call", "src/call.py:4: ")],
+)
+def test_what_the_engine_says_has_the_line_of_its_statement(
+    tasks: dict[str, Any], task: str, place: str
+) -> None:
+    assert tasks[task]["reason"].startswith(place)
+    assert "nope" in tasks[task]["reason"]
 
 
 def test_a_table_with_partitions_is_read_by_name_and_not_written(tasks: dict[str, Any]) -> None:
     assert tasks["parts"]["reason"] == (
-        "lake.shop_gold.parts was written through lakehouse.engine.Tables; write it only there"
+        "src/parts.py:8: lake.shop_gold.parts was written through lakehouse.engine.Tables; write "
+        "it only there"
     )

@@ -15,11 +15,13 @@ SVG = "{http://www.w3.org/2000/svg}"
 JOB = """\
 resources:
   jobs:
-    other: {name: other, tasks: [{task_key: x, dbt_task: {}}]}
+    other: {name: other, tasks: [{task_key: x, existing_cluster_id: c, dbt_task: {}}]}
     shop_daily:
       name: shop_daily
+      job_clusters: [{job_cluster_key: c}]
       tasks:
         - task_key: end
+          job_cluster_key: c
           depends_on: [{task_key: yes}, {task_key: check, outcome: "false"}]
           run_if: NONE_FAILED
           dbt_task: {}
@@ -29,6 +31,7 @@ resources:
             inputs: "[1]"
             task:
               task_key: one
+              job_cluster_key: c
               python_wheel_task:
                 package_name: app
                 entry_point: app
@@ -121,7 +124,7 @@ def test_tasks_that_wait_for_each_other_are_shown_and_named(graph: Run, project:
     shown = {line.strip("│├└─ ").split("  ")[0] for line in out.splitlines()[2:]}
     assert (code, shown) == (1, {"check", "yes", "end", "more", "third"})
     assert err == (
-        "resources/shop/job.yml:7: tasks wait for each other: end → yes → end\n"
+        "resources/shop/job.yml:8: tasks wait for each other: end → yes → end\n"
         "    Remove one of these depends_on.\n"
     )
     waiting = [line for line in out.splitlines() if "✗ waits for itself" in line]
@@ -134,7 +137,7 @@ def test_a_task_that_does_not_exist_is_shown_and_named(graph: Run, project: Path
     code, out, err = graph("shop_daily")
     assert code == 1
     assert "edn  ✗ no task of this job\n└─ more  job: other\n" in out
-    assert "job.yml:24: task more depends_on: given edn, expected end or yes or check" in err
+    assert "job.yml:27: task more depends_on: given edn, expected end or yes or check" in err
     tasks = json.loads(graph("shop_daily", "--output", "json")[1])["tasks"]
     assert {task["task"]: task["fault"] for task in tasks if task["fault"]} == {
         "edn": "no task of this job"
@@ -204,7 +207,7 @@ def test_a_picture_shows_faults(graph: Run, project: Path) -> None:
 def test_boxes_of_a_large_job_do_not_overlap(graph: Run, project: Path) -> None:
     needs = {n: sorted({n // 2, n // 3, n - 7} & {*range(1, n)}) for n in range(1, 61)}
     tasks = "".join(
-        f"        - task_key: t{n}\n          dbt_task: {{}}\n          depends_on: ["
+        f"        - task_key: t{n}\n          notebook_task: {{}}\n          depends_on: ["
         + ", ".join(f"{{task_key: t{need}}}" for need in needs[n])
         + "]\n"
         for n in needs

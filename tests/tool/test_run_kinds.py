@@ -62,6 +62,7 @@ def current_engine():
 def session(engine):
     return spark
 """
+NEED_COMPUTE = re.compile(r"^( *)((?:dbt|python_wheel|spark_\w+)_task:)", re.MULTILINE)
 WHEEL = """\
 python_wheel_task:
   package_name: app
@@ -111,8 +112,12 @@ def job(project: Path, tasks: dict[str, str], head: str = "", name: str = "shop_
     lines = ["resources:", "  jobs:", f"    {name}:", f"      name: {name} of shop"]
     lines += textwrap.indent(head, " " * 6).splitlines()
     lines += ["      tasks:"]
-    for key, text in tasks.items():
+    for key, work in tasks.items():
+        needs = NEED_COMPUTE.search(work)
+        compute = textwrap.indent("environment_key: default\n", needs[1]) if needs else ""
+        text = f"{work.rstrip()}\n{compute}"
         lines += [f"        - task_key: {key}", *textwrap.indent(text, " " * 10).splitlines()]
+    lines += ["      environments: [{environment_key: default}]"]
     file = JOB if name == "shop_daily" else f"resources/shop/{name}.yml"
     (project / file).write_text("\n".join(lines) + "\n", encoding="utf-8")
 
@@ -643,7 +648,7 @@ def test_a_notebook_runs_with_its_widgets(project: Path) -> None:
     write(project, "src/jobs/look.py", NOTEBOOK)
     write(project, "src/jobs/other.py", OTHER_NOTEBOOK)
     notebook = (
-        "notebook_task: {notebook_path: ../../src/jobs/look, "
+        "notebook_task: {notebook_path: ../../src/jobs/look.py, "
         "base_parameters: {day: x, colour: blue}}"
     )
     tasks = {"a": notebook, "b": after("a") + WHEEL % "text: '{{tasks.a.values.answer}}'"}
@@ -659,9 +664,28 @@ def test_a_failure_in_a_notebook_has_its_line(project: Path, command: Run) -> No
     write(project, "src/jobs/look.py", text)
     job(project, {"a": "notebook_task: {notebook_path: ../../src/jobs/look.py}"})
     code, _, err = command("run", "shop_daily")
-    assert (code, err.splitlines()[0]) == (1, "task a failed: division by zero")
+    assert (code, err.splitlines()[0]) == (
+        1,
+        "task a failed: src/jobs/look.py:5: division by zero",
+    )
     trace = (project / ".lakehouse/last-failure.txt").read_text(encoding="utf-8")
     assert 'look.py", line 5' in trace
+
+
+def test_what_a_task_prints_is_on_stdout_beside_no_document(project: Path, command: Run) -> None:
+    write(project, "src/look.py", "# Databricks notebook source\ndisplay('rows'); print('more')\n")
+    job(project, {"a": "notebook_task: {notebook_path: ../../src/look.py}"})
+    code, out, err = command("run", "shop_daily")
+    assert (code, "rows\nmore\n" in out, err) == (0, True, "")
+    code, out, err = command("run", "shop_daily", "--output", "json")
+    assert (code, "rows\nmore\n" in err) == (0, True)
+    assert json.loads(out)["tasks"]
+
+
+def test_a_notebook_is_named_with_its_suffix(project: Path) -> None:
+    write(project, "src/look.py", "# Databricks notebook source\n")
+    job(project, {"a": "notebook_task: {notebook_path: ../../src/look}"})
+    assert "notebook_path: given ../../src/look, expected a file" in refusal(project)
 
 
 @pytest.mark.parametrize(
@@ -699,7 +723,7 @@ def test_a_parameter_that_sql_lacks_is_told_with_its_line(project: Path) -> None
     write(project, "src/q.sql", "SELECT 1;\n\nSELECT :nope;\n")
     job(project, {"a": "sql_task: {warehouse_id: x, file: {path: ../../src/q.sql}}"})
     error = run(project)["a"].error
-    assert str(error) == "line 3: given :nope, expected a parameter of the task: none"
+    assert str(error) == "src/q.sql:3: given :nope, expected a parameter of the task: none"
 
 
 # What does not run here
@@ -780,13 +804,14 @@ def test_each_failure_is_told_and_the_document_is_whole(project: Path, command: 
     assert code == 1
     found = json.loads(out)["tasks"]
     assert {task["task"]: (task["state"], task["reason"]) for task in found} == {
-        "a": ("failed", "full"),
-        "b": ("failed", "full"),
+        "a": ("failed", "src/app/shop/tasks.py:28: full"),
+        "b": ("failed", "src/app/shop/tasks.py:28: full"),
         "c": ("skipped", "b failed"),
         "d": ("success", None),
     }
     assert err.endswith(
-        "task a failed: full\ntask b failed: full\n"
+        "task a failed: src/app/shop/tasks.py:28: full\n"
+        "task b failed: src/app/shop/tasks.py:28: full\n"
         "The tracebacks are in .lakehouse/last-failure.txt.\n"
     )
     trace = (project / ".lakehouse/last-failure.txt").read_text(encoding="utf-8")

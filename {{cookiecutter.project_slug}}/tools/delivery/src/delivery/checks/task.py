@@ -60,13 +60,14 @@ def check_task(context: CheckContext, target: str) -> Iterator[Finding]:
         yield from _repeated(job, "environments", "environment_key", "the CLI keeps both")
         yield from _repeated(job, "parameters", "name", "the CLI keeps the last")
         for task in tasks_of(job):
-            yield from _compute(task)
+            yield from check_compute(task)
             yield from _refused_by_api(task)
             yield from _outcomes(task, job)
             yield from _called_job(task, key, jobs)
 
 
-def _compute(task: Task) -> Iterator[Finding]:
+def check_compute(task: Task) -> Iterator[Finding]:
+    """Work without the compute that it needs; notebooks and SQL may have none."""
     needs = [work for work in task.work if work in _NEED_COMPUTE]
     if needs and not any(task.content.get(key) for key in COMPUTE):
         message = f"{task.name}: {needs[0]} without compute, expected one of {', '.join(COMPUTE)}"

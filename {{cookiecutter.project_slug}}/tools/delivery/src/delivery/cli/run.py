@@ -1,9 +1,11 @@
 """`delivery run`."""
 
+import contextlib
 import json
+import sys
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,6 +18,7 @@ from delivery.config.root import find_root
 from delivery.errors import DeliveryError, FailedError
 from delivery.local.conditions import State
 from delivery.local.job import FinishedTask
+from delivery.local.problems import place_of
 from delivery.local.run import plan_run, run_tasks
 from delivery.local.tasks import TableChange
 
@@ -71,17 +74,24 @@ def run_command(
     done: list[FinishedTask] = []
     running = run_tasks(plan)
     for planned in plan.tasks:
-        with console.status(f"{planned.name} …"):
+        with console.status(f"{planned.name} …"), _printing(output):
             result = next(running)
         done.append(result)
         _show_task(console, result)
     seconds = time.perf_counter() - start
     changed = sum(change.changed for result in done for change in _changes(result))
     if output is Output.JSON:
-        print(json.dumps(_run_as_json(job, target, done, seconds, changed), indent=2))
+        print(json.dumps(_run_as_json(root, job, target, done, seconds, changed), indent=2))
     _raise_failures(done, root)
     news = f"{changed} tables changed" if changed else "nothing new, 0 tables changed"
     console.print(f"[green]done[/] in {seconds:.1f} s: {news}")
+
+
+@contextlib.contextmanager
+def _printing(output: Output) -> Iterator[None]:
+    """Let tasks print to stdout, unless that belongs to the document."""
+    with contextlib.redirect_stdout(sys.stderr if output is Output.JSON else sys.stdout):
+        yield
 
 
 def _parameters(given: list[str]) -> dict[str, str]:
@@ -103,13 +113,16 @@ def _raise_failures(done: list[FinishedTask], root: Path) -> None:
     trace.parent.mkdir(exist_ok=True)
     texts = ["".join(traceback.format_exception(error)) for _, error in failed]
     trace.write_text("\n".join(texts), encoding="utf-8")
-    lines = [f"task {name} failed: {_first_line(error)}" for name, error in failed]
+    lines = [f"task {name} failed: {_reason(error, root)}" for name, error in failed]
     what = "The traceback is" if len(failed) == 1 else "The tracebacks are"
     raise FailedError("\n".join([*lines, f"{what} in {_FAILURE}."])) from failed[0][1]
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0] or type(error).__name__
+def _reason(error: Exception, root: Path) -> str:
+    """The first line of an error, after the line of the project that it comes from."""
+    text = str(error).strip().partition("\n")[0] or type(error).__name__
+    place = place_of(error, root)
+    return text if text.startswith(place) else f"{place}: {text}"
 
 
 def _changes(done: FinishedTask) -> Sequence[TableChange]:
@@ -139,19 +152,19 @@ def _counts(change: TableChange) -> str:
 
 
 def _run_as_json(
-    job: str, target: str, done: list[FinishedTask], seconds: float, changed: int
+    root: Path, job: str, target: str, done: list[FinishedTask], seconds: float, changed: int
 ) -> dict[str, Any]:
     return {
         "job": job,
         "target": target,
         "seconds": round(seconds, 3),
         "tables_changed": changed,
-        "tasks": [_task_as_json(result) for result in done],
+        "tasks": [_task_as_json(root, result) for result in done],
     }
 
 
-def _task_as_json(done: FinishedTask) -> dict[str, Any]:
-    reason = _first_line(done.error) if done.error else done.reason
+def _task_as_json(root: Path, done: FinishedTask) -> dict[str, Any]:
+    reason = _reason(done.error, root) if done.error else done.reason
     return {
         "task": done.name,
         "state": done.state,

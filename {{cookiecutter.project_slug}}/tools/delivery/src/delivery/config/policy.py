@@ -121,7 +121,7 @@ class Conventions(_Strict):
     duration_warning: bool = False
     """Whether a health rule warns of long runs, before the time limit ends them."""
     retries: Annotated[int, Field(ge=0)] = 0
-    """The least `max_retries` of each task that can be repeated."""
+    """The least `max_retries` of each task that runs code or SQL, not of conditions and loops."""
 
 
 class Verify(_Strict):

@@ -52,19 +52,31 @@ class Engine:
                 stack.enter_context(_replaced(owner, name, method))
             yield
 
-    def run_sql(self, text: str, parameters: Mapping[str, str]) -> Any:
-        """Run the statements of a text; the rows of the last one, or None.
+    def run_sql(
+        self,
+        text: str,
+        parameters: Mapping[str, str],
+        file: str = "SQL",
+        first: int = 1,
+        use: Callable[[Any], Any] = lambda rows: rows,
+    ) -> Any:
+        """Run the statements of a text; what `use` makes of the rows of the last one, or None.
+
+        Args:
+            file: where the text is, for messages.
+            first: the line of the file in which it starts.
 
         Raises:
-            SqlError: a statement does not run here; the text names its line.
+            SqlError: a statement fails; the text names the line in which it starts.
         """
-        rows = None
-        for statement, line in split(text):
-            try:
-                rows = self._run(bind(statement, parameters))
-            except SqlError as error:
-                raise SqlError(f"line {line}: {error}") from None
-        return rows
+        result, line = None, 1
+        try:
+            for statement, line in split(text):  # noqa: B007 - for the message
+                result = self._run(bind(statement, parameters))
+            return use(result) if result is not None else None
+        except Exception as error:
+            reason = str(error).strip().partition("\n")[0] or type(error).__name__
+            raise SqlError(f"{file}:{first + line - 1}: {reason}") from error
 
     def sql(self, query: str, *args: Any, **kwargs: Any) -> Any:
         """`spark.sql`, with tables by name."""

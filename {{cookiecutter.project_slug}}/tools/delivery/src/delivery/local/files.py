@@ -9,7 +9,6 @@ from delivery.config.scalars import as_text
 from delivery.config.yaml import YamlMapping
 from delivery.local.notebook import (
     OTHER_LANGUAGES,
-    SUFFIXES,
     NotebookError,
     OtherLanguageError,
     check_notebook,
@@ -49,8 +48,7 @@ def prepare_notebook(task: YamlMapping, project: Project) -> Prepared:
     section = task.section("notebook_task")
     _require_here(section)
     mark = section.marks.get("notebook_path", task.marks["notebook_task"])
-    suffixes = ("", *SUFFIXES, *OTHER_LANGUAGES)
-    path = _file(task, "notebook_task", "notebook_path", project, suffixes)
+    path = _file(task, "notebook_task", "notebook_path", project)
     if path.suffix in OTHER_LANGUAGES:
         raise CannotRunError(mark, f"notebook {path.name}", "it is not in Python or SQL")
     try:
@@ -97,10 +95,13 @@ def prepare_sql(task: YamlMapping, project: Project) -> Prepared:
         values = {name: scope.fill(text) for name, text in named.items()}
         engine = open_engine(project.package)
         with engine.active():
-            text = path.read_text(encoding="utf-8-sig")
-            found = engine.run_sql(text, {**values, **scope.run.parameters})
-            rows = found.limit(_MOST_ROWS).collect() if found is not None else []
-        dicts = [row.asDict() for row in rows]
+            rows = engine.run_sql(
+                path.read_text(encoding="utf-8-sig"),
+                {**values, **scope.run.parameters},
+                path.relative_to(project.root).as_posix(),
+                use=lambda found: found.limit(_MOST_ROWS).collect(),
+            )
+        dicts = [row.asDict() for row in rows or []]
         return Result(engine.changes, _table(dicts), "" if engine.changes else "done", dicts)
 
     return Prepared(run)
@@ -111,7 +112,6 @@ def _file(
     kind: str,
     key: str,
     project: Project,
-    suffixes: tuple[str, ...] = ("",),
     below: str = "",
 ) -> Path:
     section = task.section(kind).section(below) if below else task.section(kind)
@@ -119,7 +119,7 @@ def _file(
         named = f"{kind}.{below}.{key}" if below else f"{kind}.{key}"
         message = f"task {task_key_of(task)}: given no {named}"
         raise mistake(task.marks[kind], message, f"Name a file: {key}: ../../src/NAME.")
-    return project.file(section, key, suffixes)
+    return project.file(section, key)
 
 
 def _require_here(section: YamlMapping) -> None:

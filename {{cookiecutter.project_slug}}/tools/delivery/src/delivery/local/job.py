@@ -1,7 +1,5 @@
 """A job as it is planned, and how its tasks run one after the other."""
 
-import contextlib
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -134,8 +132,7 @@ def _run_task(task: Task, scope: Scope) -> FinishedTask:
         raise ValueError(f"task {task.name}: planned without an action")
     start = time.perf_counter()
     try:
-        with contextlib.redirect_stdout(sys.stderr):  # stdout belongs to the result
-            report = task.action(scope)
+        report = task.action(scope)
     except Exception as error:  # others that do not depend on it still run
         seconds = time.perf_counter() - start
         return FinishedTask(task.name, seconds, State.FAILED, error=error)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
 from pathlib import Path
 
+from delivery.checks.task import check_compute, tasks_of
 from delivery.checks.wiring import check_job, check_wheel_task, task_dependencies, task_key_of
 from delivery.config.bundle import load_bundle
 from delivery.config.code import Code
@@ -121,6 +122,7 @@ class _Planner:
             return JobPlan(key, key, parameters, ())
         self._running.append(key)
         planned = self._tasks(job, parameters, only, prefix)
+        self.problems += [found for task in tasks_of(job) for found in check_compute(task)]
         self._running.pop()
         return JobPlan(key, str(job.get("name", key)), {**parameters, **chosen}, *planned)
 

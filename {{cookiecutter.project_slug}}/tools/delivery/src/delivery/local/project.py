@@ -36,11 +36,8 @@ class Project:
         """The folder in a workspace that the files of the project are deployed to."""
         return resolve_text(self.bundle, self.target, "${workspace.file_path}")
 
-    def file(self, section: YamlMapping, key: str, suffixes: tuple[str, ...] = ("",)) -> Path:
+    def file(self, section: YamlMapping, key: str) -> Path:
         """The file that `key` names, relative to the YAML file that names it.
-
-        Args:
-            suffixes: endings that the path may leave out.
 
         Raises:
             CannotRunError: the file is not one of the project.
@@ -56,10 +53,8 @@ class Project:
         path = Path(os.path.normpath(self.root / named))
         if not path.is_relative_to(self.root):
             raise CannotRunError(mark, f"{key}: {text}", "it is not a file of this project")
-        for suffix in suffixes:
-            found = path.with_name(path.name + suffix)
-            if found.is_file():
-                return found
+        if path.is_file():
+            return path
         message = f"{key}: given {text}, expected a file: there is no {path.relative_to(self.root)}"
         raise mistake(mark, message, "Name a file, such as ../../src/NAME.py.")
 

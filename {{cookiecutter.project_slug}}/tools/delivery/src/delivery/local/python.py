@@ -49,10 +49,19 @@ def _run_cells(path: Path, names: dict[str, Any], engine: Engine) -> None:
             names["dbutils"].widgets.set(arguments)
             _run_cells(notebook_at(path.parent, other), names, engine)
         elif cell.language == "sql":
-            names["_sqldf"] = engine.run_sql(cell.text, names["dbutils"].widgets.getAll())
-            display(names["_sqldf"])
+            _run_sql(path, cell, names, engine)
         else:
             exec(_compiled(path, cell), names)  # noqa: S102 - the notebook is the project's code
+
+
+def _run_sql(path: Path, cell: Cell, names: dict[str, Any], engine: Engine) -> None:
+    def show(rows: Any) -> Any:
+        display(rows)
+        return rows
+
+    file = path.name if cell.line else f"{path.name}, cell {cell.number}"
+    widgets = names["dbutils"].widgets.getAll()
+    names["_sqldf"] = engine.run_sql(cell.text, widgets, file, cell.line or 1, show)
 
 
 def _compiled(path: Path, cell: Cell) -> Any:
