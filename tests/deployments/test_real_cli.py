@@ -13,6 +13,7 @@ import pytest
 from conftest import Bake
 from fake_workspace import Workspace
 from harness.baking import MAXIMAL, Baked, run
+from harness.guide_examples import add_examples
 
 TARGETS = ("dev", "preview", "staging", "prod")
 OPTION_SETS = [{}, {"compute": "classic"}, MAXIMAL]
@@ -134,6 +135,7 @@ def test_strict_validation_in_a_workspace_has_no_warning(
 ) -> None:
     with Workspace() as workspace:
         project = offline(bake(**answers), tmp_path, workspace.url)
+        add_examples(project.path)
         for made in ("dist/x.whl", "requirements.txt"):  # by `make wheel`, or by a release
             (project.path / made).parent.mkdir(exist_ok=True)
             (project.path / made).touch()
@@ -150,3 +152,37 @@ def test_strict_validation_in_a_workspace_has_no_warning(
     assert result.returncode == 0, result.stdout + result.stderr
     assert "Warning" not in result.stdout + result.stderr
     assert "Validation OK!" in result.stdout
+
+
+def test_a_prefix_of_a_developer_is_in_the_names_of_all(bake: Bake, tmp_path: Path) -> None:
+    with Workspace() as workspace:
+        project = offline(bake(), tmp_path, workspace.url)
+        page = project.text("docs/environments.md")
+        (block,) = re.findall(r"```yaml\n(# targets/dev\.yml\n.*?)```", page, re.DOTALL)
+        preset = next(line for line in block.splitlines() if "name_prefix" in line)
+        file = project.path / "targets/dev.yml"
+        text = file.read_text(encoding="utf-8").replace(
+            "    presets:\n", f"    presets:\n{preset}\n"
+        )
+        file.write_text(text, encoding="utf-8")
+        assert project.python("-m", "delivery", "check").returncode == 0
+        result = run(
+            *("databricks", "bundle", "validate", "--output", "json"),
+            cwd=project.path,
+            HOME=str(tmp_path),
+            DATABRICKS_HOST=workspace.url,
+            DATABRICKS_TOKEN=workspace.token("admin"),
+            DATABRICKS_CLI_DISABLE_TELEMETRY="1",
+        )
+    assert result.returncode == 0, result.stderr
+    tree = json.loads(result.stdout)
+    user = tree["workspace"]["current_user"]["short_name"]
+    resources = tree["resources"]
+    assert resources["jobs"]["flights_daily"]["name"] == f"[{user} late] flights_daily"
+    assert resources["alerts"]["flights_late"]["display_name"] == f"[{user} late] flights_late"
+    names = {schema["name"] for schema in resources["schemas"].values()}
+    assert names == {
+        f"{user}_late_flights_{layer}" for layer in ("bronze", "silver", "gold", "ops")
+    }
+    code = json.dumps([*resources["jobs"].values(), resources["dashboards"], resources["alerts"]])
+    assert not re.search(r"\bflights_(bronze|silver|gold|ops)\b(?!\.name)", code)

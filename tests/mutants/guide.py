@@ -12,6 +12,8 @@ SAYS = f"{TESTS}::test_the_commands_of_the_guide_say_what_it_shows"
 
 # fmt: off
 GUIDE_FAULTS = [
+    Fault("guide: an example of a resource is refused", f"{DOCS}/kinds.md", "          environment_key: dbt\n", "", f"{TESTS}::test_the_examples_of_resources_pass_every_check[serverless]"),
+    Fault("guide: a table over two domains that follows nothing", "{{cookiecutter.project_slug}}/CONTRIBUTING.md", "partial(transform.airlines, airlines=airlines),", "transform.airlines,", "tests/project/test_domains.py::test_a_table_over_two_domains_works_as_the_guide_shows_it"),
     Fault("guide: a dead link", f"{DOCS}/runbooks/drift.md", "## Done when", "See [there](../drifting.md).\n\n## Done when", HOLDS),
     Fault("guide: a heading that moved", f"{DOCS}/environments.md", "## Who may do what", "## Rights", HOLDS),
     Fault("guide: a page that the index forgets", f"{DOCS}/README.md", "| [a stuck lock](runbooks/stuck-lock.md) | every deploy is refused because another run holds the lock |\n", "", HOLDS),

@@ -52,6 +52,7 @@ KINDS_FAULTS = [
     _seen("an old name of a task is unknown", "config/model.py", '    "Task": ("dbt_cloud_task",),\n', "", f"{_EVERY}test_an_unknown_field_of_a_task_is_found[dbt_cloud_task]"),
     _seen("a kind of task is nowhere", "local/kinds.py", '    "spark_jar_task": ("JAR", "JARs need a JVM"),\n', "", f"{_EVERY}test_a_task_runs_here_or_is_refused_by_name[spark_jar_task]"),
     _seen("fields of what the CLI lacks are not compared", "checks/model.py", 'else UNTRIED.get(kind, "")', 'else ""', f"{_EVERY}test_an_unknown_field_is_found[features]"),
+    _seen("a branch of a project is not found", "plan/existing.py", "_ID.sub(other, v) if isinstance(v, str) else v", "v", f"{_STORY}::test_one_that_exists_is_found_or_named_by_its_id[fake-postgres_branches]"),
     _seen("serving endpoints cannot be retained", "resources.py", 'state_only=(), model="ModelServingEndpoint"', 'model="ModelServingEndpoint"', _PAGE),
     _seen("experiments hold nothing", "resources.py", "Kind(state_only=(), model=\"MlflowExperiment\")", "Kind(holds_data=False, model=\"MlflowExperiment\")", _PAGE),
     _seen("an etag is declared", "resources.py", 'state_only=("etag",), model="GenieSpace"', 'state_only=("title",), model="GenieSpace"', f"{_FORWARD}[fake-genie_spaces]"),

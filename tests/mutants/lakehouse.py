@@ -24,6 +24,10 @@ LAKEHOUSE_FAULTS = [
         "return Refined(changes, 1)",
         _CHECKS,
     ),
+    # Two domains.
+    _source("another domain's table is one of this", "engine/tables.py", "return (self.of(domain), rest) if is_other else (self, name)", "return (self, rest) if is_other else (self, name)"),
+    _source("another domain's table is written", "engine/tables.py", "        if self.split(name)[0] is not self:", "        if False:"),
+    _source("a rebuild of another domain is unseen", "runs.py", 'tables.find(f"{domain}{TABLE}"', "tables.find(TABLE"),
     # Contracts.
     _source(
         "a partition beside the key",

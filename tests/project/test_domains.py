@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -105,6 +106,34 @@ def test_new_domains_are_green_and_leave_the_tree_as_it_was(
         delivery(project, "remove", "domain", name, "--yes")
     shutil.rmtree(project.path / ".hypothesis", ignore_errors=True)
     assert git(project.path, "status", "--porcelain", "--ignored") == ""
+
+
+@pytest.mark.longest
+def test_twenty_domains_are_green_and_leave_the_tree_as_it_was(lake: Baked) -> None:
+    """`pytest -rP` shows the figures; no time is asserted."""
+    names = [f"area{number:02}" for number in range(20)]
+    start = time.perf_counter()
+    for number, name in enumerate(names):
+        delivery(lake, "new", "domain", name, "--kind", KINDS[number % len(KINDS)])
+    created = time.perf_counter()
+    assert delivery(lake, "check").splitlines()[-1].startswith("check: passed")
+    checked = time.perf_counter()
+    tests = [f"{file}" for file in (lake.path / "tests").glob("*/test_area*.py")]
+    assert len(tests) == 20 + 13  # a pipeline runs in a workspace only
+    figures = pytest_summary(lake.pytest("-n2", "--dist=loadfile", "tests/bundle", *tests))
+    assert set(figures) == {"passed"}
+    tested = time.perf_counter()
+    assert "nothing new" not in make(lake, "run", "DOMAIN=area19").stdout
+    shutil.rmtree(lake.path / ".lakehouse")
+    for name in names:
+        delivery(lake, "remove", "domain", name, "--yes")
+    print(
+        f"20 domains: created in {created - start:.1f} s, checked in {checked - created:.1f} s, "
+        f"{figures['passed']} tests in {tested - checked:.1f} s"
+    )
+    shutil.rmtree(lake.path / ".hypothesis", ignore_errors=True)
+    shutil.rmtree(lake.path / ".venv")
+    assert git(lake.path, "status", "--porcelain", "--ignored") == ""
 
 
 @pytest.mark.parametrize("compute", ["serverless", "classic"])

@@ -13,6 +13,7 @@ import yaml
 from conftest import Bake
 from harness import warm
 from harness.baking import TEMPLATE, Baked, commit, git, name_of, pytest_summary, run
+from harness.guide_examples import add_examples
 from harness.guide_screens import ANSWERS, PAGES, rehearse, steps, written
 
 pytestmark = pytest.mark.slow
@@ -253,3 +254,19 @@ def test_a_hotfix_on_trunk_may_leave_out_what_waits(tmp_path: Path) -> None:
     forge.type(begin)
     forge.merge("hotfix/wrong-totals", "main")
     assert forge.files("main") == FIX
+
+
+@pytest.mark.parametrize("compute", ["serverless", "classic"])
+def test_the_examples_of_resources_pass_every_check(
+    compute: str, bake: Bake, tmp_path: Path
+) -> None:
+    project = Baked(shutil.copytree(bake(compute=compute).path, tmp_path / "lake"), {})
+    before = project.python("-m", "delivery", "check")
+    assert len(add_examples(project.path)) == 4
+    after = project.python("-m", "delivery", "check")
+    assert (after.returncode, after.stdout) == (0, before.stdout), after.stdout
+    done = project.python("-m", "delivery", "run", "flights_weekly", "--skip-unsupported")
+    assert done.returncode == 0, done.stderr
+    assert "✓ totals" in done.stdout
+    assert "– seasons skipped: pipelines run in a workspace" in done.stdout
+    assert "– models skipped: dbt needs a SQL warehouse" in done.stdout

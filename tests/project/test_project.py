@@ -9,6 +9,7 @@ import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from conftest import Bake
@@ -269,12 +270,19 @@ def assert_readme_shows_a_misspelt_parameter(project: Baked) -> None:
 
 
 def test_one_key_debugs_a_job(own: Baked) -> None:
+    """In VS Code and in PyCharm."""
     settings = json.loads(own.text(".vscode/launch.json"))
     (start,), (job,) = settings["configurations"], settings["inputs"]
     arguments = [text.replace(f"${{input:{job['id']}}}", job["default"]) for text in start["args"]]
     python = own.path / ".venv/bin/python"
     out = expect_success(python, "-m", start["module"], *arguments, cwd=own.path)
     assert f"{job['default']} as target dev, on this machine" in out
+    found = ElementTree.fromstring(own.text(".run/debug_job.run.xml")).iter("option")
+    options = {option.get("name"): str(option.get("value")) for option in found}
+    assert options["MODULE_MODE"] == "true"
+    assert options["WORKING_DIRECTORY"] == "$PROJECT_DIR$"
+    assert options["SDK_HOME"].replace("$PROJECT_DIR$", str(own.path)) == str(python)
+    assert [options["SCRIPT_NAME"], *options["PARAMETERS"].split()] == [start["module"], *arguments]
     expect_success("make", "clean", cwd=own.path)
 
 
