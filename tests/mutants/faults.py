@@ -62,6 +62,7 @@ BUNDLE_FAULTS = [
     _project("a dashboard of everybody in dev", "targets/dev.yml", "      view_permissions: []\n", "", BUNDLE),
     _project("a dashboard on one catalog", "resources/flights/dashboards.yml", "dataset_catalog: ${var.catalog}", "dataset_catalog: lake_dev", BUNDLE),
     _project("an alert runs as the deployer", "resources/flights/alerts.yml", "      run_as: ${var.run_as}\n", "", BUNDLE),
+    _project("files that waited once are alerted for ever", "resources/flights/alerts.yml", "max_by(", "min_by(", "tests/project/test_project.py::test_the_default_project_passes_its_own_tests[tests/pipeline]"),
     _project("a chart of what gold does not have", "src/lakehouse/flights/dashboards/punctuality.lvdash.json", "sum(late) AS late", "sum(lates) AS late", "tests/project/test_project.py::test_the_default_project_passes_its_own_tests[tests/pipeline]"),
     _project("tasks misspelt", JOB, "      tasks:\n", "      taks:\n", BUNDLE),
     _project("a resource field misspelt", JOB, "max_concurrent_runs", "max_concurent_runs", BUNDLE),
