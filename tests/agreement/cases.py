@@ -192,7 +192,13 @@ CASES = [
          "value: '${var.known}'}}}\n", "kind", "secrets.s.value: variable known has a default"),
     Case("a volume's path", "resources: {volumes: {v: {catalog_name: c, schema_name: s, name: v, "
          "volume_type: MANAGED, volume_path: /Volumes/c/s/v}}}\n", "kind", "volumes.v: given volume_path"),
+    Case("a warehouse with an empty name", "resources: {sql_warehouses: {w: {name: '', cluster_size: Small}}}\n",
+         "model", "sql_warehouses.w: missing name"),
     # Files.
+    Case("a folder of the shell", "resources: {apps: {a: {name: a, source_code_path: '${HOME}'}}}\n", "path",
+         "source_code_path: given ${HOME}, expected a folder"),
+    Case("a folder that is true", "resources: {apps: {a: {name: a, source_code_path: true}}}\n", "path",
+         "source_code_path: given true, expected a folder"),
     Case("an alert's file with a choice that is none", _alert("wrong"), "alert",
          "comparison_operator: given BIGGER, expected one of"),
     Case("an alert's file without a schedule", _alert("bare"), "alert", "missing schedule"),

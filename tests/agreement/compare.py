@@ -116,6 +116,7 @@ def write(folder: Path, cases: Sequence[Case], host: str) -> None:
     for case in cases:
         document = {"resources": {case.kind: {case.key: dict(case.resource)}}}
         text = yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
+        (folder / f"resources/{case.key}").mkdir()
         (folder / f"resources/{case.key}.yml").write_text(text, encoding="utf-8")
 
 

@@ -31,7 +31,9 @@ ALARMS = {
     r"given \$\{workspace\.file_path\}/.*, expected a (?:file|folder)|"
     r"include: given \S+\*, expected a file": "the CLI leaves it to the run",
     r"task .*(?:package_name|entry_point): given": "the CLI does not read the project's code",
-    r"The values: https://|See https://docs\.databricks\.com/": "the CLI leaves it to the run",
+    r"The (?:values|names): https://|see https://www\.quartz|See https://docs\.databricks": (
+        "the CLI leaves it to the API, or to the run"
+    ),
     r"task .*: declared more than once": "the CLI merges the two",
     r"environment_key: given \S+, expected": "the CLI leaves it to the API",
     r"missing (?:task_key|job_cluster_key)": "the CLI leaves it to the API",

@@ -12,6 +12,9 @@ from typing import Any
 import pytest
 import yaml
 from delivery.checks.registry import CheckContext, check
+from delivery.config.bundle import from_plain
+from delivery.config.model import _checker, _fits, _Place
+from delivery.config.yaml import Mark
 from fake_workspace import Workspace
 
 from agreement import corpus, generate
@@ -94,6 +97,18 @@ def test_the_cli_says_it(tmp_path: Path, environment: dict[str, str], case: Case
     assert bool(said) == (case.rule != NOTHING and case.cli is True), said
 
 
+@pytest.mark.parametrize("kind", generate.kinds())
+def test_the_quick_answer_is_the_right_one(kind: str) -> None:
+    """A value that is said to fit at once has no mismatch."""
+    dice, model = random.Random(kind), generate.model_of(kind)
+    assert model
+    for _ in range(60):
+        resource, _ = generate.changed(generate.resource_of(kind, dice), dice)
+        value = from_plain(resource)
+        if _fits(model)(value):
+            assert not list(_checker(model)(value, _Place("", Mark("x.yml", 1))))
+
+
 def batched(cases: list[Generated], size: int = 20) -> list[list[Generated]]:
     """Few at a time: the CLI stops at the first error, and then has to read all others again."""
     return [cases[start : start + size] for start in range(0, len(cases), size)]
@@ -112,6 +127,8 @@ def test_generated_bundles_are_judged_alike(tmp_path: Path, environment: dict[st
             resource, what = generate.resource_of(kind, dice), "valid"
             if number % 5:
                 resource, what = generate.changed(resource, dice)
+            if "source_code_path" in resource and resource["source_code_path"] == ".":
+                resource["source_code_path"] = f"./c{number}"  # each app has its own
             cases.append(Generated(kind, f"c{number}", resource, what))
         for some in batched(cases):
             found = compare(some, tmp_path, str(REAL), environment)

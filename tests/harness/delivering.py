@@ -338,6 +338,7 @@ def add_jobs(path: Path, count: int, domains: int = 20) -> None:
 def _job(key: str, domain: str) -> dict[str, Any]:
     task = {
         "environment_key": "default",
+        "max_retries": 1,
         "python_wheel_task": {
             "package_name": "lakehouse",
             "entry_point": "lakehouse",
@@ -349,8 +350,12 @@ def _job(key: str, domain: str) -> dict[str, Any]:
         },
     }
     wheel = "${workspace.file_path}/dist/${var.wheel}"
+    warning = {"metric": "RUN_DURATION_SECONDS", "op": "GREATER_THAN", "value": 900}
     return {
         "name": key,
+        "timeout_seconds": 1200,
+        "queue": {"enabled": True},
+        "health": {"rules": [warning]},
         "tags": {"project": "${bundle.name}", "domain": domain},
         "run_as": "${var.run_as}",
         "permissions": "${var.job_permissions}",

@@ -6,6 +6,7 @@ from mutants.faults import PROJECT, Fault
 
 _TEST = "tests/agreement/test_agreement.py::test_check_says_it"
 _EDGES = "tests/tool/test_rules_edges.py"
+_ONCE = "tests/tool/test_check_at_once.py"
 _MERGE = "tests/tool/test_merge.py::test_a_list_is_merged"
 _MODE = "tests/tool/test_merge.py::test_the_mode_of_a_target_is_its_own"
 
@@ -87,7 +88,16 @@ AGREEMENT_FAULTS = [
     _tool("inputs of a task are no list", "checks/task.py", 'any(part in text for part in ("{{", "${", "<")):', "False:"),
     _tool("a loop and its task share a name", "checks/task.py", 'and key == task.outer.get("task_key"):', "and False:"),
     _tool("cron of the 25th hour", "checks/schedule.py", "    return all(first <= number <= last for", "    return all(True for"),
-    _tool("steps are hours", "checks/schedule.py", r"(?<![#/\w-])\d+", r"\d+"),
+    _tool("an empty name is a name", "config/model.py", " or name in empty - meant)", ")"),
+    _tool("what may be quick is right", "config/model.py", "        and all(given)\n", ""),
+    _tool("a shell's folder is known later", "checks/path.py", r"\$\{[^}]*[.{]|<", r"\$\{|<"),
+    _tool("true is no path", "checks/path.py", '    if value is None or value == "":', '    if value in (None, True) or value == "":'),
+    _tool("a shared copy of what differs", "config/references.py", "result = section.copy() if result is section else result", "result = section", "tests/tool/test_references.py"),
+    _tool("the CLI may call a workspace", "checks/cli.py", ", settings=STOP_BEFORE_CALLS) for", ") for", f"{_ONCE}::test_the_cli_is_asked_once_without_a_token_and_before_any_call"),
+    _tool("the CLI is asked about each target", "checks/cli.py", "*bundle.targets[:1], quick", "*bundle.targets, quick", f"{_ONCE}::test_the_cli_is_asked_once_without_a_token_and_before_any_call"),
+    _tool("the CLI says it again", "checks/cli.py", "if f.rule != RULE or (f.file, f.line) not in told}", "if True}", f"{_ONCE}::test_what_the_cli_finds_too_is_one_finding"),
+    _tool("a slow CLI fails the check", "checks/cli.py", "    except DeliveryError:\n        return []", "    except ValueError:\n        return []", f"{_ONCE}::test_a_cli_that_does_not_answer_is_not_waited_for"),
+    _tool("the CLI reads large bundles", "checks/cli.py", "    if size > _QUICK_BYTES:", "    if False:", f"{_ONCE}::test_a_large_bundle_is_not_read_by_the_cli_unless_one_asks"),
     _tool("namespaces are misspelt", "checks/dynamic.py", 'if rest and head not in _HEADS else ""', 'if False else ""'),
     _tool("braces are single", "checks/dynamic.py", "        for found in _SINGLE.finditer(text):", "        for found in ():"),
     _tool("any output of a task", "checks/dynamic.py", "        elif not _KNOWN.fullmatch(text):", "        elif False:"),

@@ -75,7 +75,7 @@ LEDGER_FAULTS = [
     _tool("a reason of several lines", "render/facts.py", '"".join(c if c.isprintable() else " " for c in text).split()', "[text]"),
     _tool("nobody approved, says history", "render/text.py", 'if event.approved_by else ""', 'if False else ""'),
     _tool("a finding's name is no rule", "checks/yaml.py", "@rule(\"duplicate\")\n", ""),
-    _tool("only one name keeps the others", "checks/registry.py", "for name in chosen or rules for", "for name in rules for"),
+    _tool("only one name keeps the others", "checks/registry.py", "sorted(chosen or rules, key", "sorted(rules, key"),
     _tool("releases differ by their names", "release/diff.py", " if not _ALWAYS_DIFFERENT.search(d.path)]", "]"),
     _tool("a dynamic version ends a release", "release/build.py", "(OSError, ValueError, AttributeError, TypeError) as error", "(OSError, ValueError) as error"),
     _tool("a wheel without its commit", "release/build.py", "    _uv(source, \"version\", \"--frozen\", \"--quiet\", version)  # uv edits any form of TOML\n", "")._replace(

@@ -41,7 +41,7 @@ ONE_VIEW_FAULTS = [
     _delivery("unknown paths are opened", "checks/untrusted.py", 'not path.startswith("/") and _UNKNOWN.search(path):', "False:", RELEASES),
     _delivery("a value wins unseen", "checks/untrusted.py", 'variable.get("value") is not None:', "False:"),
     _delivery("made references are no references", "config/references.py", "            if replaced == text:\n", "            if True:\n"),
-    _delivery("git is known later, whatever the files say", "config/references.py", "                return _walk(self._tree, mark, [head, *steps], reference)", "                pass"),
+    _delivery("git is known later, whatever the files say", "config/references.py", "                return _walk(self.tree, mark, [head, *steps], reference)", "                pass"),
     _delivery("a default beats a lookup", "config/references.py", 'if value.get("lookup") is not None:', "if False:"),
     _delivery("any mapping of a target is a definition", "config/references.py", "{*value} not in FULL_DEFINITIONS", "False"),
     _delivery("who is unknown may run", "config/model.py", "        elif not _is_accepted(name, model, place):", "        elif False:"),

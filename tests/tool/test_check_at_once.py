@@ -62,14 +62,14 @@ def test_every_rule_says_where_and_how_to_mend(
     project: Path, edit: Edit, monkeypatch: pytest.MonkeyPatch, rule: str
 ) -> None:
     monkeypatch.setattr("delivery.workspace.bundle_cli.find_cli", lambda: "databricks")
-    monkeypatch.setattr(BundleCli, "warnings", lambda cli: ["Warning: odd\n  in x.yml:3:4"])
+    monkeypatch.setattr(BundleCli, "warnings", lambda cli, *_: ["Warning: odd\n  in x.yml:3:4"])
     (project / CONTRACT).parent.mkdir()
     (project / CONTRACT).write_text("status: active\n", encoding="utf-8")
     (project / "resources/shop" / ALERT).write_text('{"schedule": 7}', encoding="utf-8")
     edit(*SLIPS[rule])
     if rule == "branch":
         edit(POLICY, "staging: main", "staging: stage")
-    findings = check(CheckContext(project, with_cli=True), [rule])
+    findings = check(CheckContext(project, cli="full"), [rule])
     assert findings
     assert all(finding.file and finding.hint.strip() for finding in findings), findings
 
@@ -295,9 +295,59 @@ def test_an_include_out_of_the_project_is_told_and_its_files_are_left_alone(
     outside.write_text("targets: {x: {workspace: {host: https://example.com}}}\n", "utf-8")
     pattern = pattern.replace("/tmp/*.yml", outside.as_posix())
     edit(ROOT, "  - targets/*.yml", f"  - targets/*.yml\n  - {pattern}")
-    findings = check(CheckContext(project, with_cli=True), ["include", "cli"])
+    findings = check(CheckContext(project, cli="full"), ["include", "cli"])
     assert [(f.file, f.line) for f in findings] == [(ROOT, 3)]
     assert "https://example.com" in outside.read_text("utf-8")
+
+
+def installed(monkeypatch: pytest.MonkeyPatch, project: Path, script: str) -> Path:
+    """A CLI that only runs a script, and the file that it may write to."""
+    program, out = project.parent / "cli.sh", project.parent / "out.txt"
+    program.write_text(f"#!/bin/sh\nexec 3>>{out}\n{script}\n", encoding="utf-8")
+    program.chmod(0o755)
+    monkeypatch.setattr("delivery.workspace.bundle_cli.find_cli", lambda: str(program))
+    return out
+
+
+def test_the_cli_is_asked_once_without_a_token_and_before_any_call(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABRICKS_TOKEN", "none-of-its-business")
+    warning = f"echo 'Warning: odd' >&2; echo '  in {SCHEMA}:3:5' >&2"
+    out = installed(monkeypatch, project, f"env >&3; {warning}")
+    (finding,) = check(CheckContext(project, cli="quick"))
+    assert (finding.rule, finding.file, finding.line) == ("cli", SCHEMA, 3)
+    given = out.read_text("utf-8").splitlines()
+    assert given.count("DATABRICKS_RATE_LIMIT=offline") == 1
+    assert not any("none-of-its-business" in line for line in given)
+
+
+def test_what_the_cli_finds_too_is_one_finding(
+    project: Path, edit: Edit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    edit(SCHEMA, "      name:", "      nmae: x\n      name:")
+    installed(monkeypatch, project, f"echo 'Warning: nmae' >&2; echo '  in {SCHEMA}:5:7' >&2")
+    assert [f.rule for f in check(CheckContext(project, cli="quick"))] == ["model"]
+
+
+@pytest.mark.parametrize("answer", ["sleep 60", "exit 7", "echo 'Error: broken' >&2; sleep 60"])
+def test_a_cli_that_does_not_answer_is_not_waited_for(
+    project: Path, monkeypatch: pytest.MonkeyPatch, answer: str
+) -> None:
+    monkeypatch.setattr("delivery.checks.cli._QUICK_SECONDS", 1)
+    installed(monkeypatch, project, answer)
+    assert check(CheckContext(project, cli="quick")) == []
+
+
+def test_a_large_bundle_is_not_read_by_the_cli_unless_one_asks(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("delivery.checks.cli._QUICK_BYTES", 10)
+    out = installed(monkeypatch, project, "echo asked >&3")
+    assert check(CheckContext(project, cli="quick")) == []
+    assert out.exists() is False
+    check(CheckContext(project, cli="full"), ["cli"])
+    assert out.read_text("utf-8").splitlines() == ["asked"] * 3  # dev, staging and prod
 
 
 def test_a_project_without_a_home_is_warned_with_the_line_to_write(

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 
 from delivery.checks.registry import CheckContext, rule
 from delivery.config.references import value_of
-from delivery.config.yaml import string_values
 from delivery.errors import Finding
 
 RULE = "catalog"
@@ -21,8 +20,10 @@ def check_catalog(context: CheckContext, target: str) -> Iterator[Finding]:
     if not others:
         return
     named = re.compile(rf"(?<![\w-])({'|'.join(map(re.escape, others))})(?![\w-])")
-    resources = context.targets[target].tree.section("resources")
-    for key, text, mark in string_values(resources):
+    texts = context.targets[target].texts
+    if not named.search("\n".join(text for _, text, _ in texts)):
+        return
+    for key, text, mark in texts:
         found = named.search(text)
         if found:
             message = f"{key}: given {text}, with the catalog of {others[found[1]]}"

@@ -30,6 +30,8 @@ _KNOWN = re.compile(
 @rule(RULE, scope="target")
 def check_dynamic(context: CheckContext, target: str) -> Iterator[Finding]:
     """Dynamic values of parameters and tasks that the job does not have."""
+    if not any("{" in text for _, text, _ in context.targets[target].texts):
+        return
     jobs = context.targets[target].tree.section("resources").section("jobs")
     for key in jobs:
         job = jobs.section(key)

@@ -12,6 +12,7 @@ from delivery.checks.registry import CheckContext, rule
 from delivery.config.bundle import resources_of
 from delivery.config.includes import ROOT_FILE, matching_paths
 from delivery.config.references import partly_resolved, value_of
+from delivery.config.scalars import as_text
 from delivery.config.yaml import Mark, YamlList, YamlMapping
 from delivery.errors import Finding
 
@@ -42,6 +43,8 @@ _SORTS: dict[str, Sort] = {
 _DOTTED = ("path", "file", "job_file", "include")
 _DOCUMENTS = (".lvdash.json", ".dbalert.json", ".geniespace.json", ".ipynb")
 _OPTION = re.compile(r"-[re] +")  # of pip, before a path
+# What is not known yet; `${HOME}`, without a dot, is no reference, and is taken as it is.
+_OPEN = re.compile(r"\$\{[^}]*[.{]|<|\{\{")
 _QUOTES = "\"'"
 _PACKAGE = re.compile(r"[\w.-]+(\[.*\])?( *([=!<>~@]|===).*)?")
 _FILES = "${workspace.file_path}/"
@@ -116,15 +119,15 @@ def _paths(value: Any, parent: str = "", key: str = "", *, in_git: bool) -> Iter
 
 def _path(parent: str, key: str, value: Any, mark: Mark) -> Iterator[_Named]:
     sort = _SORTS.get(f"{parent}.{key}") or _SORTS.get(key)
-    if value is None or isinstance(value, bool) or value == "":
+    if value is None or value == "":
         return
-    text = str(value)
+    text = as_text(value)
     option = _OPTION.match(text)
     path = _local(key, text, mark, sort, option is not None)
     if path is None:
         return
     path = _EXTRAS.sub("", path) if ".whl[" in path else path
-    known = not any(part in path.partition("*")[0] for part in ("${", "<", "{{"))
+    known = not _OPEN.search(path.partition("*")[0])
     if known or path.startswith("dist/"):
         is_file = option is not None or sort == "file"
         yield _Named(key, text, path, "file" if is_file else sort or "any", mark)
@@ -138,7 +141,7 @@ def _local(key: str, text: str, mark: Mark, sort: Sort | None, option: bool) -> 
     local = sort is not None or (key in _DOTTED and text.startswith("."))
     if key == "dependencies" and not option and not text.startswith("."):
         local = text.endswith(".whl") and not _PACKAGE.fullmatch(text.removesuffix(".whl"))
-    if not local or "${" in text or text.startswith("/") or ":" in text:
+    if not local or _OPEN.search(text) or text.startswith("/") or ":" in text:
         return None
     parts: list[str] = []
     for step in (*PurePosixPath(mark.file).parent.parts, *PurePosixPath(text).parts):

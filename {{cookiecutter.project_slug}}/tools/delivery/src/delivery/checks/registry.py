@@ -18,10 +18,13 @@ from delivery.config.references import Resolved, resolve
 from delivery.errors import DeliveryError, Finding, InvalidFileError
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from delivery.config.policy import Policy
 
 Scope = Literal["project", "target", "released"]
 Needs = Literal["nothing", "root", "bundle"]
+Asked = Literal["", "quick", "full"]  # how the CLI is asked for its opinion, if at all
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,7 @@ class CheckContext:
 
     root: Path
     committing: bool = False
-    with_cli: bool = False
+    cli: Asked = ""
 
     @cached_property
     def bundle(self) -> Bundle:
@@ -48,6 +51,13 @@ class CheckContext:
     def targets(self) -> dict[str, Resolved]:
         """The configuration of each target, with its references resolved."""
         return {name: resolve(self.bundle, name) for name in self.bundle.targets}
+
+    @cached_property
+    def opinion(self) -> "Future[list[str]]":
+        """What the CLI says of the bundle; it is asked from now on, while other rules run."""
+        from delivery.checks.cli import ask_cli
+
+        return ask_cli(self)
 
     @cached_property
     def code(self) -> Code:
@@ -159,10 +169,17 @@ def check(context: CheckContext, only: Iterable[str] = ()) -> list[Finding]:
     unknown = [name for name in chosen if name not in rules]
     if unknown:
         raise DeliveryError(f"rule: given {unknown[0]!r}, expected one of {', '.join(rules)}")
-    found = {finding for name in chosen or rules for finding in rules[name].findings(context)}
+    names = sorted(chosen or rules, key="cli".__eq__)  # the CLI's answer is read at the end
+    if "cli" in names and context.cli:
+        context.opinion  # noqa: B018 - it is asked now
+    found = {finding for name in names for finding in rules[name].findings(context)}
     if "bundle" not in vars(context):
         return sorted(found)
     found.update(context.bundle.broken)
+    if context.cli:
+        from delivery.checks.cli import without_repeated
+
+        found = without_repeated(found)
     return sorted(without_ignored(context.root, found, context.bundle.files, complete=not chosen))
 
 

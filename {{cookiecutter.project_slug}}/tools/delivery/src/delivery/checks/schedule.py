@@ -6,7 +6,7 @@ from functools import cache
 from zoneinfo import ZoneInfo, available_timezones
 
 from delivery.checks.registry import CheckContext, rule
-from delivery.config.yaml import Mark, string_values
+from delivery.config.yaml import Mark
 from delivery.errors import Finding
 
 RULE = "schedule"
@@ -27,9 +27,8 @@ _ZONES = "https://docs.databricks.com/aws/en/jobs/scheduled"
 @rule(RULE, scope="target")
 def check_schedule(context: CheckContext, target: str) -> Iterator[Finding]:
     """Cron expressions of another form than Quartz has, and time zones that do not exist."""
-    resources = context.targets[target].tree.section("resources")
-    for key, text, mark in string_values(resources):
-        if any(part in text for part in ("<", "${", "{{")):
+    for key, text, mark in context.targets[target].texts:
+        if key not in (*_CRON, "timezone_id") or any(part in text for part in ("<", "${", "{{")):
             continue
         if key in _CRON:
             yield from _cron(key, text, mark)
@@ -57,8 +56,8 @@ def _cron(key: str, text: str, mark: Mark) -> Iterator[Finding]:
 
 
 def _fits(name: str, part: str) -> bool:
-    """Whether the numbers of a field are in its range; words, steps and others are left alone."""
-    numbers = [int(digits) for digits in re.findall(r"(?<![#/\w-])\d+", part.replace("-", ","))]
+    """Whether the numbers of a field, and its steps, are in its range; words are left alone."""
+    numbers = [int(digits) for digits in re.findall(r"\d+", part)]
     first, last = _FIELDS[name]
     return all(first <= number <= last for number in numbers)
 

@@ -12,9 +12,9 @@ from delivery.config.bundle import TOP_LEVEL_MAPPINGS, Bundle, load_bundle
 from delivery.config.cli_view import differences
 from delivery.config.includes import ROOT_FILE, refused_includes
 from delivery.config.model import ANCHOR_PREFIX
-from delivery.config.references import resolve
+from delivery.config.references import Resolved, resolve
 from delivery.config.target import PREVIEW_TARGET
-from delivery.config.yaml import Mark, YamlMapping, string_values
+from delivery.config.yaml import Mark, YamlMapping
 from delivery.errors import Finding, RefusedError
 from delivery.workspace.bundle_cli import BundleCli
 
@@ -60,10 +60,12 @@ _OPTION = re.compile(r"^-[re] +")  # of pip, before a path
 def check_untrusted(context: CheckContext) -> Iterator[Finding]:
     """Refused content of each target that takes releases or previews."""
     for target in {*context.released, PREVIEW_TARGET} & {*context.bundle.targets}:
-        yield from untrusted_content(context.bundle, target)
+        yield from untrusted_content(context.bundle, target, context.targets[target])
 
 
-def untrusted_content(bundle: Bundle, target: str) -> Iterator[Finding]:
+def untrusted_content(
+    bundle: Bundle, target: str, resolved: Resolved | None = None
+) -> Iterator[Finding]:
     """The refused content of a target, without running the CLI."""
     yield from refused_includes(bundle.root, bundle.files[1:], bundle.tree)
     if os.path.lexists(bundle.root / "setup.py"):
@@ -79,7 +81,7 @@ def untrusted_content(bundle: Bundle, target: str) -> Iterator[Finding]:
         message = f"{path} is refused for {target}: it would run with the deployer's identity"
         hint = "Move it to a target that takes no releases, such as dev, in targets/."
         yield Finding(*section.marks.get(key, Mark(ROOT_FILE, 0)), RULE, message, hint)
-    for mark, subject, hint in _foreign(tree, resolve(bundle, target).tree):
+    for mark, subject, hint in _foreign(tree, resolved or resolve(bundle, target)):
         yield Finding(mark.file, mark.line, RULE, f"{subject} is refused for {target}", hint)
 
 
@@ -121,7 +123,7 @@ def refused_keys(tree: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
         yield ("workspace", "host")  # the CLI does not resolve it
 
 
-def _foreign(tree: YamlMapping, resolved: YamlMapping) -> Iterator[tuple[Mark, str, str]]:
+def _foreign(tree: YamlMapping, resolved: Resolved) -> Iterator[tuple[Mark, str, str]]:
     """Code, jobs and paths that are not part of the release: mark, subject and hint of each."""
     jobs = tree.section("resources").section("jobs")
     for key in jobs:
@@ -133,9 +135,8 @@ def _foreign(tree: YamlMapping, resolved: YamlMapping) -> Iterator[tuple[Mark, s
                 "Move the code below src/, into the release.",
             )
     yield from _foreign_runs(tree.section("resources"))
-    raw = {id(mark): text for _, text, mark in string_values(tree.get("resources"))}
-    for key, text, mark in string_values(resolved.get("resources")):
-        if _leaves(key, text, mark, "${" in raw.get(id(mark), "")):
+    for key, text, mark in resolved.texts:
+        if _leaves(key, text, mark, id(mark) in resolved.referring):
             yield mark, f"{key}: {text}", "Name a file of the project, such as ../../src/NAME.py."
 
 
@@ -153,6 +154,8 @@ def _foreign_runs(resources: YamlMapping) -> Iterator[tuple[Mark, str, str]]:
 
 def _leaves(key: str, text: str, mark: Mark, has_references: bool) -> bool:
     """Whether a value is a path out of the release. With references, any `..` counts as one."""
+    if ".." not in text and key not in _LOCAL and key not in _OPENED:
+        return False
     path = _OPTION.sub("", text).strip("\"' ").replace("\\", "/")
     if key in _LOCAL and (path.startswith("/") or ":" in path):
         return True

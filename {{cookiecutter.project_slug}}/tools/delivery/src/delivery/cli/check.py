@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from delivery.checks.registry import CheckContext, all_rules, check
+from delivery.checks.registry import Asked, CheckContext, all_rules, check
 from delivery.config.root import find_root
 from delivery.render.findings import Format, exit_code, formatted
 
@@ -21,7 +21,8 @@ def check_command(
         bool, typer.Option("--committing", help="Also refuse commits to protected branches.")
     ] = False,
     with_cli: Annotated[
-        bool, typer.Option("--cli", help="Also run the Databricks CLI, if it is installed.")
+        bool,
+        typer.Option("--cli", help="Ask the Databricks CLI about each target, not only quickly."),
     ] = False,
     output: Annotated[
         Format, typer.Option(help="Text, JSON, or annotations for GitHub or GitLab.")
@@ -37,6 +38,7 @@ def check_command(
         print("\n".join(f"{name:<13}{one.summary}" for name, one in all_rules().items()))
         return
     gc.disable()  # it takes a third of the time of a large project; the process ends soon
-    findings = check(CheckContext(find_root(Path.cwd()), committing, with_cli), only or ())
+    cli: Asked = "full" if with_cli else "" if only else "quick"
+    findings = check(CheckContext(find_root(Path.cwd()), committing, cli), only or ())
     print(formatted(findings, output))
     raise typer.Exit(exit_code(findings))

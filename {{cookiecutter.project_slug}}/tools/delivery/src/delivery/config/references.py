@@ -4,11 +4,12 @@ import contextlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from delivery.config.bundle import Bundle
 from delivery.config.closest import closest
-from delivery.config.yaml import Mark, YamlList, YamlMapping
+from delivery.config.yaml import Mark, YamlList, YamlMapping, string_values
 from delivery.errors import Finding
 
 RULE = "reference"
@@ -53,6 +54,12 @@ class Resolved:
 
     tree: YamlMapping
     findings: tuple[Finding, ...]
+    referring: frozenset[int] = frozenset()  # ids of the marks of texts that had references
+
+    @cached_property
+    def texts(self) -> list[tuple[str, str, Mark]]:
+        """Every string in the resources: its key, the string and its mark."""
+        return list(string_values(self.tree.get("resources")))
 
     @property
     def errors(self) -> tuple[Finding, ...]:
@@ -75,9 +82,10 @@ def resolve(bundle: Bundle, target: str, variables: Mapping[str, str] | None = N
     workspace knows, such as the id of a job, become `<resources.jobs.x.id>`.
     """
     resolver = _Resolver(bundle, target, variables or {})
-    tree = resolver.section(bundle.tree_for_target(target))
+    tree = resolver.section(resolver.tree)
     resolver.section(resolver.variables)  # for its findings: the tree does not contain these
-    return Resolved(tree, tuple(sorted(set(resolver.findings))))
+    referring = frozenset(resolver.referring)
+    return Resolved(tree, tuple(sorted(set(resolver.findings))), referring)
 
 
 def partly_resolved(bundle: Bundle, target: str, *leaves: str) -> YamlMapping:
@@ -86,7 +94,7 @@ def partly_resolved(bundle: Bundle, target: str, *leaves: str) -> YamlMapping:
     So `${workspace.file_path}/src/x.py` still tells that it is a file of the project.
     """
     resolver = _Resolver(bundle, target, {}, leaves=leaves)
-    return resolver.section(bundle.tree_for_target(target).section("resources"))
+    return resolver.section(resolver.tree.section("resources"))
 
 
 def value_of(bundle: Bundle, target: str, variable: str) -> str:
@@ -108,25 +116,32 @@ class _Resolver:
     given: Mapping[str, str]
     findings: list[Finding] = field(default_factory=list)
     leaves: tuple[str, ...] = ()
+    referring: set[int] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self._tree = self.bundle.tree_for_target(self.target)
+        self.tree = self.bundle.tree_for_target(self.target)
         self.variables = self.bundle.target(self.target).section("variables")
         self._open: list[str] = []  # the references being resolved, to find cycles
         self._known: dict[str, str | int | float] = {}  # scalars, which many resources refer to
         self._cuts = 0  # references that lead back to an open one, so that their value is not whole
 
     def section(self, section: YamlMapping) -> YamlMapping:
-        result = YamlMapping()
+        """A mapping without references: the same one if it has none."""
+        result = section
         for key, value in section.items():
-            mark = section.marks[key]
-            result.put(key, self._value(value, mark), mark)
+            new = self._value(value, section.marks[key]) if _may_refer(value) else value
+            if new is not value:
+                result = section.copy() if result is section else result
+                result[key] = new
         return result
 
     def _items(self, items: YamlList) -> YamlList:
-        result = YamlList()
-        for value, mark in zip(items, items.marks, strict=True):
-            result.put(self._value(value, mark), mark)
+        result = items
+        for number, value in enumerate(items):
+            new = self._value(value, items.marks[number]) if _may_refer(value) else value
+            if new is not value:
+                result = items.copy() if result is items else result
+                result[number] = new
         return result
 
     def _value(self, value: Any, mark: Mark) -> Any:
@@ -134,7 +149,10 @@ class _Resolver:
             return self.section(value)
         if isinstance(value, YamlList):
             return self._items(value)
-        return self.text(value, mark) if isinstance(value, str) and "${" in value else value
+        if not _may_refer(value):
+            return value
+        self.referring.add(id(mark))
+        return self.text(value, mark)
 
     def text(self, text: str, mark: Mark) -> Any:
         """A string without references, also without nested ones such as `${var.a_${var.b}}`."""
@@ -211,7 +229,7 @@ class _Resolver:
         head, *steps = _STEP.findall(reference)
         if reference.startswith(_KNOWN_LATER):
             with contextlib.suppress(_DanglingError):
-                return _walk(self._tree, mark, [head, *steps], reference)
+                return _walk(self.tree, mark, [head, *steps], reference)
             return f"<{reference}>", mark
         if head == "var" and steps:
             return _walk(*self._variable(steps[0], mark), steps[1:], reference)
@@ -221,10 +239,10 @@ class _Resolver:
             return self.target, mark
         if head == "workspace":
             return self._of_workspace(steps, reference, mark)
-        return _walk(self._tree, mark, [head, *steps], reference)
+        return _walk(self.tree, mark, [head, *steps], reference)
 
     def _variable(self, name: str, mark: Mark) -> tuple[Any, Mark]:
-        declared = self._tree.section("variables")
+        declared = self.tree.section("variables")
         if name not in declared:
             reason = f"given {name}, expected a variable: {_listed(declared)}"
             hint = f"Declare it in databricks.yml: variables: {{{name}: {{default: x}}}}"
@@ -239,15 +257,15 @@ class _Resolver:
         return _assigned(value, mark, f"<var.{name}>")
 
     def _of_workspace(self, steps: list[str], reference: str, mark: Mark) -> tuple[Any, Mark]:
-        workspace = self._tree.section("workspace")
+        workspace = self.tree.section("workspace")
         if len(steps) == 1 and steps[0] not in workspace and steps[0] in _WORKSPACE_DEFAULTS:
             return _WORKSPACE_DEFAULTS[steps[0]], mark
         return _walk(workspace, mark, steps, reference)
 
     def _of_resource(self, steps: list[str], reference: str, mark: Mark) -> tuple[Any, Mark]:
         kind, key, *rest = [*steps, "", ""][: max(len(steps), 2)]
-        resource = self._tree.section("resources").section(kind)
-        kinds = self._tree.section("resources")
+        resource = self.tree.section("resources").section(kind)
+        kinds = self.tree.section("resources")
         if kind not in kinds and (near := closest(kind, kinds)):
             reason = f"given the kind {kind}, expected {near}"
             raise _DanglingError(reason, f"Write {near} for {kind}.")
@@ -264,6 +282,12 @@ class _Resolver:
                 reason = f"given {rest[0]}, expected {near}"
                 raise _DanglingError(reason, f"Write {near} for {rest[0]}.") from None
             return f"<{reference}>", mark  # a field that no file sets, such as the id
+
+
+def _may_refer(value: Any) -> bool:
+    if isinstance(value, str):
+        return "${" in value
+    return isinstance(value, YamlMapping | YamlList)
 
 
 def _assigned(value: Any, mark: Mark, unknown: str) -> tuple[Any, Mark]:

@@ -43,6 +43,13 @@ class YamlMapping(dict[str, Any]):
         self[key] = value
         self.marks[key] = mark
 
+    def copy(self) -> "YamlMapping":
+        """Another mapping of the same values."""
+        other = YamlMapping()
+        other.update(self)
+        other.marks = {**self.marks}
+        return other
+
     def section(self, key: str) -> "YamlMapping":
         """The mapping below `key`; empty if there is none."""
         value = self.get(key)
@@ -65,6 +72,13 @@ class YamlList(list[Any]):
         """Append an entry and its mark."""
         self.append(value)
         self.marks.append(mark)
+
+    def copy(self) -> "YamlList":
+        """Another list of the same values."""
+        other = YamlList()
+        other += self
+        other.marks = [*self.marks]
+        return other
 
     def sections(self) -> Iterator[tuple["YamlMapping", Mark]]:
         """The entries that are mappings, with their marks."""

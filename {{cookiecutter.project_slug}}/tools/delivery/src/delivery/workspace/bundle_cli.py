@@ -37,7 +37,7 @@ _KEPT = ("PATH", "LANG", "SSL_CERT_FILE", "SSL_CERT_DIR", "HTTPS_PROXY", "HTTP_P
 # Every CLI error about missing credentials contains one of these.
 _NO_CREDENTIALS = (" auth: ", "cannot resolve bundle auth configuration")
 # An invalid setting stops the CLI after it merges the configuration, before it calls any host.
-_STOP_BEFORE_CALLS = {"DATABRICKS_RATE_LIMIT": "offline"}
+STOP_BEFORE_CALLS = {"DATABRICKS_RATE_LIMIT": "offline"}
 
 _ANSWER_SECONDS = 60  # for `version` and `--help`
 _PLAN_SECONDS = 15 * 60
@@ -74,7 +74,7 @@ class BundleCli:
         Raises:
             DeliveryError: the CLI cannot read it.
         """
-        offline = replace(self, workspace=None, settings=_STOP_BEFORE_CALLS)
+        offline = replace(self, workspace=None, settings=STOP_BEFORE_CALLS)
         arguments = ("bundle", "validate", "--target", self.target, "--output", "json")
         result = offline._run(*arguments, check=False)
         messages = _warnings_and_errors(result.stderr)
@@ -85,10 +85,11 @@ class BundleCli:
             raise RefusedError(f"refused for {self.target}, because the CLI {reason}")
         return self._parsed("bundle validate", result)
 
-    def warnings(self) -> list[str]:
+    def warnings(self, seconds: int = _PLAN_SECONDS) -> list[str]:
         """The CLI's warnings and errors about the bundle, apart from missing credentials."""
         arguments = ("bundle", "validate", *self._target, "--output", "json")
-        return _warnings_and_errors(self._run(*arguments, check=False).stderr)
+        result = self._run(*arguments, check=False, seconds=seconds)
+        return _warnings_and_errors(result.stderr)
 
     def plan(self) -> dict[str, Any]:
         """The CLI's plan for a deploy; this changes nothing."""
