@@ -111,12 +111,12 @@ def test_new_domains_are_green_and_leave_the_tree_as_it_was(
 @pytest.mark.longest
 def test_twenty_domains_are_green_and_leave_the_tree_as_it_was(lake: Baked) -> None:
     """`pytest -rP` shows the figures; no time is asserted."""
-    names = [f"area{number:02}" for number in range(20)]
+    known, names = warnings(lake), [f"area{number:02}" for number in range(20)]
     start = time.perf_counter()
     for number, name in enumerate(names):
         delivery(lake, "new", "domain", name, "--kind", KINDS[number % len(KINDS)])
     created = time.perf_counter()
-    assert delivery(lake, "check").splitlines()[-1].startswith("check: passed")
+    assert warnings(lake) == known
     checked = time.perf_counter()
     tests = [f"{file}" for file in (lake.path / "tests").glob("*/test_area*.py")]
     assert len(tests) == 20 + 13  # a pipeline runs in a workspace only

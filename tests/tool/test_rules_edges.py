@@ -367,9 +367,10 @@ def test_readers_that_are_everyone_are_told_until_a_group_is_named(
     assert message == "staging: readers: given account users, a group that includes everyone"
 
 
-def test_owners_that_no_forge_asks_are_told(project: Path) -> None:
+def test_owners_that_no_forge_asks_are_told_once(project: Path) -> None:
     file = project / "CODEOWNERS"
-    file.write_text("# a@b\n* @example/data\n/src/ @acme/data team@example.com\n", encoding="utf-8")
+    text = "# a@b\n* @example/data\n/src/ @acme/data team@example.com\norders/ @example/data\n"
+    file.write_text(text, encoding="utf-8")
     assert [message for _, message in found(project, "placeholder")] == [
         "code owner: @example/data is not set yet, so no review is requested",
         "code owner: given team@example.com, expected a team, because a mailing list gets no "

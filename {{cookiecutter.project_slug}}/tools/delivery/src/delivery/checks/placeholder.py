@@ -66,12 +66,18 @@ def _url(context: CheckContext) -> Iterator[Finding]:
 
 
 def _owners(context: CheckContext) -> Iterator[Finding]:
-    """Code owners that are placeholders or email addresses, few of which belong to an account."""
+    """Code owners that are placeholders or email addresses, few of which belong to an account.
+
+    Each is told once: new domains have the owner of all files.
+    """
     file = context.root / _OWNERS
     lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
     hint = "Name a team with write access, such as @your-organization/your-team."
+    first: dict[str, int] = {}
     for number, line in enumerate(lines, start=1):
         for owner in line.partition("#")[0].split()[1:]:
+            if first.setdefault(owner, number) != number:
+                continue
             if owner.startswith(_NO_OWNER):
                 message = f"code owner: {owner} is not set yet, so no review is requested"
                 yield Finding(_OWNERS, number, RULE, message, hint, "warning")
