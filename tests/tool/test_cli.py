@@ -58,11 +58,12 @@ def test_run_shows_tasks_rows_and_news(run: Run) -> None:
     assert code == 0
     lines = [" ".join(line.split()) for line in out.splitlines() if line]
     assert lines[0] == "shop_daily as target dev, on this machine"
-    assert lines[1].startswith("✓ load")
-    assert lines[1].endswith("bronze.x +2")
-    assert lines[2] == "loaded [into] demo_dev.shop_gold"
-    assert lines[3].endswith("nothing new")
-    assert lines[4].endswith("1 tables changed")
+    assert lines[1] == "loading shop_gold"  # what the task prints
+    assert lines[2].startswith("✓ load")
+    assert lines[2].endswith("bronze.x +2")
+    assert lines[3] == "loaded [into] demo_dev.shop_gold"
+    assert lines[4].endswith("nothing new")
+    assert lines[5].endswith("1 tables changed")
 
 
 def test_run_says_when_nothing_is_new(run: Run, edit: Edit) -> None:
@@ -91,14 +92,15 @@ def test_a_failing_task_is_told_in_two_lines(run: Run, edit: Edit, project: Path
     code, _, err = run("run", "shop_daily")
     assert code == 1
     assert err == (
-        "task load failed: disk full\nThe traceback is in .lakehouse/last-failure.txt.\n"
+        "task load failed: src/app/shop/tasks.py:5: disk full\n"
+        "The traceback is in .lakehouse/last-failure.txt.\n"
     )
     assert "Traceback" in (project / ".lakehouse/last-failure.txt").read_text(encoding="utf-8")
 
 
 def test_a_failure_without_words_is_named_by_its_kind(run: Run, edit: Edit) -> None:
     edit("src/app/shop/tasks.py", '    print("loading", schema)', "    raise OSError")
-    assert "task load failed: OSError" in run("run", "shop_daily")[2]
+    assert "task load failed: src/app/shop/tasks.py:5: OSError" in run("run", "shop_daily")[2]
 
 
 @pytest.mark.parametrize(
