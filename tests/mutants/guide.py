@@ -7,6 +7,7 @@ from mutants.faults import PROJECT, Fault
 DOCS = f"{PROJECT}/docs"
 TESTS = "tests/project/test_guide.py"
 HOLDS = f"{TESTS}::test_links_commands_and_tables_hold_in_every_project"
+SITE, SHOWN = f"{PROJECT}/tools/docs_site", "tests/project/test_docs_site.py"
 SAYS = f"{TESTS}::test_the_commands_of_the_guide_say_what_it_shows"
 
 
@@ -37,5 +38,27 @@ GUIDE_FAULTS = [
           f"{TESTS}::test_a_hotfix_past_unreleased_work_leaves_it_out_and_brings_it_back"),
     Fault("guide: a hotfix that takes the waiting work along", f"{PROJECT}/options/branching=environments/docs/branching.md", "git switch -c hotfix/wrong-totals origin/prod", "git switch -c hotfix/wrong-totals origin/staging",
           f"{TESTS}::test_a_hotfix_past_unreleased_work_leaves_it_out_and_brings_it_back"),
+    Fault("site: a broken link is nothing", f"{SITE}/__main__.py", '"build", "--strict"', '"build"', f"{SHOWN}::test_a_broken_link_is_an_error"),
+    Fault("site: findings without a place", f"{SITE}/__main__.py", 'f"{place}: {what}"', 'f"{what}"', f"{SHOWN}::test_a_broken_link_is_an_error"),
+    Fault("site: lines are counted after drawing", f"{SITE}/diagram.py", 'found[0].count("\\n")  #', "0  #", f"{SHOWN}::test_a_broken_link_is_an_error"),
+    Fault("site: a font of another host", f"{SITE}/mkdocs.yml", "  font: false\n", "", f"{SHOWN}::test_no_page_loads_anything_from_another_host"),
+    Fault("site: pages that nothing leads to", f"{SITE}/__main__.py", "yield {title: entries}", "yield {title: entries[:3]}", f"{SHOWN}::test_every_page_of_the_guide_is_in_the_site_and_its_navigation"),
+    Fault("site: diagrams as text", f"{SITE}/__main__.py", "return with_diagrams(re.sub", "return (re.sub", f"{SHOWN}::test_every_flowchart_is_drawn"),
+    Fault("site: commands without their last option", f"{SITE}/reference.py", "map(_parameter, command.params)", "map(_parameter, command.params[:-1])", f"{SHOWN}::test_every_command_has_its_entry_with_every_option"),
+    Fault("site: subcommands are forgotten", f"{SITE}/reference.py", 'if hasattr(command, "commands")', 'if hasattr(command, "others")', f"{SHOWN}::test_every_command_has_its_entry_with_every_option"),
+    Fault("site: settings without their section", f"{SITE}/reference.py", '_setting(f"{prefix}{key}"', '_setting(f"{key}"', f"{SHOWN}::test_every_setting_has_its_entry"),
+    Fault("site: settings without what they are", f"{SITE}/reference.py", 'default, marked(field.get("description"))]', 'default, ""]', f"{SHOWN}::test_every_setting_has_its_entry"),
+    Fault("site: rules without what they find", f"{SITE}/reference.py", "        yield marked(first)\n", "", f"{SHOWN}::test_every_rule_has_its_entry"),
+    Fault("site: quality rules are left out", f"{SITE}/data.py", 'content.get("quality") or []', "[]", f"{SHOWN}::test_every_contract_is_documented_with_its_lineage_and_jobs"),
+    Fault("site: jobs of all domains everywhere", f"{SITE}/data.py", "parent.name != domain", "parent.name == root", f"{SHOWN}::test_a_new_domain_appears_and_a_removed_one_does_not"),
+    Fault("site: lineage without what is looked up", f"{SITE}/lineage.py", '"LOOKED_UP"', '"LOOKED"', f"{SHOWN}::test_lineage_knows_constants_and_does_not_guess"),
+    Fault("site: lineage without pipelines", f"{SITE}/lineage.py", 'k.arg == "name"', 'k.arg == "table"', f"{SHOWN}::test_a_new_domain_appears_and_a_removed_one_does_not"),
+    Fault("site: half a diagram", f"{SITE}/diagram.py", "            return None\n    return chart if", "            continue\n    return chart if", f"{SHOWN}::test_what_cannot_be_drawn_stays_as_text"),
+    Fault("site: arrows through boxes", f"{SITE}/diagram.py", "range(depth[source] + 1, depth[goal])", "range(0)", f"{SHOWN}::test_an_arrow_past_a_layer_goes_around_its_boxes"),
+    Fault("site: a traceback for a broken bundle", f"{SITE}/__main__.py", "except DeliveryError", "except KeyError", f"{SHOWN}::test_a_bundle_that_cannot_be_read_is_told_without_a_traceback"),
+    Fault("site: not served", f"{PROJECT}/Makefile", "$(if $(SERVE),.venv-docs", "$(if $(SERVED),.venv-docs", f"{SHOWN}::test_the_site_is_served_here"),
+    Fault("guide: a story with other rows", f"{DOCS}/first-story.md", "8,2024-01-02,north,-3\n", "8,2024-01-02,north,3\n", f"{SHOWN}::test_the_first_story_is_what_happens"),
+    Fault("guide: a sample that check refuses", f"{DOCS}/how-to/sample-for-staging.md", "  - resources.jobs.flights_sample\n", "  - resources.jobs.sample\n", f"{SHOWN}::test_what_the_how_tos_say_to_write_passes_check"),
+    Fault("guide: a statement that is none", f"{DOCS}/how-to/costs.md", "GROUP BY ALL\n", "GROUP ALL\n", f"{SHOWN}::test_code_in_how_tos_is_code"),
 ]
 # fmt: on
