@@ -309,6 +309,8 @@ def test_a_new_domain_appears_and_a_removed_one_does_not(
         "landing.orders to silver.orders",
         "silver.orders to gold.daily",
     }
+    dashed = "A run on this machine leaves out dashed tasks." in pages["docs/data/orders.html"].text
+    assert dashed == (kind == "pipeline")
     assert "./docs/domains/orders.html" in pages["index.html"].links
     assert not any("flights" in name for name in pages)
 

@@ -82,6 +82,8 @@ def _jobs(root: Path, domain: str) -> Iterator[str]:
         with redirect_stdout(StringIO()) as shown:
             graph_command(name, "dev", GraphOutput.MERMAID)
         yield f"```mermaid\n{shown.getvalue()}```"
+        if " elsewhere" in shown.getvalue():
+            yield "A run on this machine leaves out dashed tasks."
 
 
 # --- contracts ---
