@@ -323,7 +323,7 @@ DELIVERY_FAULTS = [
     # What was made without an answer
     _delivery("made twice without an answer", "deploy/apply.py", "            self._bind_unacknowledged()\n", "",
               f"{BAD_DAYS}test_what_was_made_without_an_answer_is_kept"),
-    _delivery("what is there is no matter", "plan/planner.py", "        *existing_resource_decisions(target.name, found),\n", "",
+    _delivery("what is there is no matter", "plan/planner.py", "    yield from existing_resource_decisions(target.name, existing)\n", "",
               f"{BAD_DAYS}test_what_is_there_already_is_adopted_and_not_made_again"),
     # Staying at home
     _delivery("releases choose their folders", "plan/candidate.py", "    _refuse_other_folders(target, release)\n", "",

@@ -66,7 +66,7 @@ TABLES_FAULTS = [
     _seen("key columns take NULL", "plan/contracts.py", "return column in self.key or (", "return (", _JOBS),
     _seen("a catalog that is not known", "plan/tables.py", "if is_known else f", "if True else f", f"{_UNIT}test_a_table_of_an_unknown_schema_has_a_short_name"),
     # Decisions
-    _seen("nothing is decided of tables", "plan/planner.py", "        *guard.table_decisions(tables.changes, guarded),\n", "", _GOES),
+    _seen("nothing is decided of tables", "plan/planner.py", "    yield from guard.table_decisions(tables.changes, inputs.guard)\n", "", _GOES),
     _seen("a minor version drops", "plan/guard.py", "            if table.is_major:\n", "            if True:\n", _MINOR),
     _seen("any version is a major one", "plan/tables.py", "is_major = new.major > old.major and", "is_major = new.major >= old.major and", _MINOR),
     _seen("versions are compared as texts", "plan/contracts.py", "int(version[1]) if version else 0", "int(version[1][0]) if version else 0", _MINOR),

@@ -88,7 +88,7 @@ def test_an_environment_that_asks_nobody_approves_nothing(
 def test_a_rule_that_was_bypassed_is_no_approval(kind: str, fake: Forge, enter: Enter) -> None:
     enter(kind)
     fake.reviewers["prod"] = ["ana"]
-    with pytest.raises(DeliveryError, match="nobody has approved this job") as refused:
+    with pytest.raises(DeliveryError, match="no reviewer has approved this job") as refused:
         approvers(POLICY, "prod")
     assert refused.value.code is Exit.REFUSED
 
@@ -140,7 +140,7 @@ def test_an_approval_of_an_earlier_plan_of_the_run_does_not_count(
     monkeypatch.setenv("GITHUB_RUN_ATTEMPT", "2")
     assert earlier_approvers(POLICY, "prod") == ["ana"]  # as the plan of the second attempt says
     monkeypatch.setenv("DELIVERY_APPROVED_BEFORE", "ana")
-    with pytest.raises(DeliveryError, match="nobody has approved this job"):
+    with pytest.raises(DeliveryError, match="no reviewer has approved this job"):
         approvers(POLICY, "prod")
     for again in ("bo", "ana"):
         fake.approvals["prod"] = ["ana", again]
@@ -207,7 +207,7 @@ def test_the_forge_is_not_asked_where_nobody_has_to_approve(fake: Forge, enter: 
 def test_an_approval_of_another_environment_does_not_count(fake: Forge, enter: Enter) -> None:
     enter("github")
     fake.reviewers["prod"], fake.approvals["staging"] = ["ana"], ["ana"]
-    with pytest.raises(DeliveryError, match="nobody has approved this job"):
+    with pytest.raises(DeliveryError, match="no reviewer has approved this job"):
         approvers(POLICY, "prod")
 
 

@@ -10,7 +10,7 @@ from delivery.config.policy_file import branch_names
 from delivery.errors import Finding
 from delivery.forge.environment import pipeline_branch
 
-# The branch that the forge's button "Revert" makes; nobody can choose its name.
+# The "Revert" button of the forge creates this branch and chooses its name.
 _REVERT = re.compile(r"revert-\w[\w./-]*", re.ASCII)
 
 

@@ -61,7 +61,7 @@ def check_contract(context: CheckContext) -> Iterator[Finding]:
 
 
 def _read(root: Path, file: str) -> Document:
-    """A contract, as far as the name of its file tells what it is.
+    """A contract, if the name of its file gives its layer and table.
 
     Raises:
         InvalidFileError: it has another name, or is not YAML.
@@ -79,7 +79,7 @@ def _read(root: Path, file: str) -> Document:
 
 def _check_document(document: Document) -> Iterator[Problem]:
     problems = schema_problems(document.tree)
-    told = {problem.path for problem in problems}
+    reported = {problem.path for problem in problems}
     yield from problems
     for check in (
         _check_scalars,
@@ -89,8 +89,8 @@ def _check_document(document: Document) -> Iterator[Problem]:
         _check_rules,
         _check_policies,
     ):
-        # What the standard refuses is told once.
-        yield from (problem for problem in check(document) if problem.path not in told)
+        # What the standard refuses is reported once.
+        yield from (problem for problem in check(document) if problem.path not in reported)
 
 
 # --- YAML ---

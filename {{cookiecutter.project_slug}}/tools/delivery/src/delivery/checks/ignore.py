@@ -10,7 +10,7 @@ from delivery.errors import Finding
 
 @rule(RULE)
 def check_ignore(context: CheckContext) -> Iterator[Finding]:
-    """Comments without a rule or a reason, and those that accept what nobody may."""
+    """Comments without a rule or a reason, and those that accept a finding that must be fixed."""
     for file in context.bundle.files:
         for comment in comments_of(context.root / file):
             if found := wrong_comment(file, comment):

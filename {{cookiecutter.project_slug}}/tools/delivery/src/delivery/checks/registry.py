@@ -199,6 +199,6 @@ def _merge_targets(found: Mapping[str, Iterable[Finding]]) -> Iterator[Finding]:
             key = (*place, counts[place], own)
             merged.setdefault(key, (finding, {}))[1][name] = None
     for finding, names in merged.values():
-        told = finding.message.startswith(tuple(f"{name}: " for name in names))
-        where = "" if told or len(names) == len(found) else f" (target {', '.join(names)})"
+        names_target = finding.message.startswith(tuple(f"{name}: " for name in names))
+        where = "" if names_target or len(names) == len(found) else f" (target {', '.join(names)})"
         yield replace(finding, message=finding.message + where)

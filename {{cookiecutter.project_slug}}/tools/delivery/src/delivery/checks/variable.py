@@ -15,7 +15,7 @@ _VALUES = ("default", "value")
 
 @rule(RULE, needs="bundle")
 def check_variable(context: CheckContext) -> Iterator[Finding]:
-    """Variables without a value on a target, and values of variables that nobody declares."""
+    """Variables without a value on a target, and values of undeclared variables."""
     bundle = context.bundle
     declared = bundle.tree.section("variables")
     for name in declared:

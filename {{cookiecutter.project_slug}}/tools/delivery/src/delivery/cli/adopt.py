@@ -55,17 +55,23 @@ def adopt_command(
     Exit codes: 0 done, 1 the CLI failed, 3 the target is locked, 4 bad input or set-up.
     """
     key, everything = ("", True) if key == "all" else (key, everything)  # for pipelines
-    if sum(map(bool, (resource_id, earlier, everything))) != 1 or everything == bool(key):
-        example = "--all, or a key with either --id 123 or --from jobs.old_key"
-        raise DeliveryError(f"adopt: expected {example}")
-    if dry_run and not everything:
-        raise DeliveryError("--dry-run: expected with --all only")
+    _require_one_choice(key, resource_id, earlier, everything, dry_run)
     release = find_archive(archive, digest)
     operation = start_operation(target, "dry run" if dry_run else reason, wait, break_lock, release)
     if everything:
         _adopt_all(operation, release, dry_run, output)
     else:
         show_event(adopt(operation, release, key, resource_id, earlier), output)
+
+
+def _require_one_choice(
+    key: str, resource_id: str, earlier: str, everything: bool, dry_run: bool
+) -> None:
+    if sum(map(bool, (resource_id, earlier, everything))) != 1 or everything == bool(key):
+        example = "--all, or a key with either --id 123 or --from jobs.old_key"
+        raise DeliveryError(f"adopt: expected {example}")
+    if dry_run and not everything:
+        raise DeliveryError("--dry-run: expected with --all only")
 
 
 def _adopt_all(operation: Operation, archive: Archive, dry_run: bool, output: Output) -> None:

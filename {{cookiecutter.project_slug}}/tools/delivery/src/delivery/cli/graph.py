@@ -78,6 +78,6 @@ def _left_out(root: Path, job: str, target: str) -> dict[str, str]:
     """The tasks that `delivery run --skip-unsupported` leaves out, with the reason."""
     try:
         plan = plan_run(root, job, target, skip_unsupported=True)
-    except DeliveryError:  # `delivery run` and `delivery check` tell it
+    except DeliveryError:  # `delivery run` and `delivery check` report it
         return {}
     return {task.name: task.skipped for task in plan.tasks if task.skipped}

@@ -33,7 +33,7 @@ def domain_command(
 
     Example: `delivery remove domain flights --dry-run`
 
-    Exit codes: 0 done, 3 refused: the domain is used elsewhere, or nobody confirmed; 4 bad input.
+    Exit codes: 0 done, 3 refused: the domain is used elsewhere, or not confirmed; 4 bad input.
     """
     root = project_root()
     removal = remove_domain(root, name)

@@ -1,5 +1,6 @@
 """`delivery rollback`."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -67,18 +68,12 @@ def rollback_command(
     context = target_context(target)
     context.require_visible()
     chosen = resolve_rollback_target(context, release)
-    request = PlanRequest(
-        allow_destroy=keys_to_destroy(allow_destroy or [], reason),
-        reason=reason,
-        approved_by="" if dry_run else approvers(context.policy, target),
-        is_rollback=True,
-        release=release,
-    )
+    approved_by = "" if dry_run else approvers(context.policy, target)
     archive, _ = context.verified_release(chosen)
     deployment = Deployment(
         context=context,
         archive=archive,
-        request=request,
+        request=_request(release, allow_destroy or [], reason, approved_by),
         approved=read_plan(plan, datetime.now(UTC)) if plan else None,
         approved_digest=plan_digest,
         wait=parse_duration(wait),
@@ -86,3 +81,15 @@ def rollback_command(
         progress=progress,
     )
     carry_out(deployment, dry_run, output, save, outputs)
+
+
+def _request(
+    release: str, allow_destroy: Sequence[str], reason: str, approved_by: str
+) -> PlanRequest:
+    return PlanRequest(
+        allow_destroy=keys_to_destroy(allow_destroy, reason),
+        reason=reason,
+        approved_by=approved_by,
+        is_rollback=True,
+        release=release,
+    )

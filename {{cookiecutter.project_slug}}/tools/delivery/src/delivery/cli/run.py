@@ -17,7 +17,7 @@ from delivery.cli.options import Output, OutputOption
 from delivery.config.root import find_root
 from delivery.errors import DeliveryError, FailedError
 from delivery.local.conditions import State
-from delivery.local.job import FinishedTask
+from delivery.local.job import FinishedTask, JobPlan
 from delivery.local.problems import place_of
 from delivery.local.run import plan_run, run_tasks
 from delivery.local.tasks import TableChange
@@ -25,29 +25,35 @@ from delivery.local.tasks import TableChange
 _FAILURE = Path(".lakehouse", "last-failure.txt")
 
 
+_JobArgument = Annotated[str, typer.Argument(help="The key of the job, such as flights_daily.")]
+_TargetOption = Annotated[str, typer.Option(help="The target whose names and parameters to use.")]
+_ParamOption = Annotated[
+    list[str] | None,
+    typer.Option(help="A parameter of the job, as NAME=VALUE. Can be repeated."),
+]
+_TaskOption = Annotated[
+    list[str] | None,
+    typer.Option(help="Run only this task, with its inputs as they are. Can be repeated."),
+]
+_SkipOption = Annotated[
+    bool,
+    typer.Option(
+        "--skip-unsupported",
+        help="Leave out the tasks that need a workspace, and those that depend on them.",
+    ),
+]
+_RefreshOption = Annotated[
+    bool, typer.Option("--full-refresh", help="Compute all tables anew, not only what is new.")
+]
+
+
 def run_command(
-    job: Annotated[str, typer.Argument(help="The key of the job, such as flights_daily.")],
-    target: Annotated[
-        str, typer.Option(help="The target whose names and parameters to use.")
-    ] = "dev",
-    param: Annotated[
-        list[str] | None,
-        typer.Option(help="A parameter of the job, as NAME=VALUE. Can be repeated."),
-    ] = None,
-    task: Annotated[
-        list[str] | None,
-        typer.Option(help="Run only this task, with its inputs as they are. Can be repeated."),
-    ] = None,
-    skip_unsupported: Annotated[
-        bool,
-        typer.Option(
-            "--skip-unsupported",
-            help="Leave out the tasks that need a workspace, and those that depend on them.",
-        ),
-    ] = False,
-    full_refresh: Annotated[
-        bool, typer.Option("--full-refresh", help="Compute all tables anew, not only what is new.")
-    ] = False,
+    job: _JobArgument,
+    target: _TargetOption = "dev",
+    param: _ParamOption = None,
+    task: _TaskOption = None,
+    skip_unsupported: _SkipOption = False,
+    full_refresh: _RefreshOption = False,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Run a job on this machine, as its YAML declares it.
@@ -67,8 +73,19 @@ def run_command(
         skip_unsupported=skip_unsupported,
     )
     console = Console(stderr=output is Output.JSON, highlight=False, soft_wrap=True)
-    start = time.perf_counter()
     console.print(f"[bold]{job}[/] as target {target}, on this machine\n")
+    start = time.perf_counter()
+    done = _run_tasks(plan, console, output)
+    seconds = time.perf_counter() - start
+    changed = sum(change.changed for result in done for change in _changes(result))
+    if output is Output.JSON:
+        print(json.dumps(_run_as_json(root, job, target, done, seconds, changed), indent=2))
+    _raise_failures(done, root)
+    news = f"{changed} tables changed" if changed else "nothing new, 0 tables changed"
+    console.print(f"[green]done[/] in {seconds:.1f} s: {news}")
+
+
+def _run_tasks(plan: JobPlan, console: Console, output: Output) -> list[FinishedTask]:
     for note in plan.notes:
         console.print(str(note), markup=False)
     done: list[FinishedTask] = []
@@ -78,13 +95,7 @@ def run_command(
             result = next(running)
         done.append(result)
         _show_task(console, result)
-    seconds = time.perf_counter() - start
-    changed = sum(change.changed for result in done for change in _changes(result))
-    if output is Output.JSON:
-        print(json.dumps(_run_as_json(root, job, target, done, seconds, changed), indent=2))
-    _raise_failures(done, root)
-    news = f"{changed} tables changed" if changed else "nothing new, 0 tables changed"
-    console.print(f"[green]done[/] in {seconds:.1f} s: {news}")
+    return done
 
 
 @contextlib.contextmanager

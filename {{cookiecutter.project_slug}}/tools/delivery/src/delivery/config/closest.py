@@ -1,4 +1,4 @@
-"""What somebody who misspelt a word has probably meant."""
+"""Finds the known word that is closest to a misspelt one."""
 
 import difflib
 from collections.abc import Iterable

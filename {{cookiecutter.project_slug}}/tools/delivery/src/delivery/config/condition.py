@@ -12,7 +12,7 @@ _TIME_UNITS = (
     *("year", "quarter", "month", "week", "day", "dayofyear"),
     *("hour", "minute", "second", "millisecond", "microsecond"),
 )
-_ALL = 1_000_000  # characters before an error, which tell its place
+_ALL = 1_000_000  # characters before an error, to find its position
 
 
 class Reference(NamedTuple):

@@ -55,7 +55,7 @@ def schema_problems(document: Any) -> list[Problem]:
     except ValueError as error:  # text that is not Unicode, or a document of too many levels
         return [Problem((), f"cannot be judged: {error}", "Remove unusual characters and nesting.")]
     found = [entry for error in errors for entry in _problems(error, document)]
-    # A key may be refused only because another entry of its mapping is wrong: that one is told.
+    # A key may be refused only because another entry of its mapping is wrong: only that one counts.
     causes = [entry.problem.path for entry in found if not entry.known]
     # A misspelt key is not missing, too.
     meant = [(*entry.problem.path[:-1], entry.meant) for entry in found if entry.meant]

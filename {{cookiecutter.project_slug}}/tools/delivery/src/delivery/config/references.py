@@ -91,7 +91,7 @@ def resolve(bundle: Bundle, target: str, variables: Mapping[str, str] | None = N
 def partly_resolved(bundle: Bundle, target: str, *leaves: str) -> YamlMapping:
     """The resources of a target, in which references to these sections are left as they are.
 
-    So `${workspace.file_path}/src/x.py` still tells that it is a file of the project.
+    So `${workspace.file_path}/src/x.py` is still known as a file of the project.
     """
     resolver = _Resolver(bundle, target, {}, leaves=leaves)
     return resolver.section(resolver.tree.section("resources"))

@@ -77,7 +77,7 @@ class Scope:
         run_id: the number of its run.
         notebook: the path of its notebook, if it is one.
         item: the element that the task of a `for_each_task` works on, if it is one.
-        values: what it hands to later tasks.
+        values: what it passes to later tasks.
     """
 
     run: JobRun

@@ -84,7 +84,7 @@ def approvers(policy: Policy, target: str) -> str:
     """The reviewers who approved this job on the forge; empty if the policy requires none.
 
     Raises:
-        RefusedError: the forge does not require reviewers, or nobody approved this job.
+        RefusedError: the forge does not require reviewers, or no reviewer approved this job.
     """
     forge = _approving_forge(policy, target)
     if forge is None:
@@ -93,8 +93,8 @@ def approvers(policy: Policy, target: str) -> str:
     found = forge.approvers(target)
     if not found:
         raise RefusedError(
-            f"approval of {target}: nobody has approved this job, but at least one approval is "
-            "required\n    Start the job again and let a reviewer approve it. A bypassed "
+            f"approval of {target}: no reviewer has approved this job, but at least one approval "
+            "is required\n    Start the job again and let a reviewer approve it. A bypassed "
             "protection rule does not count as an approval."
         )
     return ", ".join(found)

@@ -7,7 +7,7 @@ from typing import Any
 
 from delivery import git
 from delivery.config.identities import run_as_in_cli_plan
-from delivery.config.policy import Policy, Terms
+from delivery.config.policy import Policy, Terms, Verify
 from delivery.config.target import Target
 from delivery.plan.candidate import Candidate
 from delivery.plan.conflicts import ConflictFinder, ExistingResource
@@ -47,7 +47,7 @@ class DecisionInput:
     adopted: Mapping[str, str]
     duplicates: Sequence[Job]
     to_delete: Sequence[Job]
-    verification_jobs: Mapping[str, str]
+    verification: Verify
 
 
 def cli_decisions(version: str) -> Iterator[Decision]:
@@ -61,7 +61,7 @@ def release_decisions(inputs: DecisionInput) -> Iterator[Decision]:
     """Decide on the release as a whole; promotion rules do not apply to a rollback."""
     yield from _block_decisions(inputs)
     yield from _digest_decisions(inputs)
-    if not inputs.verification_jobs:
+    if not inputs.verification.jobs:
         yield _warn("nothing verifies this release: verify.jobs of delivery.yml is empty")
     yield from _adopted_decisions(inputs)
     yield from _orphan_decisions(inputs)
@@ -118,7 +118,7 @@ def _orphan_decisions(inputs: DecisionInput) -> Iterator[Decision]:
             yield _deny(
                 f"{name} is a duplicate: it has the name and deployment of a job in the state, and "
                 "no deploy was running when it was created; to keep it under its own key: "
-                f"{adopt} jobs.KEY --id {job.id} --archive FILE --reason …; if nobody needs it, "
+                f"{adopt} jobs.KEY --id {job.id} --archive FILE --reason …; if it is not needed, "
                 "delete it in the workspace"
             )
         elif inputs.conflicts.key_of(job) not in missing:

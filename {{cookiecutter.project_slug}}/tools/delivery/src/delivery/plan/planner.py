@@ -1,6 +1,6 @@
 """Makes a plan: opens the release, reads the target, runs the CLI and decides on the changes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -81,49 +81,19 @@ def make_plan(context: TargetContext, archive: Archive, request: PlanRequest) ->
     """
     wal = recover_wal(context)
     candidate = open_candidate(context, archive, wal)
-    target, own = candidate.target, candidate.policy
+    target = candidate.target
     snapshot = read_snapshot(context, archive.manifest.release, b"".join(wal.values()))
-    state, terms = snapshot.state, snapshot.terms or own.terms
-    policy = own.stricter(terms)
-    verification = _verification(own, terms, target)
-    guarded = _guard_input(candidate, snapshot, request, policy)
+    guarded = _guard_input(candidate, snapshot, request)
     retained = retained_keys(snapshot, target, request, guarded)
-    write_overlay(candidate.folder, state.entries, retained)
+    write_overlay(candidate.folder, snapshot.state.entries, retained)
     cli, cli_version = BundleCli(candidate.folder, target.name, context.workspace), usable_version()
     raw = cli.plan()
-    _refuse_other_state(raw, target, state)
+    _refuse_other_state(raw, target, snapshot.state)
     changes = _changes(raw, target, snapshot)
     tables = plan_tables(context.store, candidate, snapshot, request.is_rollback)
-    guarded = replace(guarded, active_jobs=_active_jobs(context, state, changes))
-    conflicts = find_conflicts(context, candidate, snapshot)
-    found = list(conflicts.find(changes)) if _creates(changes) else []
-    duplicates = context.store.duplicate_jobs(state, conflicts.orphans)
-    to_delete = _orphans_to_delete(context, conflicts, duplicates, request)
-    inputs = DecisionInput(
-        context=context,
-        candidate=candidate,
-        snapshot=snapshot,
-        request=request,
-        policy=policy,
-        terms=terms,
-        guard=guarded,
-        conflicts=conflicts,
-        adopted=adopted_keys(snapshot, target, request, archive.manifest.release),
-        duplicates=duplicates,
-        to_delete=to_delete,
-        verification_jobs=verification.jobs,
-    )
-    decisions = [
-        *cli_decisions(cli_version),
-        *release_decisions(inputs),
-        *existing_resource_decisions(target.name, found),
-        *guard.evaluate(changes, guarded),
-        *tables.problems,
-        *guard.table_decisions(tables.changes, guarded),
-        *identity_decisions(target, raw),
-        *unused_destroy_decisions(request, changes, tables.changes),
-    ]
-    used = {*guarded.consumed, *guard.consumed_exceptions(decisions, guarded)}
+    inputs = _decision_input(context, candidate, snapshot, request, guarded, changes)
+    existing = list(inputs.conflicts.find(changes)) if _creates(changes) else []
+    decisions = [*_decisions(inputs, cli_version, raw, changes, tables, existing)]
     return PlannedDeploy(
         plan=_plan(inputs, raw, changes, tables, retained, decisions),
         raw=raw,
@@ -131,15 +101,15 @@ def make_plan(context: TargetContext, archive: Archive, request: PlanRequest) ->
         cli=cli,
         cli_version=cli_version,
         target=target,
-        release_policy=own,
-        policy=policy,
-        verification=verification,
-        consumed_exceptions=tuple(sorted(used)),
+        release_policy=candidate.policy,
+        policy=inputs.policy,
+        verification=inputs.verification,
+        consumed_exceptions=_consumed(decisions, inputs.guard),
         kept_columns=tables.kept,
         adopted=inputs.adopted,
-        orphans=tuple(to_delete),
-        existing=tuple(found),
-        state=state,
+        orphans=tuple(inputs.to_delete),
+        existing=tuple(existing),
+        state=snapshot.state,
         history=snapshot.history,
     )
 
@@ -207,11 +177,12 @@ def _verification(own: Policy, terms: Terms, target: Target) -> Verify:
 
 
 def _guard_input(
-    candidate: Candidate, snapshot: TargetSnapshot, request: PlanRequest, policy: Policy
+    candidate: Candidate, snapshot: TargetSnapshot, request: PlanRequest
 ) -> GuardInput:
+    own = candidate.policy
     return GuardInput(
         target=candidate.target.name,
-        policy=policy,
+        policy=own.stricter(snapshot.terms or own.terms),
         state=snapshot.state.entries,
         tree=candidate.target.tree,
         allow_destroy=request.allow_destroy,
@@ -242,6 +213,58 @@ def _changes(
     known, me = target.identities, snapshot.me
     changes = normalize(raw, {known.deployer, known.planner, me})
     return add_permission_changes(changes, raw, target.tree, snapshot.state.entries, known, me)
+
+
+def _decision_input(
+    context: TargetContext,
+    candidate: Candidate,
+    snapshot: TargetSnapshot,
+    request: PlanRequest,
+    guarded: GuardInput,
+    changes: Sequence[ResourceChange],
+) -> DecisionInput:
+    target, own, state = candidate.target, candidate.policy, snapshot.state
+    terms = snapshot.terms or own.terms
+    guarded = replace(guarded, active_jobs=_active_jobs(context, state, changes))
+    conflicts = find_conflicts(context, candidate, snapshot)
+    duplicates = context.store.duplicate_jobs(state, conflicts.orphans)
+    return DecisionInput(
+        context=context,
+        candidate=candidate,
+        snapshot=snapshot,
+        request=request,
+        policy=guarded.policy,
+        terms=terms,
+        guard=guarded,
+        conflicts=conflicts,
+        adopted=adopted_keys(snapshot, target, request, candidate.archive.manifest.release),
+        duplicates=duplicates,
+        to_delete=_orphans_to_delete(context, conflicts, duplicates, request),
+        verification=_verification(own, terms, target),
+    )
+
+
+def _decisions(
+    inputs: DecisionInput,
+    cli_version: str,
+    raw: Mapping[str, Any],
+    changes: Sequence[ResourceChange],
+    tables: TablePlan,
+    existing: Sequence[ExistingResource],
+) -> Iterator[Decision]:
+    target = inputs.candidate.target
+    yield from cli_decisions(cli_version)
+    yield from release_decisions(inputs)
+    yield from existing_resource_decisions(target.name, existing)
+    yield from guard.evaluate(changes, inputs.guard)
+    yield from tables.problems
+    yield from guard.table_decisions(tables.changes, inputs.guard)
+    yield from identity_decisions(target, raw)
+    yield from unused_destroy_decisions(inputs.request, changes, tables.changes)
+
+
+def _consumed(decisions: Sequence[Decision], guarded: GuardInput) -> tuple[str, ...]:
+    return tuple(sorted({*guarded.consumed, *guard.consumed_exceptions(decisions, guarded)}))
 
 
 def _active_jobs(

@@ -98,7 +98,7 @@ def compare(
     tables: list[TableChange] = []
     left = {*kept}
     for name in sorted({*before, *after}):
-        domain, layer, table = name.split(".")
+        _, layer, table = name.split(".")
         old, new = before.get(name), after.get(name)
         if layer == "landing":
             continue
@@ -106,17 +106,10 @@ def compare(
             found = [*_whole_change(name, before, after, is_rollback)]
             tables += [_table_change(name, found, is_major=new is None)] if found else []
             continue
-        landing = f"{domain}.landing.{table}" if layer == "silver" else ""
-        landed = [*_landing_changes(before.get(landing), after.get(landing))]
+        landed = [*_landing_changes(name, before, after)]
         rebuilt = bool(landed) or _of_rows(old) != _of_rows(new)
         is_major = new.major > old.major and not is_rollback
-        held = {key for key in left if key.rpartition(".")[0] == name}
-        undeclared = {column for column in old.columns if column not in new.columns}
-        extra = {key.rpartition(".")[2] for key in held} - {*new.columns}
-        drops = is_major and rebuilt
-        gone = undeclared | (extra if drops else set())
-        left -= held
-        left |= set() if drops else {f"{name}.{column}" for column in undeclared | extra}
+        gone, left = _without_declaration(name, old, new, left, drops=is_major and rebuilt)
         found = [
             *_undeclared(gone, is_rollback),
             *_column_changes(old, new, is_rollback),
@@ -128,6 +121,19 @@ def compare(
             done = statements(old if is_same else EMPTY, new, _identifier(target, name), table)
             tables.append(_table_change(name, found, done, rebuilt, is_major))
     return TablePlan(tuple(tables), tuple(sorted(left)))
+
+
+def _without_declaration(
+    name: str, old: Contract, new: Contract, kept: set[str], drops: bool
+) -> tuple[set[str], set[str]]:
+    """The columns of a table that the new contract takes from it, and what is kept after it."""
+    held = {key for key in kept if key.rpartition(".")[0] == name}
+    undeclared = {column for column in old.columns if column not in new.columns}
+    extra = {key.rpartition(".")[2] for key in held} - {*new.columns}
+    gone = undeclared | (extra if drops else set())
+    left = kept - held
+    left |= set() if drops else {f"{name}.{column}" for column in undeclared | extra}
+    return gone, left
 
 
 def _table_change(
@@ -237,16 +243,19 @@ def _changes(old: Contract, new: Contract, is_rollback: bool) -> Iterator[_Found
             yield _Found("safe", f"{what} of {', '.join(names)}")
 
 
-def _landing_changes(old: Contract | None, new: Contract | None) -> Iterator[_Found]:
-    """How the texts in bronze are read otherwise."""
-    before, after = (contract.columns if contract else {} for contract in (old, new))
-    for name in dict.fromkeys([*before, *after]):
-        if name not in before:
-            yield _Found("safe", f"landing column {name} is added ({after[name].type})")
-        elif name not in after:
-            yield _Found("rewrite", f"landing column {name} is removed")
-        elif before[name].type != after[name].type:
-            what = f"landing column {name}: {before[name].type} → {after[name].type}"
+def _landing_changes(name: str, before: Contracts, after: Contracts) -> Iterator[_Found]:
+    """Changes of how a table of silver reads the texts in bronze."""
+    domain, layer, table = name.split(".")
+    landing = f"{domain}.landing.{table}" if layer == "silver" else ""
+    contracts = before.get(landing), after.get(landing)
+    old, new = (contract.columns if contract else {} for contract in contracts)
+    for column in dict.fromkeys([*old, *new]):
+        if column not in old:
+            yield _Found("safe", f"landing column {column} is added ({new[column].type})")
+        elif column not in new:
+            yield _Found("rewrite", f"landing column {column} is removed")
+        elif old[column].type != new[column].type:
+            what = f"landing column {column}: {old[column].type} → {new[column].type}"
             yield _Found("rewrite", what)
 
 

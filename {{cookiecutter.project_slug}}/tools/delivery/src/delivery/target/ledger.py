@@ -197,7 +197,7 @@ class Ledger:
             raise self._lock_lost()
 
     def current_lock(self) -> Lock | None:
-        """The lock as it is stored now; None if nobody holds it."""
+        """The lock as it is stored now; None if the target is not locked."""
         content = self.workspace.read(self._lock_file)
         return None if content is None else Lock.parse(content)
 
