@@ -44,7 +44,7 @@ tour: $(STAMP) ## show a full delivery cycle on an emulated workspace: release, 
 
 # One process more than the two cores of a small runner: many tests wait, for a program or a time limit.
 test: $(STAMP) ## run all tests of the template and of generated projects (FAST=1: only the quick ones)
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -n 3 $(if $(FAST),-m "not slow") $(TESTS)
+	@PYTHONDONTWRITEBYTECODE= PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -n 3 $(if $(FAST),-m "not slow") $(TESTS)
 
 coverage: $(STAMP) ## run all tests and list the lines of the delivery tool that none of them runs
 	@rm -f .coverage .coverage.*

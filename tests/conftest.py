@@ -18,6 +18,7 @@ from harness.baking import (
     QUESTIONS,
     TEMPLATE,
     Baked,
+    alone,
     cookiecutter,
     expect_success,
     export,
@@ -37,6 +38,13 @@ settings.load_profile(os.environ.get("HYPOTHESIS", "steady"))
 
 Bake = Callable[..., Baked]
 REAL = shutil.which("databricks")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """One worker after the other: the first compiles the tests, which takes longest."""
+    with alone("collection"):
+        return (yield)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -12,7 +12,6 @@ import random
 import re
 import shutil
 import signal
-import subprocess
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -280,7 +279,7 @@ class Machine:
     """
 
     sandbox: Sandbox
-    victim: subprocess.Popen[str] | None = None
+    victim: warm.Started | None = None
     killed: bool = False
 
     def arm(self, kind: str, nth: int) -> None:
@@ -310,7 +309,7 @@ class Machine:
             time.sleep(0.01)
         out, err = self.victim.communicate()
         _ended(children)
-        return CommandResult(self.victim.returncode, out, err)
+        return CommandResult(self.victim.wait(), out, err)
 
 
 def settled(machine: Machine, command: tuple[object, ...], archive: Path) -> list[str]:
@@ -406,7 +405,7 @@ def killed(
     at: Callable[[Callable[[], None]], object],
 ) -> None:
     """Begin a deploy, and kill what holds it at a call."""
-    begun: list[subprocess.Popen[str]] = []
+    begun: list[warm.Started] = []
 
     def strike() -> None:
         (process,) = begun
@@ -422,7 +421,7 @@ def killed(
     _ended(children)
 
 
-def _kill(process: subprocess.Popen[str], victim: str) -> None:
+def _kill(process: warm.Started, victim: str) -> None:
     """End a tool, and with `both` its CLI: no call comes after the one at which this happens."""
     children = warm.children(process.pid)
     process.kill()

@@ -307,7 +307,7 @@ def _both(
     """Run two commands at the same instant."""
     sandbox.workspace.latency = 0.02
     processes = [sandbox.start(*command) for command in (one, other)]
-    results = [(process.communicate(timeout=300), process.returncode) for process in processes]
+    results = [(process.communicate(timeout=300), process.wait()) for process in processes]
     sandbox.workspace.latency = 0
     return sorted((code, err) for (_, err), code in results)
 
@@ -357,7 +357,7 @@ def test_a_plan_on_the_same_machine_does_not_disturb_a_deploy(
     while process.poll() is None:
         delivered.done("plan", "staging", "--archive", source.after)
         time.sleep(0.1)
-    assert process.returncode == 0, process.communicate()
+    assert process.wait() == 0, process.communicate()
 
 
 # --- forks ---

@@ -38,7 +38,7 @@ def deploy(sandbox: Sandbox, archive: Path, meanwhile: Callable[[], None]) -> Co
     )
     meanwhile()
     out, err = process.communicate(timeout=120)
-    return CommandResult(process.returncode, out, err)
+    return CommandResult(process.wait(), out, err)
 
 
 def status_of(sandbox: Sandbox) -> dict[str, Any]:

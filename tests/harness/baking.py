@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
@@ -10,11 +11,14 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+from harness import warm
 
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATE = ROOT / "{{cookiecutter.project_slug}}"
@@ -63,6 +67,27 @@ def expect_success(*command: str | Path, cwd: Path, **changes: str) -> str:
     result = run(*command, cwd=cwd, **changes)
     assert result.returncode == 0, f"{command}\n{result.stdout[-6000:]}\n{result.stderr[-6000:]}"
     return result.stdout
+
+
+@contextmanager
+def alone(name: str) -> Iterator[None]:
+    """Do something in one process of this checkout at a time."""
+    (ROOT / ".pytest_cache").mkdir(exist_ok=True)
+    with (ROOT / ".pytest_cache" / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def mypy(folder: Path, cache: str, *arguments: str, **changes: str) -> str:
+    """Check the types of a folder, which must be right; gives what mypy says.
+
+    Args:
+        cache: a folder in that of `make check`, which is kept. The same source takes a moment
+            then, wherever it lies.
+    """
+    command = (sys.executable, "-m", "mypy", "--cache-dir", ROOT / ".mypy_cache" / cache)
+    with alone("mypy"):
+        return expect_success(*command, *arguments, cwd=folder, **changes)
 
 
 def template_files() -> list[str]:
@@ -141,10 +166,24 @@ class Baked:
         found: dict[str, Any] = self.yaml(f"targets/{name}.yml")["targets"][name]
         return found
 
+    @property
+    def sources(self) -> str:
+        """What makes the project's packages importable."""
+        return os.pathsep.join(str(self.path / s) for s in ("src", "tools/delivery/src"))
+
     def python(self, *arguments: str | Path, **changes: str) -> subprocess.CompletedProcess[str]:
         """Run Python in the project with the template's own environment: no set-up needed."""
-        sources = os.pathsep.join(str(self.path / s) for s in ("src", "tools/delivery/src"))
-        return run(sys.executable, *arguments, cwd=self.path, PYTHONPATH=sources, **changes)
+        changes = {"PYTHONPATH": self.sources, **changes}
+        if arguments[:2] == ("-m", "delivery"):
+            typed = [str(part) for part in arguments[2:]]
+            started = warm.Started("delivery", typed, str(self.path), environment(**changes))
+            out, err = started.communicate(timeout=900)
+            return subprocess.CompletedProcess(typed, started.wait(), out, err)
+        return run(sys.executable, *arguments, cwd=self.path, **changes)
+
+    def assert_typed(self) -> None:
+        """The type checker has nothing to complain of."""
+        mypy(self.path, "projects", PYTHONPATH=self.sources)
 
     def pytest(self, *arguments: str, **changes: str) -> str:
         """Run some of the project's tests with the template's own environment."""

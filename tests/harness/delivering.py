@@ -133,28 +133,23 @@ class Sandbox:
         }
         return environment(**{**settings, **self.extra, **changes})
 
-    def start(
-        self, *arguments: object, who: str = "deployer", **changes: str
-    ) -> subprocess.Popen[str]:
+    def start(self, *arguments: object, who: str = "deployer", **changes: str) -> warm.Started:
         """Begin a command of the tool."""
-        return subprocess.Popen(
-            [sys.executable, "-m", "delivery", *map(str, arguments)],
-            cwd=self.path,
-            env=self.settings(who, **changes),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
+        env = self.settings(who, **changes)
+        return warm.Started("delivery", [*map(str, arguments)], str(self.path), env)
 
     def run(self, *arguments: object, who: str = "deployer", **changes: str) -> CommandResult:
         """Run a command of the tool."""
         if any(name.startswith(("PYTHON", "LANG", "LC_")) for name in changes):
-            process = self.start(*arguments, who=who, **changes)  # read when Python starts
-            out, err = process.communicate(timeout=300)
-            return CommandResult(process.returncode, out, err)
-        typed, env = [*map(str, arguments)], self.settings(who, **changes)
-        return CommandResult(*warm.run("delivery", typed, str(self.path), env, timeout=300))
+            command = (sys.executable, "-m", "delivery", *map(str, arguments))
+            env = self.settings(who, **changes)  # read when Python starts
+            done = subprocess.run(
+                command, cwd=self.path, env=env, timeout=300, text=True, capture_output=True
+            )
+            return CommandResult(done.returncode, done.stdout, done.stderr)
+        started = self.start(*arguments, who=who, **changes)
+        out, err = started.communicate(timeout=300)
+        return CommandResult(started.wait(), out, err)
 
     def done(self, *arguments: object, who: str = "deployer", **changes: str) -> CommandResult:
         """Run a command that must succeed."""

@@ -1,10 +1,10 @@
 """Programs that start warm: one process imports the libraries, and forks for each command.
 
 A test types the tool's commands by the hundred, and each of them starts the CLI four times; most of
-the time of a start goes to imports that are always the same. The tool's own modules are none of
-them: each command reads those of its checkout, with its own surroundings, in its own process.
-Only what Python compiled of them is shared, between files of the same content.
-A command that a test kills is started cold; where its CLI is killed, the fork ends with it.
+the time of a start goes to imports that are always the same. The tool's own modules are among
+them where every file of the checkout's tool is that of the template; another tool is imported from
+the checkout, and only what Python compiled of it is shared, between files of the same content.
+Whoever is killed takes its fork along: a client, such as the CLI of a killed tool, or the fork.
 
 `warm.py serve SOCKET` is the server. `warm.py run SOCKET MODULE ARGUMENTS…` is a program: it hands
 its streams, folder and environment to the server, and ends as the fork ended.
@@ -18,7 +18,7 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 LIBRARIES = ("pydantic", "rich.console", "rich.markup", "rich.table", "yaml", "requests")
 _INT = 4
@@ -45,17 +45,25 @@ def ask(address: str, module: str, arguments: list[str], cwd: str, env: dict[str
     Raises:
         TimeoutError: it took too long.
     """
+    connection = _connected(address, module, arguments, cwd, env, streams)
+    connection.settimeout(timeout)
+    connection.recv(_INT)
+    code = connection.recv(1)
+    connection.close()
+    return code[0] if code else _KILLED
+
+
+def _connected(address: str, module: str, arguments: list[str], cwd: str, env: dict[str, str],
+               streams: tuple[int, int, int]) -> _socket.socket:  # fmt: skip
+    """A connection to a fork, which sends its process id at its start, and its exit code."""
     message = marshal.dumps((module, arguments, cwd, env))
     with_streams = [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, array.array("i", streams))]
     connection = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
-    connection.settimeout(timeout)
     connection.connect(address)
     connection.sendmsg([len(message).to_bytes(_INT, "big")], with_streams)
     while message:
         message = message[connection.send(message) :]
-    code = connection.recv(1)
-    connection.close()
-    return code[0] if code else _KILLED
+    return connection
 
 
 _SERVERS: list[tuple[str, int]] = []  # the one of this process, once it is started
@@ -124,20 +132,53 @@ def program(module: str) -> str:
     return f'exec {shlex.join(words)} "$@"'
 
 
-def run(
-    module: str, arguments: list[str], cwd: str, env: dict[str, str], timeout: float
-) -> tuple[int, str, str]:
-    """Run a module as a program: its exit code, output and errors."""
-    import tempfile
+class Started:
+    """A module that runs as a program; it is used as `subprocess.Popen` is."""
 
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err, open(os.devnull) as none:
-        streams = (none.fileno(), out.fileno(), err.fileno())
-        code = ask(server(), module, arguments, cwd, env, streams, timeout)
-        messages = []
-        for stream in (out, err):
-            stream.seek(0)
-            messages.append(stream.read().decode())
-    return code, messages[0], messages[1]
+    def __init__(self, module: str, arguments: list[str], cwd: str, env: dict[str, str]) -> None:
+        import tempfile
+
+        self._ended: int | None = None
+        self._outputs = [tempfile.TemporaryFile() for _ in range(2)]  # noqa: SIM115
+        with open(os.devnull) as none:
+            out, err = (output.fileno() for output in self._outputs)
+            streams = (none.fileno(), out, err)
+            self._connection = _connected(server(), module, arguments, cwd, env, streams)
+        self.pid = int.from_bytes(self._connection.recv(_INT), "big")
+
+    def poll(self) -> int | None:
+        """Its exit code, once it has ended."""
+        try:
+            return self.wait(0)
+        except BlockingIOError:
+            return None
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Its exit code, after its end."""
+        if self._ended is None:
+            self._connection.settimeout(timeout)
+            code = self._connection.recv(1)
+            self._connection.close()
+            self._ended = code[0] if code else _KILLED
+        return self._ended
+
+    def communicate(self, timeout: float | None = None) -> tuple[str, str]:
+        """Wait for its end; gives its output and errors."""
+        self.wait(timeout)
+        texts = []
+        for output in self._outputs:
+            output.seek(0)
+            texts.append(output.read().decode())
+            output.close()
+        return texts[0], texts[1]
+
+    def kill(self) -> None:
+        """End it at once."""
+        import contextlib
+        import signal
+
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)
 
 
 def _serve(address: str) -> None:
@@ -169,15 +210,51 @@ def _serve(address: str) -> None:
 
 
 def _import_of_the_tool() -> None:
-    """What the tool and the fake CLI import of others; their own modules are forgotten again."""
+    """The tool, the fake CLI, and what they import of others."""
     import importlib
 
     app = importlib.import_module("delivery.cli.app")
     importlib.import_module("typer.main").get_command(app.build_app())  # all commands
     for name in ("delivery.workspace.sdk", "fake_cli.cli"):
         importlib.import_module(name)
-    for name in [name for name in sys.modules if name.partition(".")[0] == "delivery"]:
+    # Commands look at their streams when they are imported, and runs at the clock; coverage
+    # measures imports, too.
+    for package in (
+        ("delivery",) if os.environ.get(_MEASURED) else ("delivery.cli", "delivery.local")
+    ):
+        _forget(package)
+    _TEMPLATE_S.update(_files(os.path.join(_TOOL, "delivery")))
+
+
+_TEMPLATE_S: dict[str, bytes] = {}  # the files of the tool that is imported
+
+
+def _forget(package: str) -> None:
+    for name in [name for name in sys.modules if f"{name}.".startswith(f"{package}.")]:
         del sys.modules[name]
+
+
+def _files(folder: str) -> "Iterator[tuple[str, bytes]]":
+    for place, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if name != "__pycache__"]
+        for name in names:
+            file = os.path.join(place, name)
+            with open(file, "rb") as opened:
+                yield os.path.relpath(file, folder), opened.read()
+
+
+def _adapt_the_tool() -> None:
+    """Forget the imported tool if the checkout has another one; make it that of this process."""
+    import uuid
+
+    packages = (os.path.join(entry, "delivery") for entry in sys.path)
+    package = next((one for one in packages if os.path.isdir(one)), "")
+    if dict(_files(package)) != _TEMPLATE_S:
+        _forget("delivery")
+    own = uuid.uuid4().hex
+    for name in [name for name in sys.modules if name.startswith("delivery.")]:
+        if hasattr(sys.modules[name], "PROCESS_FOLDER"):  # chosen once a process
+            sys.modules[name].PROCESS_FOLDER = own  # type: ignore[attr-defined]
 
 
 def _compile_the_tool() -> None:
@@ -213,6 +290,7 @@ def _become(connection: "_socket.socket") -> None:
     import threading
 
     connection.settimeout(None)
+    connection.send(os.getpid().to_bytes(_INT, "big"))
     head, streams, _, _ = connection.recvmsg(_INT, 64)
     descriptors = array.array("i")
     descriptors.frombytes(streams[0][2])
@@ -277,6 +355,8 @@ def _run(module: str, arguments: list[str], cwd: str, env: dict[str, str]) -> in
     sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
     sys.stderr = open(2, "w", 1, encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
     sys.argv = [module, *arguments]
+    if module == "delivery":
+        _adapt_the_tool()
     try:
         runpy.run_module(module, run_name="__main__", alter_sys=True)
         code: object = 0

@@ -16,6 +16,7 @@ from harness.baking import (
     ROOT,
     TEMPLATE,
     expect_success,
+    mypy,
     template_files,
 )
 from mutants.__main__ import is_caught
@@ -167,11 +168,8 @@ def test_the_template_s_own_code_passes_its_checks(tmp_path: Path) -> None:
     cache = ("--cache-dir", tmp_path)
     expect_success(programs / "ruff", "format", "--check", *cache, ".", cwd=ROOT)
     expect_success(programs / "ruff", "check", *cache, ".", cwd=ROOT)
-    expect_success(programs / "mypy", *cache, cwd=ROOT)
-    tool = ("--package", "delivery")
-    typed = expect_success(
-        programs / "mypy", *cache, *tool, cwd=TEMPLATE, MYPYPATH="tools/delivery/src"
-    )
+    mypy(ROOT, "")
+    typed = mypy(TEMPLATE, "", "--package", "delivery", MYPYPATH="tools/delivery/src")
     assert int(re.findall(r"in (\d+) source files", typed)[0]) > 100
     style = ("--config", "pyproject.toml", *cache, "tools/delivery")
     expect_success(programs / "ruff", "format", "--check", *style, cwd=TEMPLATE)
