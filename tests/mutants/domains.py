@@ -6,7 +6,7 @@ from mutants.faults import Fault, _project, _tool
 
 _UNIT = "tests/tool/test_new_domain.py::"
 _DOMAINS = "tests/project/test_domains.py::"
-_GREEN = f"{_DOMAINS}test_new_domains_are_green_and_leave_the_tree_as_it_was[serverless]"
+_GREEN = f"{_DOMAINS}test_new_domains_are_green_and_leave_the_tree_as_it_was"
 _RUNS = f"{_DOMAINS}test_a_new_domain_runs_and_is_audited"
 _WITHOUT = f"{_DOMAINS}test_a_project_without_its_sample_says_what_to_do"
 
@@ -75,7 +75,7 @@ DOMAINS_FAULTS = [
     _seen("a job replaces another one", "scaffold/parts.py", "        taken.append(file.relative_to(root).as_posix())\n", "        pass\n", _PART),
     _seen("a task hides a function of Python", "scaffold/parts.py", " or hasattr(builtins, name):", ":", _PART),
     _seen("two tests have one name", "scaffold/parts.py", "    taken += [file.relative_to(root).as_posix() for file in sorted(tests)]\n", "", _PART),
-    _seen("a notebook runs on nothing", f"{_TEMPLATES}/notebook_classic/resources/NAME.yml.j2", "job_cluster_key: default\n          max", "environment_key: default\n          max", f"{_DOMAINS}test_new_parts_of_a_domain_are_green[classic]"),
+    _seen("a notebook runs on nothing", f"{_TEMPLATES}/notebook_classic/resources/NAME.yml.j2", "job_cluster_key: default\n          max", "environment_key: default\n          max", f"{_DOMAINS}test_on_clusters_of_its_own_all_that_is_new_is_declared_well"),
     _seen("a file that git cannot bring back is not counted", "cli/remove.py", 'safe = {*tracked.split("\\0")} - {*changed.split("\\0")}', 'safe = {*tracked.split("\\0")}', f"{_UNIT}test_files_that_git_cannot_bring_back_are_counted"),
     # What is created
     _seen("imports are not in the order of the linter", "scaffold/render.py", 'return "\\n".join(sorted(lines))', 'return "\\n".join(lines)', _LINTER),

@@ -549,7 +549,7 @@ TEMPLATE_FAULTS = [
     Fault("tests that fail are no failure", "Makefile", "$(BIN)/pytest -n 3 $(if $(FAST),-m \"not slow\") $(TESTS)", "$(BIN)/pytest -n 3 $(if $(FAST),-m \"not slow\") $(TESTS) || true",
           "tests/pipelines/test_github_pipelines.py::test_a_failing_test_fails_make"),
     Fault("a pipeline that skips", "Makefile", 'test -z "$(CI)" || exit 4; }', "true; }", f"{SETUP}_a_tool_that_is_missing_is_a_skip_on_a_laptop_and_a_failure_in_a_pipeline"),
-    Fault("the demo brings everything", "Makefile", "$(DEMO): $(PINS)\n", "$(DEMO): $(PINS) $(STAMP)\n", f"{SETUP}_two_demos_at_once_show_gold_and_bring_what_they_need_alone"),
+    Fault("the demo brings everything", "Makefile", "$(DEMO): $(PINS)\n", "$(DEMO): $(PINS) $(STAMP)\n", f"{SETUP}_a_demo_beside_another_shows_gold_and_brings_what_it_needs_alone"),
     Fault("half a demo", "Makefile", "$(PYTHON) -m venv --clear .venv-demo", "test -d .venv-demo || $(PYTHON) -m venv .venv-demo", f"{SETUP}_a_demo_that_was_cut_off_is_begun_again"),
     Fault("an environment that was moved", "Makefile", "HOLDS = { pwd -P; ", "HOLDS = { ", f"{HEALS}_what_is_not_whole_is_made_anew"),
     Fault("the environment behind a link is emptied", "Makefile", "EMPTY = { test -d $(@D) && test ! -L $(@D) || rm -f $(@D); }", "EMPTY = true", f"{HEALS}_a_link_goes_and_what_it_leads_to_stays"),

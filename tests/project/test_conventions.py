@@ -6,9 +6,10 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from hashlib import sha1
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 from harness.baking import Baked, cookiecutter, environment, expect_success, git, run
@@ -42,20 +43,20 @@ def ready(tmp_path_factory: pytest.TempPathFactory, template: Path) -> Baked:
 
 @pytest.fixture
 def commit(ready: Baked) -> Commit:
-    """Try to commit a change to a file, on a branch; afterwards all is as before."""
+    """Try to commit some files, on a branch; afterwards all is as before."""
     start = git(ready.path, "rev-parse", "main").strip()
 
     def attempt(
-        name: str = "notes.md",
-        content: str = "# Notes\n",
+        files: Mapping[str, str] = MappingProxyType({"notes.md": "# Notes\n"}),
         message: str = "docs: add notes",
         branch: str = "feature/notes",
     ) -> subprocess.CompletedProcess[str]:
         if branch != "main":
             git(ready.path, "switch", "--quiet", "--force-create", branch, "main")
-        file = ready.path / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(content, encoding="utf-8")
+        for name, content in files.items():
+            file = ready.path / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(content, encoding="utf-8")
         git(ready.path, "add", "--all")
         identity = ("-c", "user.name=Test", "-c", "user.email=test@example.com")
         result = run("git", *identity, "commit", f"--message={message}", cwd=ready.path)
@@ -83,47 +84,60 @@ def test_a_good_commit_passes(commit: Commit) -> None:
         ("feat:", False),
     ],
 )
-def test_messages_follow_conventional_commits(message: str, good: bool, commit: Commit) -> None:
-    assert (commit(message=message).returncode == 0) is good
+def test_messages_follow_conventional_commits(
+    message: str, good: bool, ready: Baked, tmp_path: Path
+) -> None:
+    (tmp_path / "message").write_text(f"{message}\n", encoding="utf-8")
+    hook = ready.path / ".git/hooks/commit-msg"  # as git calls it
+    assert (run(hook, tmp_path / "message", cwd=ready.path).returncode == 0) is good
 
 
-@pytest.mark.parametrize(
-    ("name", "content", "hook"),
-    [
-        ("src/lakehouse/x.py", '"""X."""\nx = {1:2}\n', "format"),
-        ("src/lakehouse/x.py", '"""X."""\n\nimport os\n', "lint"),
-        ("resources/flights/x.yml", "resources: {}\nresources: {}\n", "yaml"),
-        (
-            "resources/flights/x.yml",
-            "resources:\n  jobs:\n    x:\n      name: ${var.nope}\n",
-            "project",
-        ),
-        ("resources/x.yml", "resources: {}\n", "project"),
-        ("big.txt", "x" * 1_100_000 + "\n", "large-files"),
-        (
-            "merge.txt",
-            "<" * 7 + " HEAD\na\n" + "=" * 7 + "\nb\n" + ">" * 7 + " x\n",
-            "merge-markers",
-        ),
-        ("key.txt", "-----BEGIN " + "RSA PRIVATE KEY-----\n", "private-keys"),
-        ("settings.ini", "password" + " = 'hunter2hunter2'\n", "secrets"),
-        ("text.txt", "no newline", "final-newline"),
-        ("text.txt", "space \n", "trailing-space"),
-    ],
-)
-def test_what_is_not_right_is_refused(name: str, content: str, hook: str, commit: Commit) -> None:
-    result = commit(name, content)
+def test_a_commit_with_another_message_is_refused(commit: Commit) -> None:
+    assert "hook id: commit-message" in commit(message="add weather").stderr
+
+
+# What is refused, with the hook that refuses it. No file has two slips.
+SLIPS = {
+    "src/lakehouse/format.py": ('"""X."""\nx = {1:2}\n', "format"),
+    "src/lakehouse/lint.py": ('"""X."""\n\nimport os\n', "lint"),
+    "resources/flights/twice.yml": ("resources: {}\nresources: {}\n", "yaml"),
+    "big.txt": ("x" * 1_100_000 + "\n", "large-files"),
+    "merge.txt": (
+        "<" * 7 + " HEAD\na\n" + "=" * 7 + "\nb\n" + ">" * 7 + " x\n",
+        "merge-markers",
+    ),
+    "key.txt": ("-----BEGIN " + "RSA PRIVATE KEY-----\n", "private-keys"),
+    "settings.ini": ("password" + " = 'hunter2hunter2'\n", "secrets"),
+    "newline.txt": ("no newline", "final-newline"),
+    "space.txt": ("space \n", "trailing-space"),
+}
+
+
+def test_what_is_not_right_is_refused(commit: Commit) -> None:
+    """One commit has all slips: every hook runs, whatever another one refuses."""
+    result = commit({name: content for name, (content, _) in SLIPS.items()})
     assert result.returncode != 0
-    assert f"hook id: {hook}" in result.stderr
+    for _, hook in SLIPS.values():
+        assert f"hook id: {hook}\n" in result.stderr, hook
+
+
+def test_what_breaks_the_bundle_is_refused(commit: Commit) -> None:
+    undeclared = "resources:\n  jobs:\n    x:\n      name: ${var.nope}\n"
+    slips = {"resources/flights/x.yml": undeclared, "resources/x.yml": "resources: {}\n"}
+    result = commit(slips)
+    assert result.returncode != 0
+    assert "hook id: project\n" in result.stderr
+    for name in slips:
+        assert f"{name}:" in result.stderr, result.stderr
 
 
 def test_what_cruft_writes_is_no_secret(ready: Baked, commit: Commit) -> None:
     """It names a commit of the template; `make check` and the hook look at the same files."""
     commit_id = sha1(b"template").hexdigest()
     cruft = f'{{\n  "commit": "{commit_id}"\n}}\n'
-    result = commit(".cruft.json", cruft)
+    result = commit({".cruft.json": cruft})
     assert result.returncode == 0, result.stderr
-    assert "hook id: secrets" in commit("other.json", cruft).stderr
+    assert "hook id: secrets" in commit({"other.json": cruft}).stderr
     (own,) = re.findall(r"^OWN_FILES := (.*)$", ready.text("Makefile"), re.MULTILINE)
     (hook,) = re.findall(r"detect-secrets-hook.*\n.*\n.*\n +exclude: \^\((.*)\)",
                          ready.text(".pre-commit-config.yaml"))  # fmt: skip
@@ -141,11 +155,11 @@ def test_a_branch_that_does_not_say_what_it_is_for_is_refused(branch: str, commi
 
 def test_the_names_of_branches_are_policy(ready: Baked, commit: Commit) -> None:
     policy = ready.text("delivery.yml").replace("prefixes: [feature,", "prefixes: [work, feature,")
-    assert commit("delivery.yml", policy, branch="work/x").returncode == 0
+    assert commit({"delivery.yml": policy}, branch="work/x").returncode == 0
 
 
 def test_a_policy_that_the_tool_cannot_read_is_refused(ready: Baked, commit: Commit) -> None:
-    result = commit("delivery.yml", ready.text("delivery.yml") + "freeze: []\n")
+    result = commit({"delivery.yml": ready.text("delivery.yml") + "freeze: []\n"})
     assert "hook id: policy" in result.stderr
     assert "freeze: unknown key, expected freezes" in result.stderr
     assert "hook id: project" not in result.stderr  # other commits do not wait for the model

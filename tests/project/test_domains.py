@@ -21,12 +21,6 @@ PARTS = ("job", "notebook", "sql", "dashboard")
 LONG = "quarterly_returns_of_all_shops1"  # 31 characters
 
 
-@pytest.fixture(scope="module")
-def types(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The cache of the type checker: most modules are the same in every project."""
-    return tmp_path_factory.mktemp("types")
-
-
 @pytest.fixture
 def lake(bake: Bake, tmp_path: Path) -> Baked:
     """A project of its own."""
@@ -70,13 +64,17 @@ def warnings(project: Baked) -> list[str]:
     return found
 
 
-def assert_is_green(project: Baked, types: Path, *names: str) -> None:
+def assert_is_declared_well(project: Baked) -> None:
+    expect_success(BIN / "yamllint", "--strict", ".", cwd=project.path)
+    assert set(pytest_summary(project.pytest("tests/bundle"))) <= {"passed", "skipped"}
+
+
+def assert_is_green(project: Baked, *names: str) -> None:
     cache = ("--no-cache",)
     expect_success(BIN / "ruff", "format", "--check", *cache, ".", cwd=project.path)
     expect_success(BIN / "ruff", "check", *cache, ".", cwd=project.path)
     expect_success(BIN / "yamllint", "--strict", ".", cwd=project.path)
-    found = project.python("-m", "mypy", "--cache-dir", types)
-    assert found.returncode == 0, found.stdout
+    project.assert_typed()
     tests = [f"tests/unit/test_{name}_transform.py" for name in names]
     tests += [f"tests/pipeline/test_{name}.py" for name in names]
     tests = [test for test in tests if (project.path / test).exists()]
@@ -87,25 +85,21 @@ def assert_is_green(project: Baked, types: Path, *names: str) -> None:
         assert set(pytest_summary(project.pytest(*pure))) == {"passed", "deselected"}
 
 
-@pytest.mark.parametrize("compute", ["serverless", "classic"])
-def test_new_domains_are_green_and_leave_the_tree_as_it_was(
-    compute: str, bake: Bake, types: Path, tmp_path: Path
-) -> None:
-    project = copy_of(bake(compute=compute), tmp_path)
-    known = warnings(project)
-    names = ("events", "orders", LONG) if compute == "serverless" else ("events", "orders")
-    for name, kind in zip(names, KINDS, strict=False):
-        written = delivery(project, "new", "domain", name, "--kind", kind, "--owner", "@acme/sales")
+def test_new_domains_are_green_and_leave_the_tree_as_it_was(lake: Baked) -> None:
+    known = warnings(lake)
+    names = ("events", "orders", LONG)
+    for name, kind in zip(names, KINDS, strict=True):
+        written = delivery(lake, "new", "domain", name, "--kind", kind, "--owner", "@acme/sales")
         assert f"+ src/lakehouse/{name}/transform.py" in written
-    assert warnings(project) == known
-    assert_is_green(project, types, *names)
-    refused = project.python("-m", "delivery", "run", "events_daily")
+    assert warnings(lake) == known
+    assert_is_green(lake, *names)
+    refused = lake.python("-m", "delivery", "run", "events_daily")
     assert refused.returncode == 4
     assert "task pipeline: pipeline_task cannot be run on this machine" in refused.stderr
     for name in names:
-        delivery(project, "remove", "domain", name, "--yes")
-    shutil.rmtree(project.path / ".hypothesis", ignore_errors=True)
-    assert git(project.path, "status", "--porcelain", "--ignored") == ""
+        delivery(lake, "remove", "domain", name, "--yes")
+    shutil.rmtree(lake.path / ".hypothesis", ignore_errors=True)
+    assert git(lake.path, "status", "--porcelain", "--ignored") == ""
 
 
 @pytest.mark.longest
@@ -136,23 +130,30 @@ def test_twenty_domains_are_green_and_leave_the_tree_as_it_was(lake: Baked) -> N
     assert git(lake.path, "status", "--porcelain", "--ignored") == ""
 
 
-@pytest.mark.parametrize("compute", ["serverless", "classic"])
-def test_new_parts_of_a_domain_are_green(
-    compute: str, bake: Bake, types: Path, tmp_path: Path
+def test_on_clusters_of_its_own_all_that_is_new_is_declared_well(
+    bake: Bake, tmp_path: Path
 ) -> None:
-    project = copy_of(bake(compute=compute), tmp_path)
+    """Only resources differ from those on serverless compute."""
+    project = copy_of(bake(compute="classic"), tmp_path)
     known = warnings(project)
+    for kind in KINDS:
+        owned = ("--kind", kind, "--owner", "@acme/sales")
+        delivery(project, "new", "domain", f"my_{kind}", *owned)
     for part in PARTS:
         delivery(project, "new", part, f"my_{part}", "--domain", "flights")
-    assert [line for line in warnings(project) if "databricks.yml" not in line] == [
-        line for line in known if "databricks.yml" not in line
-    ]
-    assert_is_green(project, types)
-    assert set(pytest_summary(project.pytest("tests/pipeline/test_flights_my_job.py"))) == {
-        "passed"
-    }
-    assert "silver.airlines: 0 rows" in delivery(project, "run", "flights_my_job")
-    early = project.python("-m", "delivery", "run", "flights_my_notebook")
+    assert warnings(project) == known
+    assert_is_declared_well(project)
+
+
+def test_new_parts_of_a_domain_are_green(lake: Baked) -> None:
+    known = warnings(lake)
+    for part in PARTS:
+        delivery(lake, "new", part, f"my_{part}", "--domain", "flights")
+    assert warnings(lake) == known
+    assert_is_green(lake)
+    assert set(pytest_summary(lake.pytest("tests/pipeline/test_flights_my_job.py"))) == {"passed"}
+    assert "silver.airlines: 0 rows" in delivery(lake, "run", "flights_my_job")
+    early = lake.python("-m", "delivery", "run", "flights_my_notebook")
     assert early.returncode == 1  # it runs here, but gold has not been computed
     assert "first run the job that writes it" in early.stderr
 
@@ -175,9 +176,9 @@ def test_a_new_domain_runs_and_is_audited(lake: Baked) -> None:
     assert audited.stdout.splitlines().count("gold.daily: 3 rows ✓") == 1
 
 
-def test_a_project_without_its_sample_says_what_to_do(lake: Baked, types: Path) -> None:
+def test_a_project_without_its_sample_says_what_to_do(lake: Baked) -> None:
     delivery(lake, "remove", "domain", "flights", "--yes")
-    assert_is_green(lake, types)
+    assert_is_green(lake)
     assert "check: passed" in delivery(lake, "check")
     refused = make(lake, "run")
     assert refused.returncode == 2

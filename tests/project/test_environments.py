@@ -23,6 +23,9 @@ def project(made: Baked, tmp_path: Path) -> Baked:
     """A copy of the project with its lock and uv, and no other environment."""
     path = tmp_path / "project"
     shutil.copytree(made.path, path, symlinks=True, ignore=shutil.ignore_patterns(".venv-tool"))
+    stamp = path / ".venv-uv/stamp"  # as if uv had been installed there: it works from any place
+    lines = [line.replace(str(made.path), str(path)) for line in stamp.read_text().splitlines()]
+    stamp.write_text("".join(f"{line}\n" for line in sorted(lines)))
     return Baked(path, {})
 
 

@@ -152,12 +152,16 @@ def ready(fresh: Place) -> Place:
     return fresh
 
 
+# Commands that need an environment, and no files that a checkout of stand-ins does not have.
+COMMANDS = {"template": ("digest", "tour"), "project": ("check", "run")}
+
+
 def test_a_whole_environment_is_kept(ready: Place) -> None:
     ready.assert_kept()
     (ready.venv / PACKAGE / "added_by_hand.py").touch()
     shutil.rmtree(ready.venv / PACKAGE / "__pycache__")
     ready.assert_kept()
-    ready.assert_kept("check" if ready.kind == "project" else "setup")
+    ready.assert_kept(*COMMANDS[ready.kind])
     ready.make("help")
     assert ready.installs() == 0
 
@@ -171,7 +175,7 @@ def _without(name: str) -> Callable[[Place], None]:
 
 
 def _moved(place: Place) -> None:
-    place.path = place.path.rename(place.beside / "elsewhere")
+    place.path = place.path.rename(place.beside / f"{place.path.name}, moved")
 
 
 def _dangling(place: Place) -> None:
@@ -259,11 +263,10 @@ def test_what_is_not_whole_is_made_anew(damage: str, ready: Place) -> None:
 
 @pytest.mark.parametrize("damage", ["moved", "one file less"])
 def test_every_command_looks_first(damage: str, ready: Place) -> None:
-    DAMAGE[damage](ready)
-    if ready.kind == "template":
-        (ready.path / "scripts").mkdir()
-    ready.make("check" if ready.kind == "project" else "digest")
-    ready.assert_whole()
+    for command in COMMANDS[ready.kind]:
+        DAMAGE[damage](ready)
+        ready.make(command)
+        ready.assert_whole()
 
 
 def test_help_changes_nothing(ready: Place) -> None:
