@@ -92,7 +92,7 @@ AGREEMENT_FAULTS = [
     _tool("what may be quick is right", "config/model.py", "        and all(given)\n", ""),
     _tool("a shell's folder is known later", "checks/path.py", r"\$\{[^}]*[.{]|<", r"\$\{|<"),
     _tool("true is no path", "checks/path.py", '    if value is None or value == "":', '    if value in (None, True) or value == "":'),
-    _tool("a shared copy of what differs", "config/references.py", "result = section.copy() if result is section else result", "result = section", "tests/tool/test_references.py"),
+    _tool("a shared copy of what differs", "config/references.py", "result = section.copy() if result is section else result", "result = section", "tests/tool/test_references.py::test_the_bundle_keeps_the_references_that_a_target_resolves"),
     _tool("the CLI may call a workspace", "checks/cli.py", ", settings=STOP_BEFORE_CALLS) for", ") for", f"{_ONCE}::test_the_cli_is_asked_once_without_a_token_and_before_any_call"),
     _tool("the CLI is asked about each target", "checks/cli.py", "*bundle.targets[:1], quick", "*bundle.targets, quick", f"{_ONCE}::test_the_cli_is_asked_once_without_a_token_and_before_any_call"),
     _tool("the CLI says it again", "checks/cli.py", "if f.rule != RULE or (f.file, f.line) not in told}", "if True}", f"{_ONCE}::test_what_the_cli_finds_too_is_one_finding"),

@@ -137,3 +137,12 @@ def test_references_are_followed_as_the_cli_follows_them(
     edit("targets/prod.yml", "    variables:\n", "    variables:\n      whole: {value: x}\n")
     edit("databricks.yml", "bundle:\n", "bundle:\n  git: {branch: of-the-files}\n")
     assert resolved(project, edit, f"-{text}") == (f"-{value}", [])
+
+
+def test_the_bundle_keeps_the_references_that_a_target_resolves(project: Path) -> None:
+    bundle = load_bundle(project)
+    for target in ("prod", "staging"):
+        schema = resolve(bundle, target).tree["resources"]["schemas"]["shop_gold"]
+        assert schema["catalog_name"] == f"demo_{target}"
+    raw = bundle.tree["resources"]["schemas"]["shop_gold"]
+    assert raw["catalog_name"] == "${var.catalog}"
