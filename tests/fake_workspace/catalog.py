@@ -86,6 +86,8 @@ def may(workspace: "Workspace", caller: Identity, kind: str, name: str, any_of: 
 def _find(workspace: "Workspace", caller: Identity, kind: str, name: str) -> Json:
     noun = kind.removesuffix("s").capitalize()
     found = store(workspace, kind).get(name.lower())
+    if found and not _is_bound(workspace, _above(kind, name)[-1][1]):
+        raise denied(f"Catalog of '{name}' is not accessible in current workspace.")
     if found is None or not workspace.seen(kind, name):
         code = f"{noun.upper()}_DOES_NOT_EXIST"
         raise ApiError(404, code, f"{noun} '{name}' does not exist.")
@@ -93,6 +95,13 @@ def _find(workspace: "Workspace", caller: Identity, kind: str, name: str) -> Jso
         needed = " or ".join(sorted(TO_READ[kind]))
         raise denied(f"{caller.principal} does not have {needed} on {noun} '{name}'.")
     return found
+
+
+def _is_bound(workspace: "Workspace", name: str) -> bool:
+    """Whether a catalog may be used here: one that is isolated must be bound to the workspace."""
+    mode = workspace.catalogs.get(name, {}).get("isolation_mode", "OPEN")
+    bound = {str(one["workspace_id"]) for one in workspace.bindings.get(name, [])}
+    return mode == "OPEN" or ORG_ID in bound
 
 
 def _own(workspace: "Workspace", caller: Identity, kind: str, name: str) -> Json:
@@ -110,6 +119,8 @@ def _shown(found: Json) -> Json:
 def _create(workspace: "Workspace", request: Request, kind: str, body: Json) -> Json:
     container = _above(kind, body["full_name"])[1]
     noun = container[0].removesuffix("s").capitalize()
+    if not _is_bound(workspace, _above(kind, body["full_name"])[-1][1]):
+        raise denied(f"Catalog of '{body['full_name']}' is not accessible in current workspace.")
     if container[1] not in store(workspace, container[0]):
         code = f"{noun.upper()}_DOES_NOT_EXIST"
         raise ApiError(404, code, f"{noun} '{container[1]}' does not exist.")
@@ -199,6 +210,38 @@ def _listed(workspace: "Workspace", request: Request, kind: str, container: str)
         and may(workspace, request.caller, kind, name, TO_READ[kind])
     ]
     return {kind: rows}
+
+
+# Who sees and changes bindings:
+# docs.databricks.com/gcp/dev-tools/cli/reference/workspace-bindings-commands; which workspaces
+# reach an isolated catalog: docs.databricks.com/catalogs/binding.html. That a binding may be
+# changed from any workspace is assumed: no page says it.
+@call("GET", "/api/2.1/unity-catalog/bindings/catalog/{name}")
+def _get_bindings(workspace: "Workspace", request: Request, name: str) -> Json:
+    _check_owner_of(workspace, request.caller, name)
+    rows, start = workspace.bindings.get(name, []), int(request.query.get("page_token") or 0)
+    more = {"next_page_token": str(start + 1)} if len(rows) > start + 1 else {}
+    return {"bindings": rows[start : start + 1], **more}  # pages may be as short as they like
+
+
+@call("PATCH", "/api/2.1/unity-catalog/bindings/catalog/{name}")
+def _change_bindings(workspace: "Workspace", request: Request, name: str) -> Json:
+    _check_owner_of(workspace, request.caller, name)
+    rows = [b for b in workspace.bindings.get(name, []) if b not in request.json.get("remove", [])]
+    for added in request.json.get("add", []):
+        known = {"BINDING_TYPE_READ_WRITE", "BINDING_TYPE_READ_ONLY"}
+        if not isinstance(added["workspace_id"], int) or added["binding_type"] not in known:
+            raise invalid(f"No such binding: {added}")
+        rows = [b for b in rows if b["workspace_id"] != added["workspace_id"]] + [added]
+    workspace.bindings[name] = rows
+    return {"bindings": rows}
+
+
+def _check_owner_of(workspace: "Workspace", caller: Identity, name: str) -> None:
+    if name not in workspace.catalogs:
+        raise ApiError(404, "CATALOG_DOES_NOT_EXIST", f"Catalog '{name}' does not exist.")
+    if not _owns(workspace, caller, "catalogs", name):
+        raise denied(f"{caller.principal} is not an owner of '{name}'.")
 
 
 @call("GET", "/api/2.1/unity-catalog/{kind}/{name}")

@@ -26,6 +26,8 @@ class Identity:
     user_name: str = ""
     groups: tuple[str, ...] = ()
     admin: bool = False
+    account_admin: bool = False
+    assigned: bool = True
     roles_on: set[str] = field(default_factory=set)
     id: int = field(default_factory=next_id)
 

@@ -105,6 +105,10 @@ def _patch(workspace: "Workspace", request: Request, kind: str, key: str) -> Jso
 def _change(workspace: "Workspace", request: Request, kind: str, key: str, *, keep: bool) -> Json:
     _check(workspace, request.caller, kind, key, "CAN_MANAGE")
     given = {who(entry): entry for entry in request.json.get("access_control_list", [])}
+    for principal in given:
+        known = workspace.identities.find(principal)
+        if known and not known.assigned:
+            raise missing(f"Principal: ServicePrincipalName({principal}) does not exist")
     entries = _entries(workspace, kind, key)
     kept = [entry for entry in entries if keep and who(entry) not in given]
     changed = kept + list(given.values())

@@ -13,6 +13,7 @@ from typing import Any, Self
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from . import (  # noqa: F401 (calls)
+    account,
     catalog,
     jobs,
     objects,
@@ -23,7 +24,7 @@ from . import (  # noqa: F401 (calls)
 )
 from .faults import Cut, Fault, Faults, Kind
 from .files import Tree
-from .identities import NOBODY, Identities, Identity, service_principal
+from .identities import NOBODY, ORG_ID, Identities, Identity, service_principal
 from .snapshot import snapshot
 from .wire import Answer, ApiError, Json, Request, find
 
@@ -57,6 +58,8 @@ class Workspace:
         level_to_read_permissions: What one needs on a job to read who may use it.
         keeps_permissions: Permissions outlive what they are of, as the CLI's authors say of jobs.
         services: What is kept as it was given, by kind and id.
+        account: The account of the workspace; it is served at the same address.
+        bindings: The workspaces that a catalog is bound to.
         lookups: Warehouses, policies, clusters and pools, which variables look up by name.
         requests: All calls so far.
         unknown: Calls that nothing here answers, and those it could not make sense of.
@@ -83,6 +86,8 @@ class Workspace:
         self.experiments: dict[str, Json] = {}
         self.external_locations: dict[str, Json] = {}
         self.services: dict[str, dict[str, Json]] = {}
+        self.account = account.Account()
+        self.bindings: dict[str, list[Json]] = {}
         self.lookups: dict[str, list[Json]] = objects.default_lookups()
         self.outcomes: dict[str, runs.Outcome] = {}
         self.run_seconds = 0.0
@@ -148,10 +153,20 @@ class Workspace:
             entry = known.entry(level) if known else {"group_name": name, "permission_level": level}
             folder.acl.append(entry)
 
-    def add_catalog(self, name: str, creators: Iterable[str] = ()) -> None:
-        """Makes a catalog in which some identities may make schemas."""
+    def add_catalog(
+        self, name: str, creators: Iterable[str] = (), users: Iterable[str] = ()
+    ) -> None:
+        """Makes a catalog in which some identities may make schemas, and others use them."""
         with self.lock:
             catalog.add(self, name, [self.identity(one).principal for one in creators])
+            uses = {self.identity(one).principal: ["USE_CATALOG"] for one in users}
+            self.grants["catalog", name] |= uses
+
+    def bind_catalog(self, name: str) -> None:
+        """Binds a catalog to this workspace, and isolates it."""
+        binding = {"workspace_id": int(ORG_ID), "binding_type": "BINDING_TYPE_READ_WRITE"}
+        self.bindings[name] = [binding]
+        self.catalogs[name]["isolation_mode"] = "ISOLATED"
 
     # Jobs and runs
 

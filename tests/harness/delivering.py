@@ -288,7 +288,9 @@ def identities() -> dict[str, str]:
 def furnish(workspace: Workspace, name: str) -> None:
     """What an admin makes once: catalogs, and the folders that the deployer may write to."""
     for target in TARGETS:
-        workspace.add_catalog(f"{name.replace('-', '_')}_{target}", creators=["deployer"])
+        catalog = f"{name.replace('-', '_')}_{target}"
+        workspace.add_catalog(catalog, creators=["deployer"], users=["runner", "planner"])
+        workspace.bind_catalog(catalog)
         root = f"/Workspace/Deployments/{name}/{target}"
         workspace.grant_folder(root, "deployer", "CAN_MANAGE")
         for reader in ("runner", "planner"):
@@ -297,7 +299,8 @@ def furnish(workspace: Workspace, name: str) -> None:
 
 # What a workspace holds, apart from who is known there and what goes wrong.
 _HOLDINGS = (
-    "catalogs", "dashboards", "experiments", "external_locations", "grants", "jobs", "models",
+    "bindings", "catalogs", "dashboards", "experiments", "external_locations", "grants", "jobs",
+    "models",
     "permissions", "pipelines", "published", "runs", "schemas", "secret_scopes", "services", "tree",
     "volumes",
 )  # fmt: skip

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import yaml
 
 from harness.baking import commit, git
-from harness.delivering import MORE, Sandbox, hold, restore
+from harness.delivering import MORE, Sandbox, hold, identities, restore
 from harness.fake_forge import NAME
 
 if TYPE_CHECKING:
@@ -144,6 +144,24 @@ def _named(stage: Stage) -> None:
     stage.words["team@11/lakehouse@22"] = "acme@11/lakehouse@22"
 
 
+def _nothing_yet(stage: Stage) -> None:
+    """As if nothing had been made for staging; this is the last page, so nothing needs it again."""
+    workspace, file = stage.sandbox.workspace, "targets/staging.yml"
+    for number, (role, known) in enumerate(identities().items(), 1):
+        placeholder = f"00000000-0000-0000-0000-00000000000{number}  # set me"
+        stage.sandbox.edit(file, f"{role}: {known}", f"{role}: {placeholder}")
+    for kept in (workspace.catalogs, workspace.bindings):
+        kept.pop(f"{stage.sandbox.name}_staging")
+    workspace.grants.pop(("catalog", f"{stage.sandbox.name}_staging"))
+    nodes, root = workspace.tree.nodes, stage.sandbox.root("staging")
+    for path in [path for path in nodes if f"{path}/".startswith(f"{root}/")]:
+        del nodes[path]
+    stage.forge.immutable = False
+    account = {"DATABRICKS_ACCOUNT_ID": workspace.account.id}
+    _named(stage)
+    stage.sandbox.extra = {**stage.forge.github(), **account}
+
+
 def _going_back(stage: Stage) -> None:
     less(stage.sandbox)
     change(stage.sandbox, "feat: totals by day")
@@ -174,6 +192,7 @@ SCENES: dict[tuple[str, str], Callable[[Stage], None]] = {
     (PAGE, "adopt"): _adopt,
     (PAGE, "prune"): _prune,
     (PAGE, "break-lock"): _lock,
+    ("docs/first-day.md", "2. The workspaces"): _nothing_yet,
     ("docs/github/first-day.md", "5. Federation"): _github,
     ("docs/gitlab/first-day.md", "5. Federation"): _gitlab,
     (f"{RUNBOOKS}/rollback.md", "1. Plan the rollback"): _going_back,

@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import fake_cli
 from fake_workspace import Workspace
-from fake_workspace.identities import service_principal
+from fake_workspace.identities import Identity, service_principal
 
 from harness import warm
 from harness.baking import TEMPLATE, Baked, commit, cookiecutter, expect_success, export
@@ -43,17 +43,23 @@ PAGES = (
     "docs/runbooks/failed-deploy.md",
     "docs/runbooks/drift.md",
     "docs/runbooks/stuck-lock.md",
+    "docs/first-day.md",
 )
 ANSWERS = {"project_name": "Lakehouse"}
 _RUN = re.compile(r"#job/\d+/run/\d+")
 LEFT_OUT = "[…]"
 ADDRESS = "https://workspace.example.com"
+ACCOUNTS = (
+    "https://accounts.cloud.databricks.com"  # an emulated account is at its workspace's address
+)
+ISSUER = "https://token.actions.githubusercontent.com"  # that of an emulated GitHub has its address
 READING = {"plan", "fetch", "status", "history", "drift", "doctor"}
 RELEASE = re.compile(r"\b\d{4}\.\d\d\.\d\d-g[0-9a-f]{8}\b")
 
 # What is another each time; a screen is equal when all else is.
 _VARYING = (
     (re.compile(r"\b[0-9a-f]{64}\b"), "DIGEST"),
+    (re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b"), "UUID"),
     (re.compile(r"\b\d{4}-\d\d-\d\d(?:[ T]\d\d:\d\d(?::\d\d)?)?(?:Z| UTC)?"), "TIME"),
     (re.compile(r"(?<=^    )[0-9a-f]{7}(?= )|(?<=  commit {18})[0-9a-f]{12}", re.M), "COMMIT"),
     (re.compile(r"\b\d+(?:\.\d+)? (?:s|min|seconds?|minutes?|h|hours?|days?)\b"), "AGE"),
@@ -108,6 +114,8 @@ class Stage:
             check=False,
         )
         text = done.stdout.replace(self.sandbox.workspace.url, ADDRESS)
+        text = text.replace(f"{self.forge.url}/github/_services/token", ISSUER)
+        text = re.sub(rf"{ADDRESS}(?=/api/2.0/(?:preview/)?accounts/)", ACCOUNTS, text)
         text = _RUN.sub("#job/11/run/22", text.replace(f"{self.sandbox.path}/", ""))
         return done.returncode, [line.rstrip() for line in text.rstrip().splitlines()]
 
@@ -131,7 +139,9 @@ def _replaced(text: str, words: dict[str, str]) -> str:
 def _who(command: str) -> str:
     words = shlex.split(command)
     verb = words[1] if len(words) > 1 else ""
-    return "previewer" if verb == "preview" else "planner" if verb in READING else "deployer"
+    if verb in ("preview", "bootstrap"):
+        return "previewer" if verb == "preview" else "owner"
+    return "planner" if verb in READING else "deployer"
 
 
 def steps(page: str, text: str) -> Iterator[Step]:
@@ -239,6 +249,8 @@ def open_stage(path: Path, workspace: Workspace, forge: Forge, folder: Path) -> 
     workspace.add_identity(service_principal("previewer"))
     workspace.allow_run_as("previewer", "previewer")
     workspace.add_catalog(f"{path.name}_preview", creators=["previewer"])
+    owner = Identity("owner", user_name="owner@example.com", admin=True, account_admin=True)
+    workspace.add_identity(owner)
     previews = f"/Workspace/Deployments/{path.name}/previews"
     workspace.grant_folder(previews, "previewer", "CAN_MANAGE")
     return Stage(Sandbox(path, workspace, programs, folder / "home"), forge)

@@ -194,8 +194,9 @@ def _serve(address: str) -> None:
     gc.freeze()  # a fork does not look for garbage here, which would copy the memory that is shared
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for forks: they tell by themselves
     server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    server.bind(address)
+    server.bind(f"{address}.new")
     server.listen(64)
+    os.rename(f"{address}.new", address)  # whoever sees it can connect
     parent = os.getppid()
     server.settimeout(5)
     while os.getppid() == parent:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mutants.agreement import AGREEMENT_FAULTS, CONVENTION_FAULTS
+from mutants.bootstrap import BOOTSTRAP_FAULTS
 from mutants.check import CHECK_FAULTS
 from mutants.days import DAYS_FAULTS
 from mutants.domains import DOMAINS_FAULTS
@@ -35,4 +36,5 @@ FAULTS = [
     *CONVENTION_FAULTS,
     *RUN_FAULTS,
     *DOMAINS_FAULTS,
+    *BOOTSTRAP_FAULTS,
 ]

@@ -63,6 +63,11 @@ COMMANDS = {
         "Check the set-up: CLI, lock, targets, forge and workspace; show how to fix what is "
         "missing.",
     ),
+    "bootstrap": Entry(
+        "bootstrap:bootstrap_command",
+        "Show what a target needs before its first delivery, and make it: principals, catalog, "
+        "rights.",
+    ),
     "block": Entry(
         "block:block_command",
         "Block a release on a target, or every release that a rollback on another target abandons.",

@@ -7,12 +7,22 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from http.client import HTTPException
 from itertools import count
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from delivery.errors import DeliveryError, FailedError, UnreachableError
 
 PAGE_SIZE = 100  # entries of a page; the maximum of both forges
 _LONGEST = 60_000  # characters of a text; both forges refuse slightly longer ones
+
+
+class Subject(NamedTuple):
+    """A subject of id tokens, and the claim that holds it."""
+
+    value: str
+    claim: str = "sub"
+
+    def __str__(self) -> str:
+        return self.value if self.claim == "sub" else f"{self.value} (subject_claim: {self.claim})"
 
 
 class Forge(Protocol):
@@ -52,7 +62,11 @@ class Forge(Protocol):
     def restricts_branches(self, environment: str, branches: Sequence[str]) -> bool:
         """Whether only some of these branches, all protected, run jobs of the environment."""
 
-    def oidc_subjects(self, environment: str, branch: str) -> list[str]:
+    @property
+    def oidc_issuer(self) -> str:
+        """The issuer of the jobs' id tokens."""
+
+    def oidc_subjects(self, environment: str, branch: str) -> list[Subject]:
         """The possible subjects of a job's id token; the federation policy must have the same."""
 
     def review_gaps(self, branch: str) -> Iterator[str]:

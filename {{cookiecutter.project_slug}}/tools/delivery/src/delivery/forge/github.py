@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from delivery.environment import env_required
 from delivery.errors import RefusedError
-from delivery.forge.base import PAGE_SIZE, Api, Posts, no_request_error, with_mark
+from delivery.forge.base import PAGE_SIZE, Api, Posts, Subject, no_request_error, with_mark
 from delivery.forge.environment import APPROVED_BEFORE
 
 # The required rules of a ruleset: their names in the API and in GitHub's settings.
@@ -39,7 +39,7 @@ class GitHub:
         headers = {"Accept": "application/vnd.github+json"}
         identity = {"Authorization": f"Bearer {token}"} if token else {}
         self.has_token = bool(token)
-        self.name = name
+        self.home, self.name = home, name
         self.api = Api(f"{home}/repos/{name}", {**headers, **identity})
 
     def requires_approval(self, environment: str) -> bool:
@@ -122,7 +122,18 @@ class GitHub:
     def _is_protected(self, branch: str) -> bool:
         return bool(self.api.get_or_empty(f"/branches/{quote(branch, safe='')}").get("protected"))
 
-    def oidc_subjects(self, environment: str, branch: str) -> list[str]:  # noqa: ARG002
+    @property
+    def oidc_issuer(self) -> str:
+        """That of github.com, or of the server."""
+        server, _, _ = self.home.partition("/api/v3")
+        is_public = self.home == "https://api.github.com"
+        return (
+            "https://token.actions.githubusercontent.com"
+            if is_public
+            else f"{server}/_services/token"
+        )
+
+    def oidc_subjects(self, environment: str, branch: str) -> list[Subject]:  # noqa: ARG002
         """The subject with names, and that with ids, which repositories use since July 2026."""
         subjects, repository = [f"repo:{self.name}"], self.api.get_or_empty("")
         if repository:
@@ -133,7 +144,7 @@ class GitHub:
         )
         if immutable is not None:
             subjects = [subjects[-1] if immutable else subjects[0]]
-        return [f"{subject}:environment:{environment}" for subject in subjects]
+        return [Subject(f"{subject}:environment:{environment}") for subject in subjects]
 
     def review_gaps(self, branch: str) -> Iterator[str]:
         """Rules that the rulesets of a branch lack, bypass lists, and errors in CODEOWNERS."""

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 from delivery.errors import DeliveryError, RefusedError
-from delivery.forge.base import Api, Posts, no_request_error, with_mark
+from delivery.forge.base import Api, Posts, Subject, no_request_error, with_mark
 from delivery.forge.environment import FORGE_TOKEN
 
 _AUDIENCE = "DATABRICKS_TOKEN_AUDIENCE"
@@ -118,11 +118,16 @@ class GitLab:
             )
         return all(self._protection(branch) for branch in branches)
 
-    def oidc_subjects(self, environment: str, branch: str) -> list[str]:
+    @property
+    def oidc_issuer(self) -> str:
+        """The address of the instance, without a path."""
+        return self.root.home.removesuffix("/api/v4")
+
+    def oidc_subjects(self, environment: str, branch: str) -> list[Subject]:
         """The branch's subject; that of the project for jobs of merge requests, which have none."""
         if environment in ("staging-plan", "preview"):
-            return [f"{self.path} (subject_claim: project_path)"]
-        return [f"project_path:{self.path}:ref_type:branch:ref:{branch}"]
+            return [Subject(self.path, "project_path")]
+        return [Subject(f"project_path:{self.path}:ref_type:branch:ref:{branch}")]
 
     def review_gaps(self, branch: str) -> Iterator[str]:
         """Protections that a branch lacks, and missing approval rules and settings."""

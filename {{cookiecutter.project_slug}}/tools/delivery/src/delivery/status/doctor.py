@@ -8,6 +8,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from delivery.bootstrap.service import of_workspace
+from delivery.bootstrap.targets import needs_of
+from delivery.bootstrap.thing import Step
 from delivery.checks.placeholder import is_placeholder
 from delivery.config.policy import Policy, load_policy
 from delivery.config.target import UNKNOWN_RELEASE, read_target
@@ -159,7 +162,7 @@ def _readable(forge: Forge) -> str:
 
 
 def _subjects(forge: Forge, environment: str, branch: str) -> str:
-    return " or ".join(forge.oidc_subjects(environment, branch))
+    return " or ".join(map(str, forge.oidc_subjects(environment, branch)))
 
 
 def _restricted(forge: Forge, environment: str, branches: Sequence[str]) -> str:
@@ -202,8 +205,29 @@ def _workspace(root: Path, name: str) -> Iterator[HealthCheck]:
         "orphans": _orphans,
         "token": _token,
     }
+    yield from _platform(context)
     for check, run in checks.items():
         yield _checked(check, partial(run, context))
+
+
+def _platform(context: TargetContext) -> Iterator[HealthCheck]:
+    """The catalog and the folder with their rights, as far as this identity may read them."""
+    service, name = of_workspace(context.workspace), context.target.name
+    try:
+        needs = needs_of(context.root, context.target, service, service)
+    except DeliveryError as error:
+        yield HealthCheck("catalog", False, str(error))
+        return
+    for step in needs.workspace_steps():
+        yield _checked(step.name, partial(_present, step, name))
+
+
+def _present(step: Step, target: str) -> str:
+    thing = step.examine()
+    if thing.state == "missing":
+        raise DeliveryError(f"{thing.message}: delivery bootstrap {target}")
+    note = "not checked: " if thing.state == "hidden" else ""
+    return "; ".join([f"{note}{thing.message}", *thing.dangers])
 
 
 def _identity(context: TargetContext) -> str:

@@ -347,7 +347,16 @@ def connect(host: str) -> Workspace:
 
 
 def _token(host: str) -> tuple[str, float | None]:
-    """A bearer token, and when it expires.
+    """A bearer token, and when it expires."""
+    config, token = sign_in(host)
+    if config.auth_type == _GITHUB and env_text("GITHUB_ACTIONS") == "true":
+        # GitHub masks only the tokens that it issues itself.
+        print(f"::add-mask::{token}", file=sys.stderr, flush=True)
+    return token, _expiry(config)
+
+
+def sign_in(host: str, account_id: str | None = None) -> tuple[Any, str]:
+    """The SDK's configuration for a host, from variables and profiles, and a bearer token.
 
     Raises:
         DeliveryError: there are no credentials.
@@ -357,6 +366,7 @@ def _token(host: str) -> tuple[str, float | None]:
     try:
         config = Config(
             host=host,
+            account_id=account_id,
             http_timeout_seconds=http_timeout(),
             product=USER_AGENT,
             product_version=__version__,
@@ -367,10 +377,7 @@ def _token(host: str) -> tuple[str, float | None]:
             f"credentials for {host}: {_reason(error)}\n"
             "    Set DATABRICKS_AUTH_TYPE and its variables, or log in: databricks auth login"
         ) from None
-    if config.auth_type == _GITHUB and env_text("GITHUB_ACTIONS") == "true":
-        # GitHub masks only the tokens that it issues itself.
-        print(f"::add-mask::{token}", file=sys.stderr, flush=True)
-    return token, _expiry(config)
+    return config, token
 
 
 def probe(host: str) -> None:
