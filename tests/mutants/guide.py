@@ -50,7 +50,7 @@ GUIDE_FAULTS = [
     Fault("site: settings without what they are", f"{SITE}/reference.py", 'default, marked(field.get("description"))]', 'default, ""]', f"{SHOWN}::test_every_setting_has_its_entry"),
     Fault("site: rules without what they find", f"{SITE}/reference.py", "        yield marked(first)\n", "", f"{SHOWN}::test_every_rule_has_its_entry"),
     Fault("site: quality rules are left out", f"{SITE}/data.py", 'content.get("quality") or []', "[]", f"{SHOWN}::test_every_contract_is_documented_with_its_lineage_and_jobs"),
-    Fault("site: jobs of all domains everywhere", f"{SITE}/data.py", "parent.name != domain", "parent.name == root", f"{SHOWN}::test_a_new_domain_appears_and_a_removed_one_does_not"),
+    Fault("site: jobs of all domains everywhere", f"{SITE}/data.py", "parent.name != domain", "parent.name == root", f"{SHOWN}::test_each_job_is_on_the_page_of_its_own_domain"),
     Fault("site: lineage without what is looked up", f"{SITE}/lineage.py", '"LOOKED_UP"', '"LOOKED"', f"{SHOWN}::test_lineage_knows_constants_and_does_not_guess"),
     Fault("site: lineage without pipelines", f"{SITE}/lineage.py", 'k.arg == "name"', 'k.arg == "table"', f"{SHOWN}::test_a_new_domain_appears_and_a_removed_one_does_not"),
     Fault("site: half a diagram", f"{SITE}/diagram.py", "            return None\n    return chart if", "            continue\n    return chart if", f"{SHOWN}::test_what_cannot_be_drawn_stays_as_text"),

@@ -40,6 +40,7 @@ from typer.main import get_command
 
 sys.path.insert(0, str(TEMPLATE / "tools"))
 
+from docs_site import data
 from docs_site.diagram import with_diagrams
 from docs_site.lineage import edges
 
@@ -313,6 +314,22 @@ def test_a_new_domain_appears_and_a_removed_one_does_not(
     assert dashed == (kind == "pipeline")
     assert "./docs/domains/orders.html" in pages["index.html"].links
     assert not any("flights" in name for name in pages)
+
+
+def test_each_job_is_on_the_page_of_its_own_domain(
+    bake: Bake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = copy(bake(), tmp_path / "project")
+    assert project.python("-m", "delivery", "new", "domain", "orders").returncode == 0
+    monkeypatch.chdir(project.path)
+    jobs = {
+        path: re.findall("^## Job (.*)$", text, re.MULTILINE)
+        for path, (_, text) in data.pages(project.path).items()
+    }
+    assert jobs == {
+        "docs/data/flights.md": ["flights_daily"],
+        "docs/data/orders.md": ["orders_daily"],
+    }
 
 
 # --- what is wrong ---
