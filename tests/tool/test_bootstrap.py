@@ -12,11 +12,12 @@ from delivery.bootstrap.needs import Needs, Principal
 from delivery.bootstrap.service import Call, Service, accounts_host, connect_both
 from delivery.bootstrap.targets import connect_needs
 from delivery.bootstrap.thing import Look, Step
+from delivery.cli.bootstrap import _agreed
 from delivery.errors import DeliveryError, FailedError, NotVisibleError
 from delivery.forge.base import Subject
 from delivery.forge.github import GitHub
 from delivery.forge.gitlab import GitLab
-from delivery.scaffold.changes import apply
+from delivery.scaffold.changes import Change, apply
 from delivery.scaffold.ids import changed_ids
 
 from tool.conftest import Edit
@@ -200,6 +201,28 @@ def test_issuers_are_those_of_the_forge() -> None:
 
 
 # --- ids in files ---
+
+
+@pytest.mark.parametrize("answer", [True, False])
+def test_somebody_is_shown_the_change_and_asked(
+    answer: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: True))
+
+    def confirm(text: str, err: bool) -> bool:
+        asked.append(text)
+        return answer
+
+    monkeypatch.setattr("typer.confirm", confirm)
+    change = Change("edit", "targets/staging.yml", b"a: 2\nb: 1\n", b"a: 1\nb: 1\n")
+    assert _agreed(change, yes=False) is answer
+    assert asked == ["Write this into targets/staging.yml?"]
+    shown = capsys.readouterr()
+    assert (shown.out, shown.err.splitlines()[-2:]) == ("", ["-a: 1", "+a: 2"])
+    assert _agreed(change, yes=True)
+    assert len(asked) == 1
+
 
 IDS = {"deployer": "11111111-0000-4000-8000-000000000001"}
 

@@ -22,6 +22,15 @@ from delivery.scaffold.changes import Change, apply
 from delivery.scaffold.ids import changed_ids
 
 _SIGNS = {"present": "✓", "missing": "✗", "made": "+", "hidden": "?"}
+_AccountOption = Annotated[
+    str, typer.Option(help="The account. Default: that of the profile or the workspace.")
+]
+_DevelopersOption = Annotated[
+    str, typer.Option(help="The group that may create schemas in the catalog of dev.")
+]
+_StorageOption = Annotated[
+    str, typer.Option(help="Where a new catalog keeps its tables, if the metastore has no place.")
+]
 
 
 def bootstrap_command(
@@ -30,16 +39,9 @@ def bootstrap_command(
     commands: Annotated[
         bool, typer.Option("--commands", help="Print what is missing as commands of a shell.")
     ] = False,
-    account_id: Annotated[
-        str, typer.Option(help="The account. Default: that of the profile or the workspace.")
-    ] = "",
-    developers: Annotated[
-        str, typer.Option(help="The group that may create schemas in the catalog of dev.")
-    ] = "",
-    storage_root: Annotated[
-        str,
-        typer.Option(help="Where a new catalog keeps its tables, if the metastore has no place."),
-    ] = "",
+    account_id: _AccountOption = "",
+    developers: _DevelopersOption = "",
+    storage_root: _StorageOption = "",
     yes: Annotated[
         bool, typer.Option("--yes", help="Write ids into files without asking.")
     ] = False,
