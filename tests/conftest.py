@@ -29,6 +29,7 @@ from harness.baking import (
 from harness.delivering import MORE, Sandbox, furnish, hold, lock_file, prepare, restore
 from hypothesis import settings
 
+sys.pycache_prefix = str(TEMPLATE.parent / ".venv/bytecode")  # none in the template's own folders
 sys.path.insert(0, str(TEMPLATE / "tools/delivery/src"))  # tests may use the tool itself
 
 # The same cases in every run, and a busy machine is no fault; HYPOTHESIS=seek looks for new ones.

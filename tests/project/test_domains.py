@@ -191,7 +191,7 @@ def test_a_project_without_its_sample_says_what_to_do(lake: Baked) -> None:
     assert "gold.daily +3" in make(lake, "run").stdout  # the only domain needs no name
 
 
-def test_a_table_over_two_domains_works_as_the_guide_shows_it(lake: Baked, types: Path) -> None:
+def test_a_table_over_two_domains_works_as_the_guide_shows_it(lake: Baked) -> None:
     facts, transform, contract = shown(lake, "## A table over two domains")
     delivery(lake, "new", "domain", "orders")
     code = lake.path / "src/lakehouse/orders"
@@ -213,7 +213,7 @@ def test_a_table_over_two_domains_works_as_the_guide_shows_it(lake: Baked, types
     done = make(lake, "run", "DOMAIN=orders")
     assert "gold.airlines +1" in done.stdout, done.stdout + done.stderr
     expect_success(BIN / "ruff", "check", "--no-cache", "src", cwd=lake.path)
-    assert lake.python("-m", "mypy", "--cache-dir", types).returncode == 0
+    lake.assert_typed()
     audited = make(lake, "audit")
     assert "gold.airlines: 1 rows ✓" in audited.stdout, audited.stdout + audited.stderr
     refused = lake.python("-m", "delivery", "remove", "domain", "flights", "--yes")

@@ -99,7 +99,7 @@ def project(bake: Bake, index: str, tmp_path: Path) -> Baked:
     shutil.rmtree(path / FOLDER)
     text = followed((path / "pyproject.toml").read_text(encoding="utf-8"))
     assert URL in text
-    for group in ("local", "connect", "dev"):
+    for group in ("local", "connect", "docs", "dev"):
         text = re.sub(rf"^{group} = \[\n.*?^\]", f"{group} = []", text, flags=re.M | re.S)
     text = re.sub(r"^dependencies = \[\n.*?^\]", "dependencies = []", text, flags=re.M | re.S)
     (path / "pyproject.toml").write_text(text.replace(URL, index), encoding="utf-8")

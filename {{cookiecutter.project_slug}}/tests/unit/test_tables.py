@@ -12,7 +12,7 @@ from deltalake import DeltaTable
 from pyspark.sql import DataFrame, SparkSession
 
 from lakehouse.contract import ContractError
-from lakehouse.engine import Change, Engine, Tables, times
+from lakehouse.engine import Change, Engine, Tables, stores, times
 from lakehouse.engine.stores import Condition, Folders, JvmFolders, Location
 
 TABLE = "silver.things"  # it has no contract
@@ -372,6 +372,16 @@ def test_held_rows_are_computed_once(tables: Tables, frame: Frame) -> None:
     held = tables.hold(rows, "rows")
     assert held.collect() == held.collect()
     assert held.dtypes == rows.dtypes
+
+
+def test_the_most_that_is_held_fits_into_a_plan_three_times(
+    tables: Tables, spark: SparkSession
+) -> None:
+    size = stores._HELD // 8 - 100  # bytes of each row
+    rows = spark.range(8).selectExpr("id", f"repeat('x', {size}) AS text")
+    held = tables.hold(rows, "rows")
+    assert held is not rows
+    assert held.union(held).union(held).count() == 24
 
 
 def test_tables_of_another_domain_have_its_schemas_and_contracts(

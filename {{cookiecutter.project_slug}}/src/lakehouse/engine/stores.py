@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 
 # Sail encodes other characters of a path twice, and then looks for a file that does not exist.
 _PLAIN_PATH = re.compile(r"[\w./:\\-]+", re.ASCII)
-_HELD = 64 * 1024 * 1024  # bytes; more is computed again instead of sent to the engine
+# Bytes; more is computed again. A plan, which has held rows up to three times, may have 128 MiB.
+_HELD = 32 * 1024 * 1024
 _FILE_SIZE = 2 * 1024 * 1024  # bytes of a file of bronze: one core reads one file
 _COMPACTED = 20  # after so many writes of a table its small files are merged
 MONTH = "_month"  # partitions tables on a laptop; `read` leaves it out
