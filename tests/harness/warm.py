@@ -350,7 +350,8 @@ def _run(module: str, arguments: list[str], cwd: str, env: dict[str, str]) -> in
     os.environ.update(env)
     random.seed()
     sys.pycache_prefix = env.get("PYTHONPYCACHEPREFIX") or None
-    sys.dont_write_bytecode = bool(env.get("PYTHONDONTWRITEBYTECODE"))
+    # It may be the template's own tool, and nothing is left in the template's folders.
+    sys.dont_write_bytecode = not sys.pycache_prefix or bool(env.get("PYTHONDONTWRITEBYTECODE"))
     sys.path[:0] = [cwd, *filter(None, env.get("PYTHONPATH", "").split(os.pathsep))]
     sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115
     sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
