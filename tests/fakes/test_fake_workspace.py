@@ -891,8 +891,8 @@ class TestRealCli:
     def test_the_planner_plans_and_cannot_deploy(self, project: Cli) -> None:
         project.expect("deploy")
         project.workspace.requests.clear()
-        # All that differs is who would own the job.
-        assert project.plan("planner") == "Plan: 0 to add, 1 to change, 0 to delete"
+        # All that differs is who would own the job, the dashboard and the two alerts.
+        assert project.plan("planner") == "Plan: 0 to add, 4 to change, 0 to delete"
         assert project.workspace.writes() == []
         before = project.workspace.snapshot()
         result = project.run("planner", "deploy")
