@@ -68,7 +68,7 @@ LEDGER_FAULTS = [
     _tool("a program that never answers ends doctor", "workspace/bundle_cli.py", "environment, _ANSWER_SECONDS)", "environment, 5)"),
     _tool("the CLI's children go on", "workspace/bundle_cli.py", "os.killpg(process.pid, signal.SIGKILL)", "process.kill()"),
     _tool("calls of nobody", "workspace/bundle_cli.py", '            "DATABRICKS_CLI_UPSTREAM": USER_AGENT,\n', ""),
-    _seen("own calls of nobody", "workspace/client.py", "            product=USER_AGENT,\n            product_version=__version__,\n        )\n        return Client", "        )\n        return Client",
+    _seen("own calls of nobody", "workspace/client.py", "        product=USER_AGENT,\n        product_version=__version__,\n    )\n    return Client", "    )\n    return Client",
           "test_the_tool_names_itself_in_its_own_calls_and_in_those_of_the_cli[fake]"),
     _tool("the work of a living process is removed", "target/workdir.py", "    except BlockingIOError:\n        return True\n", "    except BlockingIOError:\n        return False\n"),
     _tool("two containers in one folder", "target/workdir.py", "PROCESS_FOLDER = uuid.uuid4().hex", 'PROCESS_FOLDER = "7"'),

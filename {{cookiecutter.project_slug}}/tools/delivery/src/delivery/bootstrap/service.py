@@ -9,10 +9,9 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import urlsplit
 
-from delivery import __version__
 from delivery.environment import env_text
 from delivery.errors import DeliveryError, FailedError, NotVisibleError
-from delivery.workspace.client import USER_AGENT, Workspace, connect, http_timeout, sign_in
+from delivery.workspace.client import Workspace, connect, sdk_client, sign_in
 
 # The host of the accounts of each cloud, by how the addresses of its workspaces end.
 _CLOUDS = {
@@ -149,25 +148,12 @@ class Service:
 
     @cached_property
     def _client(self) -> Any:
-        return self._connected(_RETRY_SECONDS)
+        return sdk_client(self.host, self.token, _RETRY_SECONDS)
 
     @cached_property
     def _once(self) -> Any:
-        return self._connected(1)  # the SDK waits for longer than that before it repeats a call
-
-    def _connected(self, retry_seconds: int) -> Any:
-        from delivery.workspace.sdk import Client, Config
-
-        config = Config(
-            host=self.host,
-            token=self.token,
-            auth_type="pat",
-            http_timeout_seconds=http_timeout(),
-            retry_timeout_seconds=retry_seconds,
-            product=USER_AGENT,
-            product_version=__version__,
-        )
-        return Client(config)
+        # The SDK waits for longer than this before it repeats a call.
+        return sdk_client(self.host, self.token, 1)
 
 
 def _reason(error: Exception) -> str:

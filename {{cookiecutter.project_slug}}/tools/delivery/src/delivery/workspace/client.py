@@ -94,6 +94,22 @@ class Run:
     started_by: str = ""
 
 
+def sdk_client(host: str, token: str, retry_seconds: int = _RETRY_SECONDS) -> Any:
+    """The SDK's client of one host; it repeats calls for `retry_seconds`."""
+    from delivery.workspace.sdk import Client, Config
+
+    config = Config(
+        host=host,
+        token=token,
+        auth_type="pat",
+        http_timeout_seconds=http_timeout(),
+        retry_timeout_seconds=retry_seconds,
+        product=USER_AGENT,
+        product_version=__version__,
+    )
+    return Client(config)
+
+
 class Workspace:
     """One workspace, accessed with one identity.
 
@@ -110,18 +126,7 @@ class Workspace:
 
     @cached_property
     def _client(self) -> Any:
-        from delivery.workspace.sdk import Client, Config
-
-        config = Config(
-            host=self.host,
-            token=self.token,
-            auth_type="pat",
-            http_timeout_seconds=http_timeout(),
-            retry_timeout_seconds=_RETRY_SECONDS,
-            product=USER_AGENT,
-            product_version=__version__,
-        )
-        return Client(config)
+        return sdk_client(self.host, self.token)
 
     def renew_token(self) -> None:
         """Get a new token in the same way as `connect`.
