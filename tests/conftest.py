@@ -29,7 +29,8 @@ from harness.baking import (
 from harness.delivering import MORE, Sandbox, furnish, hold, lock_file, prepare, restore
 from hypothesis import settings
 
-sys.pycache_prefix = str(TEMPLATE.parent / ".venv/bytecode")  # none in the template's own folders
+# No bytecode in the template's own folders, also of the programs that tests start.
+sys.pycache_prefix = os.environ["PYTHONPYCACHEPREFIX"] = str(TEMPLATE.parent / ".venv/bytecode")
 sys.path.insert(0, str(TEMPLATE / "tools/delivery/src"))  # tests may use the tool itself
 
 # The same cases in every run, and a busy machine is no fault; HYPOTHESIS=seek looks for new ones.
