@@ -13,6 +13,7 @@ _PLACES = {
     "resources": "resources/DOMAIN",
     "data": "data/DOMAIN/landing/DOMAIN",
     "unit": "tests/unit",
+    "parity": "tests/parity",
     "pipeline": "tests/pipeline",
     "page": "docs/domains",
 }
