@@ -259,6 +259,107 @@ def test_a_repository_that_tells_nothing_is_no_reason_to_guess(
     assert empty.workspace.account.policies == {}
 
 
+# --- from bootstrap to Terraform ---
+
+
+def with_stack(sandbox: Sandbox, target: str = "staging") -> None:
+    """Give the project the folder of a stack; what is in it is for Terraform."""
+    (sandbox.path / "infra/terraform/stacks" / target).mkdir(parents=True)
+
+
+def imported(sandbox: Sandbox, *options: str, code: int = 0, **how: str) -> dict[str, str]:
+    """The id by address."""
+    result = bootstrap(sandbox, "--imports", *options, "--output", "json", code=code, **how)
+    return {one["to"]: one["id"] for one in result.json["imports"]}
+
+
+def test_what_is_there_is_imported_by_what_the_provider_finds_it_by(
+    ready: Sandbox, forge: Forge
+) -> None:
+    with_stack(ready)
+    account, here = ready.workspace.account.id, f"{ORG_ID}"
+    ids = {role: principal(ready, role) for role in ROLES}
+    identities, in_catalog = (
+        "module.environment.module.identities",
+        "module.environment.module.catalog",
+    )
+    in_folder = "module.environment.module.folder[0]"
+    policies = {
+        f"{ids[role].id},{ready.workspace.account.policies[ids[role].id][0]['policy_id']}": key
+        for role, key in (("deployer", "staging"), ("planner", "staging-plan"))
+    }
+    rules = f"accounts/{account}/servicePrincipals/{ids['runner'].application_id}/ruleSets/default"
+    grantees = {role: one.application_id for role, one in ids.items()} | {
+        "readers": "account users"
+    }
+    expected = {
+        **{f'{identities}.databricks_service_principal.this["{role}"]': str(one.id)
+           for role, one in ids.items()},
+        **{f'{identities}.databricks_mws_permission_assignment.this["{role}"]': f"{here}|{one.id}"
+           for role, one in ids.items()},
+        f'{identities}.databricks_access_control_rule_set.this["runner"]': rules,
+        f"{in_catalog}.databricks_catalog.this": catalog(ready),
+        f"{in_catalog}.databricks_workspace_binding.this": f"{here}|catalog|{catalog(ready)}",
+        **{f'{in_catalog}.databricks_grant.this["{what}"]': f"catalog/{catalog(ready)}/{who}"
+           for what, who in grantees.items()},
+        f"{in_folder}.databricks_directory.this": f"/Deployments/{ready.name}/staging",
+        f"{in_folder}.databricks_permissions.this": f"/directories/{folder(ready).object_id}",
+        **{f'{identities}.databricks_service_principal_federation_policy.this["{key}"]': one
+           for one, key in policies.items()},
+    }  # fmt: skip
+    writes = len(ready.workspace.writes())
+    assert imported(ready) == expected
+    assert len(ready.workspace.writes()) == writes
+    blocks = bootstrap(ready, "--imports", code=0).out
+    assert blocks == "\n".join(
+        f"import {{\n  to = {to}\n  id = {json.dumps(number)}\n}}\n"
+        for to, number in expected.items()
+    )
+
+
+def test_what_is_not_there_is_left_to_terraform(empty: Sandbox) -> None:
+    with_stack(empty)
+    assert imported(empty) == {}
+    bootstrap(empty, "--apply", "--yes", code=0)
+    _unassign(empty)
+    _take_role(empty)
+    _switch_off(empty)  # it is there: a second one of its name would be made otherwise
+    found = imported(empty)
+    place = "module.environment.module.identities.databricks"
+    gone = {f'{place}_mws_permission_assignment.this["runner"]',
+            f'{place}_access_control_rule_set.this["runner"]'}  # fmt: skip
+    assert not gone & found.keys()
+    assert len(found) == 17 - len(gone)
+    assert f'{place}_service_principal.this["planner"]' in found
+
+
+def test_subjects_with_ids_have_addresses_of_their_own(empty: Sandbox, forge: Forge) -> None:
+    with_stack(empty)
+    forge.immutable = None
+    bootstrap(empty, "--apply", "--yes", code=0)
+    place = "module.environment.module.identities.databricks_service_principal_federation_policy"
+    keys = [one.removeprefix(f"{place}.this") for one in imported(empty) if one.startswith(place)]
+    assert keys == [
+        f'["{key}"]' for key in ("staging", "staging-ids", "staging-plan", "staging-plan-ids")
+    ]
+
+
+def test_imports_read_only_and_need_a_stack(ready: Sandbox) -> None:
+    assert (
+        "infra/terraform/stacks/staging does not exist" in bootstrap(ready, "--imports", code=4).err
+    )
+    for option in ("--apply", "--commands"):
+        assert "it only reads" in bootstrap(ready, "--imports", option, code=4).err
+
+
+def test_what_may_not_be_seen_is_not_imported_silently(ready: Sandbox) -> None:
+    with_stack(ready)
+    guest = Identity("guest", user_name="guest@example.com")
+    ready.workspace.add_identity(guest)
+    result = bootstrap(ready, "--imports", who="guest", code=4)
+    assert "is not an admin of the account" in result.err
+
+
 # --- one thing is missing or wrong ---
 
 Change = Callable[[Sandbox], object]

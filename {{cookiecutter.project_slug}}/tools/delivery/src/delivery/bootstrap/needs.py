@@ -200,10 +200,14 @@ class Needs:
 
     # --- roles ---
 
-    def _rules(self, used: Principal) -> tuple[str, str]:
+    def rule_set(self, used: Principal) -> str:
+        """The name of the rule set that tells who may act as a principal."""
         account = self.account.account
-        name = f"accounts/{account}/servicePrincipals/{used.application_id}/ruleSets/default"
-        return f"/api/2.0/preview/accounts/{account}/access-control/rule-sets", name
+        return f"accounts/{account}/servicePrincipals/{used.application_id}/ruleSets/default"
+
+    def _rules(self, used: Principal) -> tuple[str, str]:
+        path = f"/api/2.0/preview/accounts/{self.account.account}/access-control/rule-sets"
+        return path, self.rule_set(used)
 
     def _give_role(self, user: Principal, used: Principal, known: Mapping[str, Any]) -> Call:
         """The whole rule set, with one more principal: a call replaces all rules."""
@@ -308,7 +312,7 @@ class Needs:
         path = "/api/2.0/workspace/mkdirs"
         return Call(self.workspace, "POST", path, {"path": self.folder}, WORKSPACE_ADMIN)
 
-    def _folder_id(self) -> str:
+    def folder_id(self) -> str:
         """The folder's id; empty if it does not exist."""
         found = self.workspace.get("/api/2.0/workspace/get-status", path=self.folder)
         return str(found["object_id"]) if found else ""
@@ -324,7 +328,7 @@ class Needs:
         ]
 
     def _folder(self) -> Look:
-        number = self._folder_id()
+        number = self.folder_id()
         if not number:
             return Look(f"no folder {self.folder}", False, self._new_folder())
         managers = {one.application_id for one, level in self.levels if level == _MANAGE}
@@ -343,7 +347,7 @@ class Needs:
         )
 
     def _level(self, one: Principal, level: str) -> Look:
-        number = self._folder_id()
+        number = self.folder_id()
         rights = self._rights(number) if number else []
         given = [right for who, right in rights if who == one.application_id]
         if any(_rank(right) >= _rank(level) for right in given):
@@ -363,10 +367,20 @@ class Needs:
         body = {"oidc_policy": {**policy, **claim}}
         return Call(self.account, "POST", self._policies(trust.principal), body, ACCOUNT_ADMIN)
 
+    def _listed(self, one: Principal) -> list[dict[str, Any]]:
+        """The federation policies of a principal."""
+        return [*self.account.pages(self._policies(one), "policies")] if one.id else []
+
+    def policy_id(self, trust: Trust, subject: Subject) -> str:
+        """The id of the policy that trusts a subject; empty if there is none."""
+        for policy in self._listed(trust.principal):
+            if _is_policy(policy.get("oidc_policy", {}), trust, subject):
+                return str(policy.get("policy_id") or policy["name"].rpartition("/")[2])
+        return ""
+
     def _policy(self, trust: Trust, subject: Subject) -> Look:
         one = trust.principal
-        listed = self.account.pages(self._policies(one), "policies") if one.id else ()
-        found = [policy.get("oidc_policy", {}) for policy in listed]
+        found = [policy.get("oidc_policy", {}) for policy in self._listed(one)]
         dangers = tuple(
             f"also trusts {policy.get('subject')} of {policy.get('issuer')}, audience "
             f"{', '.join(policy.get('audiences', ())) or 'any'}"

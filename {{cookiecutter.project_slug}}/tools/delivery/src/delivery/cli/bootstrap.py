@@ -14,6 +14,7 @@ from rich.markup import escape
 from delivery.bootstrap.needs import Needs
 from delivery.bootstrap.targets import connect_needs
 from delivery.bootstrap.thing import Thing
+from delivery.cli.imports import check_imports, show_imports
 from delivery.cli.options import Output, OutputOption
 from delivery.cli.output import progress, write_result
 from delivery.cli.project import project_root
@@ -39,6 +40,9 @@ def bootstrap_command(
     commands: Annotated[
         bool, typer.Option("--commands", help="Print what is missing as commands of a shell.")
     ] = False,
+    imports: Annotated[
+        bool, typer.Option("--imports", help="Print what is there as import blocks of Terraform.")
+    ] = False,
     account_id: _AccountOption = "",
     developers: _DevelopersOption = "",
     storage_root: _StorageOption = "",
@@ -51,6 +55,9 @@ def bootstrap_command(
 
     Nothing is changed without --apply. Needs an admin once; run it again after any failure.
 
+    With --imports it prints an import block for each thing that is there: the stack of the target
+    in infra/terraform takes it over.
+
     Example: `delivery bootstrap staging --apply`
 
     Exit codes: 0 nothing is missing, 1 a call failed, 2 something is missing, 4 this identity may
@@ -59,7 +66,11 @@ def bootstrap_command(
     if apply_all and commands:
         raise DeliveryError("--commands: expected without --apply, which makes the calls itself")
     root = project_root()
+    if imports:
+        check_imports(root, target, apply_all or commands)
     needs = connect_needs(root, target, account_id, developers, storage_root)
+    if imports:
+        raise typer.Exit(show_imports(needs, output))
     things = _made(needs) if apply_all else [step.examine() for step in needs.steps()]
     changes = changed_ids(root, target, needs.unwritten_ids)
     things += _ids(root, changes, apply_all, yes)
