@@ -19,7 +19,7 @@ def apply_options(options: Path, answers: dict[str, str]) -> None:
     for feature in json.loads((options / "features.json").read_text(encoding="utf-8")):
         if not all(answers[name] in values for name, values in feature["kept_when"].items()):
             for path in (PROJECT / path for path in feature["paths"]):
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
+                shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
     shutil.rmtree(options)
 
 

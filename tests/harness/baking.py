@@ -199,13 +199,18 @@ def option_sets() -> Iterator[dict[str, str]]:
     for name, values in CHOICES.items():
         yield from ({name: value} for value in values[1:])
     for ci in CHOICES["ci"][1:]:
-        yield {"ci": ci, "branching": "environments"}
+        yield {"ci": ci, "branching": "environments", "include_terraform": "yes"}
     for cloud in CHOICES["cloud"][1:]:
         yield {"cloud": cloud, "compute": "classic"}
     yield MAXIMAL
 
 
-MINIMAL = {"ci": "github", "compute": "serverless", "branching": "trunk"}
+MINIMAL = {
+    "ci": "github",
+    "compute": "serverless",
+    "branching": "trunk",
+    "include_terraform": "no",
+}
 MAXIMAL = {
     "project_name": "Größte Daten & Söhne, L'Été",
     "project_slug": "groesste",
@@ -214,6 +219,7 @@ MAXIMAL = {
     "compute": "classic",
     "ci": "both",
     "branching": "environments",
+    "include_terraform": "yes",
     "dev_host": "https://adb-1111111111111111.1.azuredatabricks.net",
     "staging_host": "https://adb-2222222222222222.2.azuredatabricks.net",
     "prod_host": "https://adb-3333333333333333.3.azuredatabricks.net",

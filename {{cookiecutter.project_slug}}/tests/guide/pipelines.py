@@ -41,6 +41,12 @@ def table(rows: Sequence[Row]) -> list[str]:
 
 # --- both forges ---
 
+
+def _has_own_page(root: Path, file: str) -> bool:
+    """Whether a how-to of the same name tells of a pipeline: then the tables leave it out."""
+    return (root / "docs/how-to" / Path(file).with_suffix(".md").name).is_file()
+
+
 _COMMAND = re.compile(r"(?:\.venv-tool/bin/)?(delivery|make) (.*)", re.DOTALL)
 _GROUPS = ("preview", "forge")
 _TARGETS = ("staging", "prod")
@@ -133,6 +139,7 @@ _RIGHTS = {
 def github(root: Path) -> list[Row]:
     """Every job of every workflow."""
     files = sorted((root / ".github/workflows").glob("*.yml"))
+    files = [file for file in files if not _has_own_page(root, file.name)]
     known = {file.name: yaml.safe_load(file.read_text("utf-8")) for file in files}
     return [
         _github_row(known, file, name)
@@ -298,7 +305,7 @@ def gitlab(root: Path) -> list[Row]:
     document = yaml.safe_load((root / ".gitlab-ci.yml").read_text("utf-8"))
     merged: Yaml = {}
     for entry in document.pop("include"):
-        if "rules" in entry:
+        if "rules" in entry or _has_own_page(root, entry["local"]):
             continue  # files that an admin may add choose runners; they do not change jobs
         _merge(merged, yaml.safe_load((root / entry["local"]).read_text("utf-8")))
     _merge(merged, document)

@@ -1,0 +1,4 @@
+output "name" {
+  description = "The catalog."
+  value       = databricks_catalog.this.name
+}

@@ -1,0 +1,4 @@
+output "path" {
+  description = "The Git folder."
+  value       = "/Workspace${databricks_repo.this.path}"
+}

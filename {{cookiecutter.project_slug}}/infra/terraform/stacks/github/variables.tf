@@ -1,0 +1,28 @@
+variable "previews_client_id" {
+  description = "The application id of the identity of previews: an output of the stack preview."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$", var.previews_client_id))
+    error_message = "previews_client_id: given ${var.previews_client_id}, expected an id such as 22222222-3333-4444-8555-666666666666"
+  }
+}
+
+variable "reviewers" {
+  description = "Who approves prod and the platform: the numbers of teams and of users, at most six together."
+  type = object({
+    teams = optional(set(number), [])
+    users = optional(set(number), [])
+  })
+
+  validation {
+    condition     = length(var.reviewers.teams) + length(var.reviewers.users) <= 6
+    error_message = "reviewers: expected at most six, such as {teams = [1234567]}"
+  }
+}
+
+variable "is_on" {
+  description = "Whether the pipelines deliver: the last step of the first day."
+  type        = bool
+  default     = false
+}
