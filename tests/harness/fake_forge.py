@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import json
 import re
+import socket
+import struct
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 from urllib.parse import parse_qs, unquote, urlsplit
+
+from fake_workspace.faults import Cut, Fault, Faults, Kind
+from fake_workspace.wire import ApiError
+
+from harness.fake_github import Repository
+from harness.fake_gitlab import Project
 
 NAME = "acme/lakehouse"
 Handler = Callable[["Forge", re.Match[str], dict[str, list[str]], Any], Any]
@@ -31,49 +39,33 @@ class Forge:
     """One repository on a forge; use it as a context to serve it.
 
     Attributes:
-        reviewers: who is asked, by environment.
+        hub, lab: its settings on GitHub and on GitLab.
+        reviewers: who is asked, by environment, beside what the settings say.
         approvals: who agreed, by environment.
         agreeing: who agrees as soon as a job asks, by environment; a plan was made before.
         later: how many deployments of GitLab came after that of the job.
-        locked: branches that are protected, and environments that admit those alone.
-        branches: the branches that an environment admits, by environment.
-        role: who may give variables to a pipeline.
         immutable: whether subjects have ids in them; None: it does not say.
-        merged_results: whether requests are run as they would be when merged.
-        review: what rulesets and approval rules ask of a change, as each forge calls it.
-        bypass: who may pass by them, on GitHub.
-        trigger_approves: whether who starts a pipeline may approve it, on GitLab.
-        owners: what is wrong with CODEOWNERS; None: there is none.
-        protection: what of a protected branch of GitLab is not as it should be.
-        variables: of GitLab: key, scope and value.
+        is_seen: whether the repository is visible at all.
         waiting: runs of GitHub that wait for people, by workflow and branch.
         ended: runs that were cancelled.
         refused: paths that are answered with 403.
+        faults: what goes wrong on purpose.
     """
 
+    hub: Repository = field(default_factory=lambda: Repository(NAME))
+    lab: Project = field(default_factory=Project)
     reviewers: dict[str, list[str]] = field(default_factory=dict)
     approvals: dict[str, list[str]] = field(default_factory=dict)
     agreeing: dict[str, list[str]] = field(default_factory=dict)
     later: int = 1
-    locked: set[str] = field(default_factory=set)
-    branches: dict[str, list[str]] = field(default_factory=dict)
     immutable: bool | None = None
-    merged_results: bool = False
-    role: str = "maintainer"
     is_seen: bool = True
-    review: dict[str, Any] = field(default_factory=dict)
-    bypass: list[str] = field(default_factory=list)
-    owners: list[dict[str, Any]] | None = None
-    admins_bypass: bool = True
-    trigger_approves: bool = False
-    self_review: bool = True
-    protection: dict[str, Any] = field(default_factory=dict)
-    variables: list[tuple[str, str, str]] = field(default_factory=list)
     waiting: dict[tuple[str, str], list[int]] = field(default_factory=dict)
     ended: list[int] = field(default_factory=list)
     comments: list[Text] = field(default_factory=list)
     issues: list[Text] = field(default_factory=list)
     refused: str = "(?!)"
+    faults: Faults = field(default_factory=Faults)
     seen: list[tuple[str, str, str]] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
 
@@ -113,8 +105,18 @@ class Forge:
             **({"CI_MERGE_REQUEST_IID": str(request)} if request else {}),
         }
 
+    def fault(self, nth: int, kind: Kind) -> Fault:
+        """The nth call from now on goes wrong: a status, `reset`, or `lost` (its answer is)."""
+        return self.faults.add(Fault("*", re.compile(""), kind, nth))
+
+    def writes(self) -> list[str]:
+        """The calls that were meant to change something."""
+        return [f"{method} {path}" for method, path, _ in self.seen if method != "GET"]
+
     def answer(self, method: str, path: str, query: dict[str, list[str]], body: Any) -> Any:
         """What the forge says."""
+        if not self.is_seen and path in (_GITHUB, _GITLAB):
+            return 404, {"message": "Not Found"}
         for known, pattern, handler in _ROUTES:
             found = re.fullmatch(pattern, path)
             if known == method and found:
@@ -151,22 +153,49 @@ class _Connection(BaseHTTPRequestHandler):
         path = unquote(parts.path)
         token = self.headers.get("Authorization") or self.headers.get("PRIVATE-TOKEN") or ""
         self.forge.seen.append((self.command, path, token))
-        answer: Any = (403, {})
-        if not re.search(self.forge.refused, path):
+        try:
+            is_lost = self.forge.faults.before(self.command, path)
+        except Cut:
+            self._cut()
+            return
+        except ApiError as error:
+            self._send(error.status, {"message": error.message})
+            return
+        answer: Any = _right(self.command, path, token.removeprefix("Bearer "))
+        if re.search(self.forge.refused, path):
+            answer = (403, {})
+        if answer is None:
             answer = self.forge.answer(self.command, path, parse_qs(parts.query), body)
         status, document = answer if isinstance(answer, tuple) else (200, answer)
-        text = json.dumps(document).encode()
+        if is_lost:
+            self._cut()
+        else:
+            self._send(status, document)
+
+    def _cut(self) -> None:
+        """End the connection without an answer."""
+        self.close_connection = True
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.connection.close()
+
+    def _send(self, status: int, document: Any) -> None:
+        text = b"" if status == 204 else json.dumps(document).encode()
         self.send_response(status)
         self.send_header("Content-Length", str(len(text)))
         self.end_headers()
         self.wfile.write(text)
 
-    do_GET = do_POST = do_PUT = do_PATCH = serve  # noqa: N815 (the names of the base class)
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = serve  # noqa: N815 (the names of the base class)
 
 
 def _page(query: dict[str, list[str]], rows: list[Any]) -> list[Any]:
     size, page = (int(query.get(n, [of])[0]) for n, of in (("per_page", "20"), ("page", "1")))
     return rows[(page - 1) * size : page * size]
+
+
+def _listed(query: dict[str, list[str]], rows: Any) -> Any:
+    """One page of a list; an answer with a status stays as it is."""
+    return rows if isinstance(rows, tuple) else _page(query, rows)
 
 
 def _comment(text: Text) -> dict[str, Any]:
@@ -193,26 +222,14 @@ def _environment(forge: Forge, found: re.Match[str], *_: Any) -> Any:
     name = found[1]
     if name in forge.agreeing:
         forge.approvals.setdefault(name, []).extend(forge.agreeing[name])
-    reviewers = [{"type": "User", "reviewer": {"login": r}} for r in forge.reviewers.get(name, [])]
-    rule = {
-        "type": "required_reviewers",
-        "reviewers": reviewers,
-        "prevent_self_review": not forge.self_review,
-    }
-    custom = name in forge.branches
-    policy = {"protected_branches": name in forge.locked, "custom_branch_policies": custom}
-    admits = policy if custom or name in forge.locked else None
-    return {
-        "name": name,
-        "protection_rules": [rule],
-        "deployment_branch_policy": admits,
-        "can_admins_bypass": forge.admins_bypass,
-    }
-
-
-def _rule(name: str) -> dict[str, str]:
-    kind, _, rest = name.rpartition(":")  # such as tag:main
-    return {"name": rest, "type": kind or "branch"}
+    people = forge.reviewers.get(name)
+    known = forge.hub.place(name)
+    if people is None:
+        return known
+    reviewers = [{"type": "User", "reviewer": {"id": 5, "login": who}} for who in people]
+    rule = {"type": "required_reviewers", "reviewers": reviewers, "prevent_self_review": True}
+    base = {"name": name} if isinstance(known, tuple) else known
+    return {**base, "protection_rules": [rule]}
 
 
 def _approvals(forge: Forge, *_: Any) -> Any:
@@ -239,7 +256,7 @@ def _deployment(forge: Forge, found: re.Match[str], *_: Any) -> Any:
 def _protected(forge: Forge, found: re.Match[str], *_: Any) -> Any:
     people = forge.reviewers.get(found[1])
     if people is None:
-        return 404, {"message": "404 Not found"}
+        return forge.lab.protected.get(found[1], (404, {"message": "404 Not found"}))
     return {"name": found[1], "approval_rules": [{"required_approvals": len(people)}]}
 
 
@@ -255,50 +272,12 @@ def _opened(texts: str) -> Handler:
     )
 
 
-def _project(forge: Forge, *_: Any) -> Any:
-    role = {
-        "ci_pipeline_variables_minimum_override_role": forge.role,
-        "allow_pipeline_trigger_approve_deployment": forge.trigger_approves,
-    }
-    return {"merge_pipelines_enabled": forge.merged_results, **role} if forge.is_seen else (404, {})
-
-
 def _subject(forge: Forge, *_: Any) -> Any:
     return {} if forge.immutable is None else {"use_immutable_subject": forge.immutable}
 
 
 def _write_issue(forge: Forge, _: Any, __: Any, body: Any) -> Any:
     return _issue(forge.write(forge.issues, body))
-
-
-def _rules(forge: Forge, _: Any, query: dict[str, list[str]], __: Any) -> Any:
-    """The rules of a branch: those of reviews have parameters, of others the name says all."""
-    reviews = {k: v for k, v in forge.review.items() if k.startswith(("require", "dismiss"))}
-    kinds = [key for key in forge.review if key not in reviews] if reviews else []
-    rules = [{"type": "pull_request", "parameters": reviews}] if reviews else []
-    names = {"status_checks": "required_status_checks"}
-    rules += [{"type": names.get(kind, kind)} for kind in kinds]
-    return _page(query, [{**rule, "ruleset_id": 3} for rule in rules])
-
-
-def _owners(forge: Forge, *_: Any) -> Any:
-    return (404, {}) if forge.owners is None else {"errors": forge.owners}
-
-
-def _branch(forge: Forge, found: re.Match[str], *_: Any) -> Any:
-    if found[1] not in forge.locked:
-        return 404, {}
-    good = {
-        "push_access_levels": [{"access_level": 0}],
-        "allow_force_push": False,
-        "code_owner_approval_required": True,
-    }
-    return {"name": found[1], **good, **forge.protection}
-
-
-def _variables(forge: Forge, _: Any, query: dict[str, list[str]], __: Any) -> Any:
-    names = ("key", "environment_scope", "value")
-    return _page(query, [dict(zip(names, variable, strict=True)) for variable in forge.variables])
 
 
 def _waiting(forge: Forge, found: re.Match[str], query: dict[str, list[str]], _: Any) -> Any:
@@ -314,24 +293,26 @@ def _cancel(forge: Forge, found: re.Match[str], *_: Any) -> Any:
     return 202, {}
 
 
-# What lets nobody past a second pair of eyes, as each forge calls it.
-CLOSED = {
-    "github": {
-        "required_approving_review_count": 1,
-        "dismiss_stale_reviews_on_push": True,
-        "require_code_owner_review": True,
-        "require_last_push_approval": True,
-        "status_checks": True,
-        "non_fast_forward": True,
-        "deletion": True,
-    },
-    "gitlab": {
-        "approvals_required": 1,
-        "merge_requests_author_approval": False,
-        "merge_requests_disable_committers_approval": True,
-        "reset_approvals_on_push": True,
-    },
-}
+ADMIN = "a-token-of-an-admin"
+_JOB, _PROJECT = "a-token-of-the-job", "a-token-of-the-project"
+# What a job's token may neither read nor write on GitHub: docs.github.com/rest/authentication/
+# permissions-required-for-github-apps
+_OF_ADMINS = r"/actions/permissions|/variables|/teams|/collaborators|/orgs/"
+_TEXTS = r"/(issues|notes|comments|cancel)"
+
+
+def _right(method: str, path: str, token: str) -> Any:
+    """The answer to a token that lacks a right; None if it has it."""
+    is_text = re.search(_TEXTS, path) is not None
+    if token == ADMIN or path == "/token" or is_text:
+        return None
+    if path.startswith("/github"):
+        is_hidden = method != "GET" or re.search(_OF_ADMINS, path)
+        if token == _JOB and is_hidden:
+            return 403, {"message": "Resource not accessible by integration"}
+    elif token == _PROJECT and method != "GET":
+        return 403, {"error": "insufficient_scope"}
+    return None
 
 
 def id_token(environment: str, audience: str) -> str:
@@ -340,23 +321,125 @@ def id_token(environment: str, audience: str) -> str:
 
 
 _GITHUB, _GITLAB = f"/github/repos/{NAME}", f"/gitlab/projects/{NAME}"
+
+
+def _settings(kind: str, table: dict[str, Callable[..., Any]]) -> list[tuple[str, str, Handler]]:
+    """Routes to the settings of a forge: with the settings, what the path has, query and body."""
+
+    def handler(answer: Callable[..., Any]) -> Handler:
+        return lambda forge, found, query, body: answer(
+            forge.hub if kind == "github" else forge.lab, found, query, body
+        )
+
+    routes = []
+    for place, answer in table.items():
+        method, path = place.split(" ", 1)
+        project = _GITHUB if kind == "github" else _GITLAB
+        home = f"/{kind}" if path.startswith("^") else project  # of the whole forge
+        routes.append((method, f"{home}{path.removeprefix('^')}", handler(answer)))
+    return routes
+
+
+_PLACE = "/environments/([^/]+)"
+_HUB: dict[str, Callable[..., Any]] = {
+    "GET ^/orgs/acme": lambda hub, *_: hub.organization(),
+    r"GET ^/orgs/acme/teams/([\w-]+)": lambda hub, found, *_: (
+        {"id": hub.teams[found[1]]} if found[1] in hub.teams else (404, {})
+    ),
+    r"PUT ^/orgs/acme/teams/([\w-]+)/repos/acme/lakehouse": lambda hub, found, _, body: (
+        hub.let_team(found[1], body)
+    ),
+    r"GET ^/users/([\w-]+)": lambda hub, found, *_: (
+        {"id": hub.people[found[1]][0]} if found[1] in hub.people else (404, {})
+    ),
+    r"GET /collaborators/([\w-]+)/permission": lambda hub, found, *_: (
+        {"permission": hub.people[found[1]][1]} if found[1] in hub.people else (404, {})
+    ),
+    "GET /teams": lambda hub, _, query, __: _page(query, hub.of_repository()),
+    "GET /codeowners/errors": lambda hub, *_: hub.errors(),
+    "GET /rules/branches/(.+)": lambda hub, found, query, _: _listed(
+        query, hub.rules_of(found[1])
+    ),
+    "GET /rulesets": lambda hub, _, query, __: _listed(query, hub.list_rulesets()),
+    r"GET /rulesets/(\d+)": lambda hub, found, *_: hub.ruleset(int(found[1]), is_admin=True),
+    "POST /rulesets": lambda hub, _, __, body: hub.save_ruleset(None, body),
+    r"PUT /rulesets/(\d+)": lambda hub, found, _, body: hub.save_ruleset(int(found[1]), body),
+    "GET /actions/permissions": lambda hub, *_: hub.actions,
+    "PUT /actions/permissions": lambda hub, _, __, body: (hub.actions.update(body), (204, {}))[1],
+    "GET /actions/permissions/workflow": lambda hub, *_: hub.workflow,
+    "PUT /actions/permissions/workflow": lambda hub, _, __, body: (
+        hub.workflow.update(body), (204, {})
+    )[1],
+    "GET /actions/permissions/fork-pr-contributor-approval": lambda hub, *_: hub.forks,
+    "PUT /actions/permissions/fork-pr-contributor-approval": lambda hub, _, __, body: (
+        hub.set_forks(body)
+    ),
+    f"PUT {_PLACE}": lambda hub, found, _, body: hub.put_place(found[1], body),
+    f"GET {_PLACE}/deployment-branch-policies": lambda hub, found, *_: hub.admitted(found[1]),
+    f"POST {_PLACE}/deployment-branch-policies": lambda hub, found, _, body: (
+        hub.admit(found[1], body)
+    ),
+    rf"DELETE {_PLACE}/deployment-branch-policies/(\d+)": lambda hub, found, *_: (
+        hub.places[found[1]].branches.pop(int(found[2])), (204, {})
+    )[1],
+    rf"GET {_PLACE}/variables/(\w+)": lambda hub, found, *_: hub.variable(found[1], found[2]),
+    f"POST {_PLACE}/variables": lambda hub, found, _, body: hub.new_variable(found[1], body),
+    rf"PATCH {_PLACE}/variables/(\w+)": lambda hub, found, _, body: (
+        hub.change_variable(found[1], found[2], body)
+    ),
+}  # fmt: skip
+_SCOPE = "filter[environment_scope]"
+_LAB: dict[str, Callable[..., Any]] = {
+    "PUT ": lambda lab, _, __, body: lab.change(body),
+    r"GET ^/groups/(.+)": lambda lab, found, *_: (
+        {"id": lab.groups[found[1]]} if found[1] in lab.groups else (404, {})
+    ),
+    "GET /protected_branches": lambda lab, _, query, __: _page(query, [*lab.branches.values()]),
+    "GET /protected_branches/(.+)": lambda lab, found, *_: lab.branch(found[1]),
+    "POST /protected_branches": lambda lab, _, __, body: lab.protect(body),
+    "PATCH /protected_branches/(.+)": lambda lab, found, _, body: (
+        lab.change_branch(found[1], body)
+    ),
+    "DELETE /protected_branches/(.+)": lambda lab, found, *_: lab.unprotect(found[1]),
+    "GET /approval_rules": lambda lab, _, query, __: _listed(query, lab.list_rules()),
+    "POST /approval_rules": lambda lab, _, __, body: lab.new_rule(body),
+    r"PUT /approval_rules/(\d+)": lambda lab, found, _, body: lab.change_rule(int(found[1]), body),
+    "GET /approvals": lambda lab, *_: lab.approvals if lab.premium else (404, {}),
+    "POST /approvals": lambda lab, _, __, body: lab.set_approvals(body),
+    "GET /environments": lambda lab, _, query, __: _page(
+        query, [{"name": n} for n in lab.environments if n in query.get("name", [n])]
+    ),
+    "POST /environments": lambda lab, _, __, body: lab.new_environment(body),
+    "POST /protected_environments": lambda lab, _, __, body: lab.guard(body),
+    "PUT /protected_environments/([^/]+)": lambda lab, found, _, body: (
+        lab.change_guard(found[1], body)
+    ),
+    "GET /variables": lambda lab, _, query, __: _page(query, lab.variables),
+    "POST /variables": lambda lab, _, __, body: lab.new_variable(body),
+    r"PUT /variables/(\w+)": lambda lab, found, query, body: (
+        lab.change_variable(found[1], query.get(_SCOPE, [""])[0], body)
+    ),
+    "GET /pipeline_schedules": lambda lab, _, query, __: _page(query, lab.schedules),
+    "POST /pipeline_schedules": lambda lab, _, __, body: lab.new_schedule(body),
+    r"PUT /pipeline_schedules/(\d+)": lambda lab, found, _, body: (
+        lab.change_schedule(int(found[1]), body)
+    ),
+    "GET /groups": lambda lab, _, query, __: _page(
+        query, [{"full_path": name, "id": lab.groups[name]} for name in lab.shared]
+    ),
+    "GET /members/all": lambda lab, _, query, __: _page(
+        query, [{"id": 5, "username": name, "access_level": n} for name, n in lab.members.items()]
+    ),
+    "POST /share": lambda lab, _, __, body: lab.share(body),
+}  # fmt: skip
 _ROUTES: list[tuple[str, str, Handler]] = [
     ("GET", "/token", _token),
-    ("GET", f"{_GITHUB}",
-     lambda forge, *_: {"id": 22, "owner": {"id": 11}} if forge.is_seen else (404, {})),
+    ("GET", f"{_GITHUB}", lambda forge, *_: forge.hub.itself()),
     ("GET", f"{_GITHUB}/actions/oidc/customization/sub", _subject),
-    ("GET", f"{_GITHUB}/branches/(.+)",
-     lambda forge, found, *_: {"name": found[1], "protected": found[1] in forge.locked}),
-    ("GET", f"{_GITHUB}/environments/([^/]+)/deployment-branch-policies",
-     lambda forge, found, *_: {"branch_policies": [_rule(n) for n in forge.branches[found[1]]]}),
     ("GET", f"{_GITHUB}/environments/([^/]+)", _environment),
     ("GET", rf"{_GITHUB}/actions/runs/\w+/approvals", _approvals),
     ("GET", rf"{_GITHUB}/actions/workflows/([\w.-]+)/runs", _waiting),
     ("POST", rf"{_GITHUB}/actions/runs/(\d+)/cancel", _cancel),
-    ("GET", f"{_GITHUB}/rules/branches/(.+)", _rules),
-    ("GET", f"{_GITHUB}/rulesets/3",
-     lambda forge, *_: {"name": "delivers", "bypass_actors": forge.bypass}),
-    ("GET", f"{_GITHUB}/codeowners/errors", _owners),
     ("GET", rf"{_GITHUB}/issues/\d+/comments",
      lambda forge, _, query, __: _page(query, [_comment(c) for c in forge.comments])),
     ("POST", rf"{_GITHUB}/issues/\d+/comments",
@@ -367,14 +450,9 @@ _ROUTES: list[tuple[str, str, Handler]] = [
     ("POST", f"{_GITHUB}/issues", _write_issue),
     ("PATCH", rf"{_GITHUB}/issues/(\d+)",
      lambda forge, found, _, body: _issue(change(forge.issues, found[1], body))),
-    ("GET", f"{_GITLAB}", _project),
+    ("GET", f"{_GITLAB}", lambda forge, *_: forge.lab.itself()),
     ("GET", "/gitlab/user", lambda *_: {"id": 1}),
     ("GET", f"{_GITLAB}/protected_environments/([^/]+)", _protected),
-    ("GET", f"{_GITLAB}/protected_branches/(.+)", _branch),
-    ("GET", f"{_GITLAB}/approval_rules",
-     lambda forge, *_: [{"approvals_required": forge.review.get("approvals_required", 0)}]),
-    ("GET", f"{_GITLAB}/approvals", lambda forge, *_: forge.review),
-    ("GET", f"{_GITLAB}/variables", _variables),
     ("GET", f"{_GITLAB}/deployments",
      lambda forge, _, query, __: _page(query, _deployments(forge))),
     ("GET", rf"{_GITLAB}/deployments/(5)", _deployment),
@@ -388,4 +466,6 @@ _ROUTES: list[tuple[str, str, Handler]] = [
     ("POST", f"{_GITLAB}/issues", _write_issue),
     ("PUT", rf"{_GITLAB}/issues/(\d+)",
      lambda forge, found, _, body: _issue(change(forge.issues, found[1], body))),
+    *_settings("github", _HUB),
+    *_settings("gitlab", _LAB),
 ]  # fmt: skip

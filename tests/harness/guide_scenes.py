@@ -13,12 +13,13 @@ import yaml
 
 from harness.baking import commit, git
 from harness.delivering import MORE, Sandbox, hold, identities, restore
-from harness.fake_forge import NAME
+from harness.fake_forge import ADMIN, NAME
 
 if TYPE_CHECKING:
     from harness.guide_screens import Stage
 
 PAGE = "docs/delivery.md"
+OWNER = "@acme/data-team"
 DOMAIN = "resources/extra/all.yml"
 JOB = "resources/flights/job.yml"
 CONTRACTS = "src/lakehouse/flights/contracts"
@@ -131,12 +132,24 @@ def _lock(stage: Stage) -> None:
 
 
 def _github(stage: Stage) -> None:
-    _named(stage)
-    stage.sandbox.extra = stage.forge.github()
+    """The code is on the default branch, and an admin sits here."""
+    _owned(stage)
+    stage.forge.hub.owners = [OWNER]
+    stage.sandbox.extra = {**stage.forge.github(), "GITHUB_TOKEN": ADMIN}
 
 
 def _gitlab(stage: Stage) -> None:
-    stage.sandbox.extra = stage.forge.gitlab()
+    _owned(stage)
+    stage.sandbox.extra = {**stage.forge.gitlab(), "DELIVERY_FORGE_TOKEN": ADMIN}
+
+
+def _owned(stage: Stage) -> None:
+    _named(stage)
+    stage.words |= {"@team/data-team": OWNER, "orgs/team/teams": "orgs/acme/teams"}
+    stage.words["team%2Flakehouse"] = NAME.replace("/", "%2F")
+    if OWNER not in stage.sandbox.text("CODEOWNERS"):
+        stage.sandbox.write("CODEOWNERS", f"* {OWNER}\n")
+        commit(stage.sandbox.path, "chore: owners")
 
 
 def _named(stage: Stage) -> None:
@@ -193,8 +206,8 @@ SCENES: dict[tuple[str, str], Callable[[Stage], None]] = {
     (PAGE, "prune"): _prune,
     (PAGE, "break-lock"): _lock,
     ("docs/first-day.md", "2. The workspaces"): _nothing_yet,
-    ("docs/github/first-day.md", "5. Federation"): _github,
-    ("docs/gitlab/first-day.md", "5. Federation"): _gitlab,
+    ("docs/github/first-day.md", "2. Settings"): _github,
+    ("docs/gitlab/first-day.md", "2. Settings"): _gitlab,
     (f"{RUNBOOKS}/rollback.md", "1. Plan the rollback"): _going_back,
     (f"{RUNBOOKS}/failed-deploy.md", "1. Check the status"): _failed,
     (f"{RUNBOOKS}/drift.md", "1. Find the change"): _drift,

@@ -53,6 +53,7 @@ ACCOUNTS = (
     "https://accounts.cloud.databricks.com"  # an emulated account is at its workspace's address
 )
 ISSUER = "https://token.actions.githubusercontent.com"  # that of an emulated GitHub has its address
+FORGES = {"github": "https://api.github.com", "gitlab": "https://gitlab.example.com/api/v4"}
 READING = {"plan", "fetch", "status", "history", "drift", "doctor"}
 RELEASE = re.compile(r"\b\d{4}\.\d\d\.\d\d-g[0-9a-f]{8}\b")
 
@@ -115,6 +116,8 @@ class Stage:
         )
         text = done.stdout.replace(self.sandbox.workspace.url, ADDRESS)
         text = text.replace(f"{self.forge.url}/github/_services/token", ISSUER)
+        for kind, home in FORGES.items():
+            text = text.replace(f"{self.forge.url}/{kind}", home)
         text = re.sub(rf"{ADDRESS}(?=/api/2.0/(?:preview/)?accounts/)", ACCOUNTS, text)
         text = _RUN.sub("#job/11/run/22", text.replace(f"{self.sandbox.path}/", ""))
         return done.returncode, [line.rstrip() for line in text.rstrip().splitlines()]

@@ -32,10 +32,10 @@ BOOTSTRAP_FAULTS = [
     _seen("a call tells the token", "service.py", 'token: str = field(default="", repr=False)', 'token: str = ""',
           f"{_UNIT}test_a_command_is_the_call"),
     # What is made, and when
-    _seen("a plan makes things", "thing.py", "        state: State = ", "        found.call and found.call.service.send(found.call)\n        state: State = ", _PLAN),
-    _seen("a call is made with a placeholder", "thing.py", " or thing.call.waits_for:", ":", _STEP),
-    _seen("a refused call counts as made", "thing.py", 'return Thing(self.name, "hidden", message, thing.call', 'return Thing(self.name, "made", message, thing.call', _STEP),
-    _seen("what is hidden is made blindly", "thing.py", 'if thing.state != "missing" or', "if", f"{_UNIT}test_a_step_makes_nothing_that_is_there_and_nothing_blindly"),
+    _seen("a plan makes things", "thing.py", "        return found.as_thing(self.name)\n", "        found.call and found.call.service.send(found.call)\n        return found.as_thing(self.name)\n", _PLAN),
+    _seen("a call is made with a placeholder", "thing.py", "bool(self.calls) and not waits", "bool(self.calls)", _STEP),
+    _seen("a refused call counts as made", "thing.py", 'return Thing(self.name, "hidden", message, call', 'return Thing(self.name, "made", message, call', _STEP),
+    _seen("what is hidden is made blindly", "thing.py", 'self.state == "missing" and bool', "bool", f"{_UNIT}test_a_step_makes_nothing_that_is_there_and_nothing_blindly"),
     _seen("a lost answer makes a double", "service.py", 'self._once if method == "POST" else self._client', "self._client", _FAULTS),
     _seen("isolated before it is bound", "needs.py",
           '        yield Step("catalog binding", self._binding, partial(self._bind, []))\n        yield Step("catalog isolation", self._isolation, self._isolate)\n',
@@ -57,7 +57,7 @@ BOOTSTRAP_FAULTS = [
     _seen("the mark stays", "scaffold/ids.py", "_SET_ME.sub('', found[3])", "found[3]", _BYTES),
     _seen("ids are written unasked", "cli/bootstrap.py", "    if not sys.stdin.isatty():\n", "    if not sys.stdin.isatty():\n        return True\n",
           f"{_TRIED}test_ids_are_written_only_if_somebody_agrees"),
-    _seen("what may not be seen ends well", "cli/bootstrap.py", "        return Exit.BAD_INPUT", "        return Exit.DONE",
+    _seen("what may not be seen ends well", "cli/things.py", "        return Exit.BAD_INPUT", "        return Exit.DONE",
           f"{_TRIED}test_who_may_read_but_not_make_is_told_for_what_whom_it_needs"),
     _seen("doctor passes what is missing", "status/doctor.py", '    if thing.state == "missing":\n', "    if False:\n", _WRONG),
 ]

@@ -17,6 +17,7 @@ from mutants.ledger import LEDGER_FAULTS
 from mutants.observe import OBSERVE_FAULTS
 from mutants.one_view import ONE_VIEW_FAULTS
 from mutants.run import RUN_FAULTS
+from mutants.settings import SETTINGS_FAULTS
 from mutants.tables import TABLES_FAULTS
 
 FAULTS = [
@@ -37,4 +38,5 @@ FAULTS = [
     *RUN_FAULTS,
     *DOMAINS_FAULTS,
     *BOOTSTRAP_FAULTS,
+    *SETTINGS_FAULTS,
 ]

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 from delivery.bootstrap import service
+from delivery.bootstrap.call import Call
 from delivery.bootstrap.needs import Needs, Principal
-from delivery.bootstrap.service import Call, Service, accounts_host, connect_both
+from delivery.bootstrap.service import Service, accounts_host, connect_both
 from delivery.bootstrap.targets import connect_needs
 from delivery.bootstrap.thing import Look, Step
 from delivery.cli.bootstrap import _agreed

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from delivery.bootstrap.service import Call, Service
+from delivery.bootstrap.call import Call
+from delivery.bootstrap.service import Service
 from delivery.bootstrap.thing import Look, Step
 from delivery.config.identities import Identities
 from delivery.errors import DeliveryError, NotVisibleError

@@ -1,14 +1,14 @@
 """The two services that a target needs: the API of its workspace, and that of its account."""
 
 import json
-import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 from urllib.parse import urlsplit
 
+from delivery.bootstrap.call import Call
 from delivery.environment import env_text
 from delivery.errors import DeliveryError, FailedError, NotVisibleError
 from delivery.workspace.client import Workspace, connect, sdk_client, sign_in
@@ -21,41 +21,7 @@ _CLOUDS = {
 }
 _LOCAL = ("127.0.0.1", "localhost")
 _RETRY_SECONDS = 30  # of a call that may be repeated
-_UNKNOWN = re.compile(r"<[a-z ]+>")  # stands for an id that an earlier call gives
 ACCOUNT_ID = "<account id>"
-
-
-@dataclass(frozen=True)
-class Call:
-    """One call that makes something.
-
-    Attributes:
-        service: the service that gets it.
-        by: who may make it, such as `an admin of the account`.
-    """
-
-    service: "Service"
-    method: str
-    path: str
-    body: Mapping[str, Any]
-    by: str
-
-    @property
-    def waits_for(self) -> list[str]:
-        """What an earlier call gives first, such as `deployer id`."""
-        found = _UNKNOWN.findall(f"{self.path} {json.dumps(self.body)}")
-        return [name.strip("<>") for name in dict.fromkeys(found)]
-
-    @property
-    def command(self) -> str:
-        """The same call as a line of a shell, by the Databricks CLI."""
-        words = [self.method.lower(), self.path, "--json", json.dumps(self.body)]
-        return f"{self.service.variables} databricks api {shlex.join(words)}"
-
-    def as_json(self) -> dict[str, Any]:
-        """The call for machines."""
-        named = {"method": self.method, "host": self.service.host, "path": self.path}
-        return {**named, "body": dict(self.body), "by": self.by}
 
 
 @dataclass(frozen=True)
@@ -119,6 +85,11 @@ class Service:
             return self._do(call.method, call.path, body=dict(call.body))
         except NotFound as error:
             raise _failed(call.method, call.path, error) from error
+
+    def command_of(self, call: Call) -> str:
+        """A call as a line of a shell, by the Databricks CLI."""
+        words = [call.method.lower(), call.path, "--json", json.dumps(call.body)]
+        return f"{self.variables} databricks api {shlex.join(words)}"
 
     def header(self, path: str, name: str) -> str:
         """A header of the answer to a GET."""

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from delivery.bootstrap.environments import audience_of, environments_of
 from delivery.bootstrap.needs import Needs, Principal, Trust
 from delivery.bootstrap.service import Service, connect_both
 from delivery.checks.placeholder import is_placeholder
@@ -114,11 +115,10 @@ def _trusts(target: Target, policy: Policy, needs: Needs) -> Iterator[Trust]:
     forge = current_forge() or forge_of(policy.project)
     problem = _problem(forge)
     branch = policy.branches.targets.get(target.name, policy.branches.integration)
-    plan = f"{target.name}-plan"
-    environments = {"deployer": target.name, "planner": plan, "previews": PREVIEW_TARGET}
+    environments = environments_of(target.name)
     for one in (one for one in needs.principals if one.role in environments):
         environment = environments[one.role]
-        audience = f"{target.bundle}-{environment}"
+        audience = audience_of(target.bundle, environment)
         if forge is None or problem:
             yield Trust(environment, one, "", (), audience, problem)
         else:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from delivery.checks.identity import origin_of
 from delivery.checks.registry import CheckContext, rule
+from delivery.config.code_owners import NO_OWNER, OWNERS_FILE, code_owners
 from delivery.config.identities import EVERYONE, Identities
 from delivery.errors import Finding
 
@@ -14,7 +15,6 @@ _PLACEHOLDERS = (
     "//0000000000000000.",
     "00000000-0000-0000",
 )
-_OWNERS, _NO_OWNER = "CODEOWNERS", "@example/"
 
 
 def is_placeholder(value: str) -> bool:
@@ -70,20 +70,14 @@ def _owners(context: CheckContext) -> Iterator[Finding]:
 
     Each is told once: new domains have the owner of all files.
     """
-    file = context.root / _OWNERS
-    lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
     hint = "Name a team with write access, such as @your-organization/your-team."
-    first: dict[str, int] = {}
-    for number, line in enumerate(lines, start=1):
-        for owner in line.partition("#")[0].split()[1:]:
-            if first.setdefault(owner, number) != number:
-                continue
-            if owner.startswith(_NO_OWNER):
-                message = f"code owner: {owner} is not set yet, so no review is requested"
-                yield Finding(_OWNERS, number, RULE, message, hint, "warning")
-            elif "@" in owner[1:]:
-                message = (
-                    f"code owner: given {owner}, expected a team, because a mailing list gets no "
-                    "review requests"
-                )
-                yield Finding(_OWNERS, number, RULE, message, hint, "warning")
+    for owner, line in code_owners(context.root):
+        if owner.startswith(NO_OWNER):
+            message = f"code owner: {owner} is not set yet, so no review is requested"
+            yield Finding(OWNERS_FILE, line, RULE, message, hint, "warning")
+        elif "@" in owner[1:]:
+            message = (
+                f"code owner: given {owner}, expected a team, because a mailing list gets no "
+                "review requests"
+            )
+            yield Finding(OWNERS_FILE, line, RULE, message, hint, "warning")

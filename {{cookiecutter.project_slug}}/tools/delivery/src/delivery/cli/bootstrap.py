@@ -1,9 +1,7 @@
 """`delivery bootstrap`."""
 
 import difflib
-import json
 import sys
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,6 +9,8 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
+from delivery.bootstrap.environments import variables_of
+from delivery.bootstrap.forges import FORGES, connect_settings
 from delivery.bootstrap.needs import Needs
 from delivery.bootstrap.targets import connect_needs
 from delivery.bootstrap.thing import Thing
@@ -18,11 +18,19 @@ from delivery.cli.imports import check_imports, show_imports
 from delivery.cli.options import Output, OutputOption
 from delivery.cli.output import progress, write_result
 from delivery.cli.project import project_root
-from delivery.errors import DeliveryError, Exit, FailedError
+from delivery.cli.things import (
+    examined,
+    exit_code,
+    lines_of,
+    require_one_way,
+    show_commands,
+    summary_of,
+)
+from delivery.config.policy import load_policy
+from delivery.errors import DeliveryError, Exit
 from delivery.scaffold.changes import Change, apply
 from delivery.scaffold.ids import changed_ids
 
-_SIGNS = {"present": "✓", "missing": "✗", "made": "+", "hidden": "?"}
 _AccountOption = Annotated[
     str, typer.Option(help="The account. Default: that of the profile or the workspace.")
 ]
@@ -32,10 +40,20 @@ _DevelopersOption = Annotated[
 _StorageOption = Annotated[
     str, typer.Option(help="Where a new catalog keeps its tables, if the metastore has no place.")
 ]
+_ApproverOption = Annotated[
+    list[str] | None,
+    typer.Option(help="github, gitlab: who approves plans. Default: the owners of all files."),
+]
+_PreviewsOption = Annotated[
+    str, typer.Option(help="github, gitlab: the id that `delivery bootstrap preview` prints.")
+]
 
 
 def bootstrap_command(
-    target: Annotated[str, typer.Argument(help="The target, such as staging, preview or dev.")],
+    target: Annotated[
+        str,
+        typer.Argument(help="A target, such as staging, preview or dev; or github, or gitlab."),
+    ],
     apply_all: Annotated[bool, typer.Option("--apply", help="Make what is missing.")] = False,
     commands: Annotated[
         bool, typer.Option("--commands", help="Print what is missing as commands of a shell.")
@@ -46,64 +64,86 @@ def bootstrap_command(
     account_id: _AccountOption = "",
     developers: _DevelopersOption = "",
     storage_root: _StorageOption = "",
+    approver: _ApproverOption = None,
+    previews: _PreviewsOption = "",
     yes: Annotated[
         bool, typer.Option("--yes", help="Write ids into files without asking.")
     ] = False,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Show what a target needs before its first delivery, and make it: principals, catalog, rights.
+    """Show what a target or its forge needs before the first delivery, and make it.
 
+    Of a target: principals, catalog, rights. Of the forge: branch rules, environments, variables.
     Nothing is changed without --apply. Needs an admin once; run it again after any failure.
 
     With --imports it prints an import block for each thing that is there: the stack of the target
     in infra/terraform takes it over.
 
-    Example: `delivery bootstrap staging --apply`
+    Example: `delivery bootstrap staging --apply`, then `delivery bootstrap github --apply`
 
     Exit codes: 0 nothing is missing, 1 a call failed, 2 something is missing, 4 this identity may
     not see or make something, or bad input.
     """
-    if apply_all and commands:
-        raise DeliveryError("--commands: expected without --apply, which makes the calls itself")
-    root = project_root()
+    require_one_way(apply_all, commands)
     if imports:
-        check_imports(root, target, apply_all or commands)
-    needs = connect_needs(root, target, account_id, developers, storage_root)
-    if imports:
+        _only("github or gitlab", {"approver": approver, "previews": previews})
+        check_imports(project_root(), target, apply_all or commands)
+        needs = connect_needs(project_root(), target, account_id, developers, storage_root)
         raise typer.Exit(show_imports(needs, output))
-    things = _made(needs) if apply_all else [step.examine() for step in needs.steps()]
-    changes = changed_ids(root, target, needs.unwritten_ids)
-    things += _ids(root, changes, apply_all, yes)
-    if commands and output is Output.TABLE:
-        _show_commands(things)
+    if target in FORGES:
+        _only("a target", {"account-id": account_id, "developers": developers})
+        _only("a target", {"storage-root": storage_root})
+        shown = _forge(target, previews, approver or [], apply_all)
     else:
-        document = {
-            "target": target,
-            "things": [thing.as_json() for thing in things],
-            "environments": [*_environments(needs)],
-        }
-        write_result(output, document, _as_text(target, things, needs))
-    raise typer.Exit(_code(things))
+        _only("github or gitlab", {"approver": approver, "previews": previews})
+        shown = _target(target, (account_id, developers, storage_root), apply_all, yes)
+    things, document, text = shown
+    if commands and output is Output.TABLE:
+        show_commands(things)
+    else:
+        write_result(output, document, escape(text))
+    raise typer.Exit(exit_code(things))
 
 
-def _made(needs: Needs) -> list[Thing]:
-    """Make everything that is missing, one after another.
+_Shown = tuple[list[Thing], dict[str, Any], str]
 
-    Raises:
-        FailedError: a call fails.
-    """
-    things = []
-    for step in needs.steps():
-        try:
-            things.append(step.make())
-        except FailedError as error:
-            raise FailedError(
-                f"{step.name}: {error}\n    What was made stays. Run the same command again: it "
-                "goes on from there."
-            ) from error
-        if things[-1].state == "made":
-            progress(f"made: {step.name}")
-    return things
+
+def _only(what: str, options: dict[str, Any]) -> None:
+    """Refuse options that mean nothing here."""
+    given = next((name for name, value in options.items() if value), "")
+    if given:
+        raise DeliveryError(f"--{given}: expected for {what} only")
+
+
+# --- a forge ---
+
+
+def _forge(kind: str, previews: str, approvers: Sequence[str], is_applied: bool) -> _Shown:
+    root = project_root()
+    settings = connect_settings(root, load_policy(root), kind, previews, approvers)
+    things = examined(settings.steps(), is_applied)
+    document = {"forge": kind, "things": [thing.as_json() for thing in things]}
+    lines = [line for thing in things for line in lines_of(thing)]
+    by_hand = [thing.name for thing in things if thing.state == "missing" and not thing.calls]
+    last = [f"{', '.join(by_hand)}: no call makes it, so read above what to do"] if by_hand else []
+    return things, document, "\n".join([*lines, "", *summary_of(kind, things), *last])
+
+
+# --- a target ---
+
+
+def _target(name: str, options: tuple[str, str, str], is_applied: bool, yes: bool) -> _Shown:
+    root = project_root()
+    needs = connect_needs(root, name, *options)
+    things = examined(needs.steps(), is_applied)
+    changes = changed_ids(root, name, needs.unwritten_ids)
+    things += _ids(root, changes, is_applied, yes)
+    document = {
+        "target": name,
+        "things": [thing.as_json() for thing in things],
+        "environments": [*_environments(needs)],
+    }
+    return things, document, _as_text(name, things, needs)
 
 
 def _ids(root: Path, changes: Sequence[Change], is_applied: bool, yes: bool) -> Iterator[Thing]:
@@ -130,88 +170,23 @@ def _agreed(change: Change, yes: bool) -> bool:
     return typer.confirm(f"Write this into {change.path}?", err=True)
 
 
-# --- what is shown ---
-
-
 def _as_text(target: str, things: Sequence[Thing], needs: Needs) -> str:
-    lines = [line for thing in things for line in _lines(thing)]
-    lines += ["", *_summary(target, things)]
+    lines = [line for thing in things for line in lines_of(thing)]
+    lines += ["", *summary_of(target, things)]
     environments = list(_environments(needs))
-    if environments and _code(things) is Exit.DONE:
+    if environments and exit_code(things) is Exit.DONE:
         lines += ["", "Variables of the forge's environments:"]
         lines += [
             f"  {one['environment']}: "
             + " ".join(f"{name}={value}" for name, value in one["variables"].items())
             for one in environments
         ]
-    return escape("\n".join(lines))
-
-
-def _lines(thing: Thing) -> Iterator[str]:
-    yield f"{_SIGNS[thing.state]} {thing.name}: {thing.message}"
-    if thing.state == "missing" and (call := thing.call):
-        yield f"    {call.method} {call.service.host}{call.path}"
-        yield f"    {json.dumps(dict(call.body))}"
-    for danger in thing.dangers:
-        yield f"! {thing.name}: {danger}"
-
-
-def _summary(target: str, things: Sequence[Thing]) -> Iterator[str]:
-    states = Counter(thing.state for thing in things)
-    if states["made"]:
-        yield f"{states['made']} of {len(things)} were made."
-    if not states["missing"] and not states["hidden"]:
-        if not states["made"]:
-            yield f"nothing to do: all {len(things)} are there."
-        return
-    for who, names in _by_whom(things).items():
-        yield f"{', '.join(names)}: by {who}"
-    if states["hidden"]:
-        yield f"{states['hidden']} of {len(things)} this identity may not see or make."
-    if states["missing"]:
-        yield (
-            f"{states['missing']} of {len(things)} are missing. To make them: delivery bootstrap "
-            f"{target} --apply; as commands for an admin: --commands"
-        )
-
-
-def _by_whom(things: Sequence[Thing]) -> dict[str, list[str]]:
-    """The things that are not there, by who may make them."""
-    found: dict[str, list[str]] = {}
-    for thing in things:
-        if thing.state in ("missing", "hidden") and thing.call:
-            found.setdefault(thing.call.by, []).append(thing.name)
-    return found
+    return "\n".join(lines)
 
 
 def _environments(needs: Needs) -> Iterator[dict[str, Any]]:
     """What the pipelines need to know, by environment of the forge."""
     for trust in needs.trusts:
-        yield {
-            "environment": trust.environment,
-            "variables": {
-                "DATABRICKS_HOST": needs.workspace.host,
-                "DATABRICKS_CLIENT_ID": trust.principal.application_id,
-                "DATABRICKS_TOKEN_AUDIENCE": trust.audience,
-            },
-        }
-
-
-def _show_commands(things: Sequence[Thing]) -> None:
-    """The calls that are missing, as lines of a shell, in their order."""
-    calls = [(t, t.call) for t in things if t.call and t.state in ("missing", "hidden")]
-    if not calls:
-        progress("nothing to do")
-    if any(call.waits_for for _, call in calls):
-        print("# Replace <…> by what earlier commands print; or run this again after each of them.")
-    for thing, call in calls:
-        skip = "; not visible here: leave it out if it is there" if thing.state == "hidden" else ""
-        print(f"# {thing.name}: {call.by}{skip}")
-        print(call.command)
-
-
-def _code(things: Sequence[Thing]) -> Exit:
-    states = {thing.state for thing in things}
-    if "hidden" in states:
-        return Exit.BAD_INPUT
-    return Exit.FOUND if "missing" in states else Exit.DONE
+        host, client = needs.workspace.host, trust.principal.application_id
+        variables = variables_of(host, client, trust.audience)
+        yield {"environment": trust.environment, "variables": variables}

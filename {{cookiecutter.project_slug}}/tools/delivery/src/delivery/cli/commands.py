@@ -65,8 +65,7 @@ COMMANDS = {
     ),
     "bootstrap": Entry(
         "bootstrap:bootstrap_command",
-        "Show what a target needs before its first delivery, and make it: principals, catalog, "
-        "rights.",
+        "Show what a target or its forge needs before the first delivery, and make it.",
     ),
     "block": Entry(
         "block:block_command",

@@ -23,7 +23,7 @@ def doctor_command(
     Exit codes: 0 nothing is missing, 2 something is missing, 4 the target is not visible.
     """
     checks = list(run_checks(project_root(), target or None))
-    text = "\n".join(f"{'✓' if c.ok else '✗'} {c.name}: {c.message}" for c in checks)
+    text = "\n".join(f"{c.sign} {c.name}: {c.message}" for c in checks)
     write_result(output, [check.as_json() for check in checks], escape(text))
     if any(check.is_hidden for check in checks):
         raise typer.Exit(Exit.BAD_INPUT)

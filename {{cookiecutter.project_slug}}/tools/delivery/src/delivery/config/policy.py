@@ -82,6 +82,9 @@ class Branches(_Strict):
     """The branch that each released target deploys from, in the order of promotion."""
     prefixes: list[str]
     """The prefixes of other branch names; empty allows any name."""
+    approvals: Annotated[int, Field(ge=0, le=6)] = 1
+    """How many approvals a pull or merge request into a protected branch needs; 0 only for somebody
+    who works alone. `delivery bootstrap` sets it on the forge."""
 
     @property
     def protected(self) -> tuple[str, ...]:

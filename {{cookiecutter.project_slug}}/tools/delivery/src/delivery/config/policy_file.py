@@ -30,7 +30,7 @@ def branch_names(root: Path) -> BranchNames | None:
     """The names in `branches`; None if the section is malformed, which the model describes."""
     section = read_yaml(root, POLICY_FILE).section("branches")
     targets, prefixes = section.section("targets"), section.get("prefixes")
-    complete = section.keys() == {"integration", "targets", "prefixes"}
+    complete = section.keys() - {"approvals"} == {"integration", "targets", "prefixes"}
     if not complete or not targets or not isinstance(prefixes, YamlList):
         return None
     if not all(isinstance(n, str) for n in (section["integration"], *targets.values(), *prefixes)):

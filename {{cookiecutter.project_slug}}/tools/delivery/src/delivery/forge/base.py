@@ -3,7 +3,7 @@
 import json
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from http.client import HTTPException
 from itertools import count
@@ -59,28 +59,12 @@ class Forge(Protocol):
     def can_read_settings(self) -> bool:
         """Whether the repository's settings are visible to this identity."""
 
-    def restricts_branches(self, environment: str, branches: Sequence[str]) -> bool:
-        """Whether only some of these branches, all protected, run jobs of the environment."""
-
     @property
     def oidc_issuer(self) -> str:
         """The issuer of the jobs' id tokens."""
 
     def oidc_subjects(self, environment: str, branch: str) -> list[Subject]:
         """The possible subjects of a job's id token; the federation policy must have the same."""
-
-    def review_gaps(self, branch: str) -> Iterator[str]:
-        """Settings that let an unreviewed change reach a branch."""
-
-    def approval_gaps(self, environment: str) -> Iterator[str]:
-        """Settings that let one person start and approve a job of the environment alone."""
-
-    def variable_leaks(self, environments: Sequence[str], asking: Sequence[str]) -> Iterator[str]:
-        """Variables that let a job of one environment act as another.
-
-        Args:
-            asking: the environments whose jobs ask the forge for their approvers.
-        """
 
 
 @dataclass(frozen=True)
@@ -111,8 +95,7 @@ class Api:
             with urllib.request.urlopen(request, timeout=30) as response:  # noqa: S310
                 return json.loads(response.read() or "{}")
         except urllib.error.HTTPError as error:
-            message = f"forge: {method} {path}: {error.code} {error.reason}"
-            raise ApiError(message, error.code) from None
+            raise ApiError(method, path, error) from None
         except (OSError, HTTPException) as error:
             raise UnreachableError(f"forge: {method} {path}: {error}") from None
         except ValueError as error:
@@ -138,11 +121,26 @@ class Api:
 
 
 class ApiError(FailedError):
-    """The forge answers with an HTTP error."""
+    """The forge answers with an HTTP error.
 
-    def __init__(self, message: str, status: int) -> None:
-        super().__init__(message)
-        self.status = status
+    Attributes:
+        reason: what it says of it; empty if it says nothing.
+    """
+
+    def __init__(self, method: str, path: str, error: urllib.error.HTTPError) -> None:
+        self.status, self.reason = error.code, _reason(error)
+        said = f": {self.reason}" if self.reason else ""
+        super().__init__(f"forge: {method} {path}: {error.code} {error.reason}{said}")
+
+
+def _reason(error: urllib.error.HTTPError) -> str:
+    """The message in the answer, such as `{"message": "404 Not Found"}`."""
+    try:
+        answer = json.loads(error.read() or "{}")
+    except (OSError, HTTPException, ValueError):
+        return ""
+    found = answer.get("message") or answer.get("error") if isinstance(answer, dict) else ""
+    return found if isinstance(found, str) else json.dumps(found)
 
 
 @dataclass(frozen=True)

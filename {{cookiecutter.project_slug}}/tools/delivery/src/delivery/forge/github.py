@@ -3,7 +3,7 @@
 import json
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -12,19 +12,6 @@ from delivery.environment import env_required
 from delivery.errors import RefusedError
 from delivery.forge.base import PAGE_SIZE, Api, Posts, Subject, no_request_error, with_mark
 from delivery.forge.environment import APPROVED_BEFORE
-
-# The required rules of a ruleset: their names in the API and in GitHub's settings.
-_REVIEW = {
-    "required_approving_review_count": "Required approvals",
-    "dismiss_stale_reviews_on_push": "Dismiss stale pull request approvals",
-    "require_code_owner_review": "Require review from Code Owners",
-    "require_last_push_approval": "Require approval of the most recent reviewable push",
-}
-_RULES = {
-    "required_status_checks": "Require status checks to pass",
-    "non_fast_forward": "Block force pushes",
-    "deletion": "Restrict deletions",
-}
 
 
 class GitHub:
@@ -40,6 +27,7 @@ class GitHub:
         identity = {"Authorization": f"Bearer {token}"} if token else {}
         self.has_token = bool(token)
         self.home, self.name = home, name
+        self.root = Api(home, {**headers, **identity})
         self.api = Api(f"{home}/repos/{name}", {**headers, **identity})
 
     def requires_approval(self, environment: str) -> bool:
@@ -101,27 +89,6 @@ class GitHub:
         """Whether the repository's settings are visible to this identity."""
         return bool(self.api.get_or_empty(""))
 
-    def restricts_branches(self, environment: str, branches: Sequence[str]) -> bool:
-        """Whether the environment admits only some of these branches, all protected.
-
-        The setting "Protected branches only" is not enough: it admits every branch if only
-        rulesets protect branches.
-        """
-        path = f"/environments/{quote(environment)}"
-        policy = self.api.get_or_empty(path).get("deployment_branch_policy") or {}
-        if not policy.get("custom_branch_policies"):
-            return False
-        rules = self.api.get_or_empty(f"{path}/deployment-branch-policies").get(
-            "branch_policies", []
-        )
-        names = {rule["name"] for rule in rules if rule.get("type", "branch") == "branch"}
-        return len(names) == len(rules) > 0 and all(
-            name in branches and self._is_protected(name) for name in names
-        )
-
-    def _is_protected(self, branch: str) -> bool:
-        return bool(self.api.get_or_empty(f"/branches/{quote(branch, safe='')}").get("protected"))
-
     @property
     def oidc_issuer(self) -> str:
         """That of github.com, or of the server."""
@@ -145,37 +112,6 @@ class GitHub:
         if immutable is not None:
             subjects = [subjects[-1] if immutable else subjects[0]]
         return [Subject(f"{subject}:environment:{environment}") for subject in subjects]
-
-    def review_gaps(self, branch: str) -> Iterator[str]:
-        """Rules that the rulesets of a branch lack, bypass lists, and errors in CODEOWNERS."""
-        rules = list(self.api.all(f"/rules/branches/{quote(branch, safe='')}"))
-        reviews = [r.get("parameters", {}) for r in rules if r["type"] == "pull_request"]
-        missing = [name for key, name in _REVIEW.items() if not any(r.get(key) for r in reviews)]
-        missing += [name for kind, name in _RULES.items() if kind not in {r["type"] for r in rules}]
-        if missing:
-            yield f"no ruleset of {branch} has: {', '.join(missing)}"
-        for number in sorted({rule["ruleset_id"] for rule in rules if "ruleset_id" in rule}):
-            ruleset = self.api.get_or_empty(f"/rulesets/{number}")
-            if ruleset.get("bypass_actors"):
-                yield f"the ruleset {ruleset.get('name')} has a bypass list: empty it"
-        errors = self.api.get_or_empty("/codeowners/errors").get("errors")
-        if errors is None:
-            yield "there is no CODEOWNERS, so no code owner reviews"
-        for error in errors or ():
-            yield f"{error['path']}:{error['line']}: {error['kind']}: no code owner reviews"
-
-    def approval_gaps(self, environment: str) -> Iterator[str]:
-        """Whether an admin, or the person who started the job, can approve it alone."""
-        found = self.api.get_or_empty(f"/environments/{quote(environment)}")
-        rules = [r for r in found.get("protection_rules", []) if r["type"] == "required_reviewers"]
-        if found.get("can_admins_bypass"):
-            yield "switch off: Allow administrators to bypass configured protection rules"
-        if not any(rule.get("prevent_self_review") for rule in rules):
-            yield "switch on: Prevent self-review"
-
-    def variable_leaks(self, environments: Sequence[str], asking: Sequence[str]) -> Iterator[str]:  # noqa: ARG002
-        """None: each subject contains its environment, whatever the audience."""
-        yield from ()
 
     def cancel_older(self, workflow: str) -> list[str]:
         """Cancel earlier runs of a workflow that wait for approval on this run's branch.

@@ -1,19 +1,21 @@
 """`delivery doctor`: checks of the set-up, each with a hint if it fails."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from delivery.bootstrap.environments import environments_of
+from delivery.bootstrap.forges import kind_of, settings_of
 from delivery.bootstrap.service import of_workspace
 from delivery.bootstrap.targets import needs_of
 from delivery.bootstrap.thing import Step
 from delivery.checks.placeholder import is_placeholder
 from delivery.config.policy import Policy, load_policy
-from delivery.config.target import UNKNOWN_RELEASE, read_target
+from delivery.config.target import PREVIEW_TARGET, UNKNOWN_RELEASE, read_target
 from delivery.errors import DeliveryError, NotVisibleError
 from delivery.forge.base import Forge
 from delivery.forge.detect import current_forge, forge_of
@@ -33,12 +35,19 @@ class HealthCheck:
 
     Attributes:
         is_hidden: this identity may not see what the check needs.
+        is_unavailable: the forge's plan does not have it, and something else protects.
     """
 
     name: str
     ok: bool
     message: str
     is_hidden: bool = False
+    is_unavailable: bool = False
+
+    @property
+    def sign(self) -> str:
+        """How it is shown before its name."""
+        return "✗" if not self.ok else "–" if self.is_unavailable else "✓"
 
     def as_json(self) -> dict[str, Any]:
         """The result for machines."""
@@ -55,7 +64,7 @@ def run_checks(root: Path, target: str | None) -> Iterator[HealthCheck]:
         yield _checked("images", partial(_images, root))
     for name in [target] if target else policy.released:
         yield from _declared(root, name)
-    yield from _forge(policy)
+    yield from _forge(root, policy)
     if target:
         yield from _workspace(root, target)
 
@@ -111,7 +120,7 @@ def _declared(root: Path, name: str) -> Iterator[HealthCheck]:
 # --- the forge ---
 
 
-def _forge(policy: Policy) -> Iterator[HealthCheck]:
+def _forge(root: Path, policy: Policy) -> Iterator[HealthCheck]:
     """The subjects of the jobs' id tokens, and the settings that protect the targets."""
     forge = current_forge() or forge_of(policy.project)
     if forge is None:
@@ -123,34 +132,26 @@ def _forge(policy: Policy) -> Iterator[HealthCheck]:
             )
         yield HealthCheck("forge", True, message)
         return
-    branches = {"preview": policy.branches.integration}
+    branches = {PREVIEW_TARGET: policy.branches.integration}
     for target, branch in policy.branches.targets.items():
-        branches |= {target: branch, f"{target}-plan": branch}
+        branches |= dict.fromkeys(environments_of(target).values(), branch)
     for environment, branch in branches.items():
         yield _checked(f"{environment} subject", partial(_subjects, forge, environment, branch))
     readable = _checked("forge", partial(_readable, forge))
     yield readable
     if readable.ok:
-        yield from _protection(policy, forge)
+        yield from _settings(root, policy, forge)
 
 
-def _protection(policy: Policy, forge: Forge) -> Iterator[HealthCheck]:
-    """The settings that keep unreviewed code away from the targets."""
-    approved = [t for t in policy.released if policy.approval_of(t) == "environment"]
-    for branch in policy.branches.protected:
-        yield _checked(f"{branch} review", partial(_no_gaps, forge.review_gaps, branch))
-    for target, branch in policy.branches.targets.items():
-        yield _checked(f"{target} branches", partial(_restricted, forge, target, [branch]))
-        if target in approved:
-            yield _checked(f"{target} reviewers", partial(_reviewers, forge, target))
-            yield _checked(f"{target} bypass", partial(_no_gaps, forge.approval_gaps, target))
-    known = ["preview/*", *(name for t in policy.released for name in (t, f"{t}-plan"))]
-    leaks = partial(_no_gaps, forge.variable_leaks, known, approved)
-    yield _checked("shared variables", leaks)
-    plans = f"{policy.released[-1]}-plan"
-    yield _checked(
-        f"{plans} branches", partial(_restricted, forge, plans, policy.branches.protected)
-    )
+def _settings(root: Path, policy: Policy, forge: Forge) -> Iterator[HealthCheck]:
+    """Everything that `delivery bootstrap` sets on the forge, as far as this token may read it."""
+    try:
+        settings = settings_of(root, policy, forge)
+    except DeliveryError as error:
+        yield HealthCheck("forge settings", False, str(error))
+        return
+    for step in settings.steps():
+        yield _examined(step, kind_of(forge))
 
 
 def _readable(forge: Forge) -> str:
@@ -165,27 +166,17 @@ def _subjects(forge: Forge, environment: str, branch: str) -> str:
     return " or ".join(map(str, forge.oidc_subjects(environment, branch)))
 
 
-def _restricted(forge: Forge, environment: str, branches: Sequence[str]) -> str:
-    names = ", ".join(branches)
-    if forge.restricts_branches(environment, branches):
-        return f"only protected branches ({names})"
-    raise DeliveryError(
-        f"other branches can deploy to {environment}: protect {names}; on GitHub restrict the "
-        "environment to them, as selected branches"
-    )
-
-
-def _no_gaps(gaps: Callable[..., Iterable[str]], *arguments: Any) -> str:
-    found = "; ".join(gaps(*arguments))
-    if found:
-        raise DeliveryError(found)
-    return "no gaps"
-
-
-def _reviewers(forge: Forge, target: str) -> str:
-    if forge.requires_approval(target):
-        return "required before a job starts"
-    raise DeliveryError(f"{target} has no required reviewers: {forge.approval_hint(target)}")
+def _examined(step: Step, name: str) -> HealthCheck:
+    """One thing that `delivery bootstrap` makes; what is missing names that command."""
+    try:
+        thing = step.examine()
+    except DeliveryError as error:
+        return HealthCheck(step.name, False, str(error))
+    note = "not checked: " if thing.state == "hidden" else ""
+    message = "; ".join([f"{note}{thing.message}", *thing.dangers])
+    if thing.state == "missing":
+        return HealthCheck(step.name, False, f"{thing.message}: delivery bootstrap {name}")
+    return HealthCheck(step.name, True, message, is_unavailable=thing.state == "unavailable")
 
 
 # --- the workspace ---
@@ -219,15 +210,7 @@ def _platform(context: TargetContext) -> Iterator[HealthCheck]:
         yield HealthCheck("catalog", False, str(error))
         return
     for step in needs.workspace_steps():
-        yield _checked(step.name, partial(_present, step, name))
-
-
-def _present(step: Step, target: str) -> str:
-    thing = step.examine()
-    if thing.state == "missing":
-        raise DeliveryError(f"{thing.message}: delivery bootstrap {target}")
-    note = "not checked: " if thing.state == "hidden" else ""
-    return "; ".join([f"{note}{thing.message}", *thing.dangers])
+        yield _examined(step, name)
 
 
 def _identity(context: TargetContext) -> str:

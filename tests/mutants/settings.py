@@ -1,0 +1,81 @@
+"""Deliberate faults in what sets and checks the settings of a forge."""
+
+from __future__ import annotations
+
+from mutants.faults import Fault, _tool
+
+_TESTS = "tests/pipelines/test_settings.py::"
+_WRONG = f"{_TESTS}test_what_is_missing_or_wrong_is_named_and_corrected"
+_PLAN = f"{_TESTS}test_a_plan_lists_everything_and_changes_nothing"
+_FAULTS = f"{_TESTS}test_after_any_fault_the_next_run_completes_it"
+_COMMANDS = f"{_TESTS}test_typed_one_after_another_the_commands_complete_it"
+_TEAM = f"{_TESTS}test_a_team_plan_has_no_reviewers_in_private_repositories"
+_FREE = f"{_TESTS}test_gitlab_free_says_what_protects_instead"
+_ANEW = f"{_TESTS}test_gitlab_free_protects_a_branch_anew"
+_KEEPS = f"{_TESTS}test_a_ruleset_keeps_what_somebody_added"
+_UNKNOWN = f"{_TESTS}test_ids_that_are_not_known_name_the_command_that_makes_them"
+_ALONE = f"{_TESTS}test_somebody_alone_needs_no_approval_of_others"
+_CHECKS = f"{_TESTS}test_required_checks_are_those_of_the_pipelines"
+_OWNER = f"{_TESTS}test_an_owner_that_nobody_set_is_told"
+
+
+def _seen(name: str, file: str, old: str, new: str, test: str) -> Fault:
+    place = file if "/" in file else f"bootstrap/{file}"
+    return _tool(f"settings: {name}", place, old, new)._replace(test=test)
+
+
+# fmt: off
+SETTINGS_FAULTS = [
+    # Branches
+    _seen("a bypass list is fine", "github.py", 'if found.get("bypass_actors") else ""', 'if False else ""', _WRONG),
+    _seen("a push after the approval", "github.py", '    "require_last_push_approval": "Require approval of the most recent reviewable push",\n', "", _WRONG),
+    _seen("a bypass list stays", "github.py", '            "bypass_actors": [],\n', "", _WRONG),
+    _seen("force pushes on GitHub", "github.py", ', "non_fast_forward": "Block force pushes"}', "}", _WRONG),
+    _seen("any check will do", "github.py", "if check not in known]", "if not known]", _WRONG),
+    _seen("rules of others are lost", "github.py", "            *others,\n", "", _KEEPS),
+    _seen("checks of others are lost", "github.py", "checks = list(by_kind.get(_CHECKS, {}).get(_CHECKS, ()))", "checks: list[Any] = []", _KEEPS),
+    _seen("fewer approvals than there were", "github.py", "max(found.get(_COUNT, 0), self.wanted.approvals)", "self.wanted.approvals", _KEEPS),
+    _seen("force pushes on GitLab", "gitlab.py", '["accepts force pushes"] if found.get("allow_force_push") else []', "[]", _WRONG),
+    _seen("deploy keys push", "gitlab.py", 'return level.get("access_level") != _NOBODY', 'return level.get("access_level") == _DEVELOPER', _WRONG),
+    _seen("wider rules are not seen", "gitlab.py", "and _accepts(rule)", "and False", f"{_TESTS}test_a_wider_rule_for_branches_is_named"),
+    _seen("who may approve their own", "gitlab.py", '    ("merge_requests_author_approval", False): "Prevent approval by author",\n', "", _WRONG),
+    _seen("a gap where none is needed", "gitlab.py", 'or problems == ["accepts force pushes"]', "or False", _ANEW),
+    _seen("developers merge on Free", "gitlab.py", 'level.get("access_level") == _DEVELOPER for level', "False for level", _ANEW),
+    # Environments
+    _seen("any branch may deploy", "github.py", 'if one.branches and not policy.get("custom_branch_policies"):', "if False:", _WRONG),
+    _seen("admins pass by", "github.py", 'and found.get("can_admins_bypass"):', "and False:", _WRONG),
+    _seen("other branches stay", "github.py", '"DELETE", f"{path}/{rule[\'id\']}"', '"GET", f"{path}/{rule[\'id\']}"', _WRONG),
+    _seen("a tag is a branch", "github.py", 'if rule.get("type", "branch") != "branch" or rule["name"]', 'if rule["name"]', _WRONG),
+    _seen("who starts it approves it", "github.py", 'any(rule.get("prevent_self_review") for rule in rules)', "True", _WRONG),
+    _seen("a timer is lost", "github.py", '        if rules.get("wait_timer"):\n', "        if False:\n", f"{_TESTS}test_an_environment_keeps_its_timer_and_reviewers"),
+    _seen("no approvers on GitLab", "gitlab.py", "        if most:\n            return Look(f\"{most} required\", True)\n        new", "        if found:\n            return Look(f\"{most} required\", True)\n        new", _WRONG),
+    _seen("any subject runs merged code", "gitlab.py", '"merge_trains_enabled": False}', "}", _WRONG),
+    # Variables
+    _seen("any value will do", "wanted.py", "elif found[key] != value:", "elif False:", _WRONG),
+    _seen("a flag is no difference", "gitlab.py", "is_flagged = given is not None and bool", "is_flagged = True or bool", _WRONG),
+    _seen("a variable of every scope", "gitlab.py", 'if v.get("environment_scope") == scope}', "if True}", _WRONG),
+    _seen("a placeholder is a value", "wanted.py", "if is_placeholder(value)}", "if False}", _UNKNOWN),
+    _seen("the id of a target is guessed", "wanted.py", "if self.name != PREVIEW_TARGET or is_placeholder", "if is_placeholder", _UNKNOWN),
+    _seen("tokens anywhere", "gitlab.py", "if scope not in (*asking, *_READERS):", "if False:", f"{_TESTS}test_tokens_are_looked_at_and_left_alone"),
+    _seen("a schedule that is off", "gitlab.py", 'if any(one.get("active") for one in ours):', "if ours:", _WRONG),
+    # Checks and owners
+    _seen("a check that some requests lack", "wanted.py", '{"pull_request", "merge_group"} <= triggers.keys()', '{"pull_request"} <= triggers.keys()', _CHECKS),
+    _seen("a matrix without its names", "wanted.py", 'cells = f" ({\', \'.join(map(str, cell))})" if cell else ""', 'cells = ""', _CHECKS),
+    _seen("a placeholder owns the code", "github.py", "if owner.startswith(NO_OWNER) or not", "if not", _OWNER),
+    _seen("an owner who only reads", "github.py", '_WRITERS = ("push",', '_WRITERS = ("pull", "push",', _WRONG),
+    # Plans
+    _seen("a plan that lacks it fails", "forge_service.py", "if error.status in (403, 422) and _PLAN.search(error.reason):", "if False:", _TEAM),
+    _seen("nothing instead", "thing.py", "        if self.instead:\n", "        if False:\n", _FREE),
+    _seen("a free plan is fine", "github.py", 'advice = f"set approval', 'return Look(reason, True)\n        advice = f"set approval', _TEAM),
+    _seen("doctor calls it there", "status/doctor.py", 'is_unavailable=thing.state == "unavailable"', "is_unavailable=False", _FREE),
+    _seen("reviews of one person", "github.py", "is_alone or any(rule", "any(rule", _ALONE),
+    # Calls
+    _seen("a plan changes things", "thing.py", "        return found.as_thing(self.name)\n\n    def make", "        found.call and found.call.service.send(found.call)\n        return found.as_thing(self.name)\n\n    def make", _PLAN),
+    _seen("only the first call is made", "thing.py", "for call in thing.calls:", "for call in thing.calls[:1]:", _WRONG),
+    _seen("only the first command is printed", "cli/things.py", "        for call in thing.calls:\n            print", "        for call in thing.calls[:1]:\n            print", _COMMANDS),
+    _seen("a command without its body", "forge_service.py", '        body = f"printf %s', '        body = "" and f"printf %s', _COMMANDS),
+    _seen("approved by whoever maintains", "gitlab.py", '            if group is not None:\n                return {"group_id": group["id"]}\n', "", f"{_TESTS}test_gitlab_has_what_the_pages_promise"),
+    _seen("a refusal stops everything", "forge_service.py", "if error.status in (401, 403) and not _LIMIT.search(error.reason):", "if False:", f"{_TESTS}test_a_token_that_may_not_write_makes_nothing"),
+    _seen("doctor passes what is missing", "status/doctor.py", '    if thing.state == "missing":\n', "    if False:\n", _WRONG),
+]
+# fmt: on
