@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from conftest import Source
 from harness.delivering import Sandbox
 
@@ -222,10 +223,39 @@ def test_our_own_orphan_is_not_let_go_as_if_a_person_had_made_it(
     assert delivered.leftovers("staging") == []
 
 
+def test_what_people_made_is_adopted_at_once_by_its_name(delivered: Sandbox) -> None:
+    """A job that shares its name, or that another bundle deploys, is left alone."""
+    names = {"one": "orders", "two": "returns", "three": "shared", "four": "of others"}
+    jobs: dict[str, Any] = {}
+    for key, name in names.items():
+        jobs |= yaml.safe_load(DECLARED.format(key=key, name=name))["resources"]["jobs"]
+    delivered.write("resources/extra/all.yml", yaml.safe_dump({"resources": {"jobs": jobs}}))
+    archive = delivered.release("four jobs")
+    made = {name: by_hand(delivered, name, 900 + n) for n, name in enumerate(names.values())}
+    second = by_hand(delivered, "shared", 999)
+    others = "/Workspace/Users/ana/.bundle/old/prod/state/metadata.json"
+    settings = delivered.workspace.jobs[made["of others"]]["settings"]
+    settings["deployment"] = {"kind": "BUNDLE", "metadata_file_path": others}
+    command = ("adopt", "staging", "--existing", "--archive", archive, "--output", "json")
+    before = delivered.workspace.snapshot()
+    would = delivered.done(*command, "--dry-run").json
+    assert delivered.workspace.snapshot() == before
+    did = delivered.done(*command, *REASON).json
+    assert did == {**would, "dry_run": False}
+    assert did["adopted"] == {"jobs.one": "900", "jobs.two": "901"}
+    assert did["stay"] == {"jobs.three": [str(made["shared"]), str(second)]}
+    delivered.done("deploy", "staging", "--archive", archive)
+    assert called(delivered, "orders") == [made["orders"]]
+    assert len(called(delivered, "of others")) == 2
+    delivered.done("rollback", "staging", "--reason", "totals are wrong")
+    assert called(delivered, "orders") != [], "people made it, so a rollback lets it go"
+
+
 def test_adopting_says_what_it_expects(delivered: Sandbox, source: Source) -> None:
-    for options in (("--all", "jobs.x"), (), ("jobs.x",), ("jobs.x", "--id", "1", "--all")):
+    for options in (("--all", "jobs.x"), (), ("jobs.x",), ("jobs.x", "--id", "1", "--all"),
+                    ("--all", "--existing"), ("--existing", "jobs.x")):  # fmt: skip
         error = delivered.refused("adopt", "staging", *options, *REASON, code=4)
-        assert "adopt: expected --all, or a key with either --id 123" in error
+        assert "adopt: expected --all, --existing, or a key with either --id 123" in error
     error = delivered.refused("adopt", "staging", "--all", "--archive", source.more, code=4)
     assert "--reason: given nothing" in error
     told_nothing = ("adopt", "staging", "--all", "--archive", source.more, "--dry-run")

@@ -33,11 +33,11 @@ def running(sandbox: Sandbox, target: str = "staging") -> str:
     return str(status["release"])
 
 
-def by_hand(sandbox: Sandbox) -> int:
+def by_hand(sandbox: Sandbox, name: str = "made by hand", number: int = 888) -> int:
     """A job that a person made, like the one that was delivered."""
-    (known, job), number = next(iter(sandbox.workspace.jobs.items())), 888
+    known, job = next(iter(sandbox.workspace.jobs.items()))
     made = copy.deepcopy(job)
-    made["job_id"], made["settings"]["name"] = number, "made by hand"
+    made["job_id"], made["settings"]["name"] = number, name
     del made["settings"]["deployment"]
     sandbox.workspace.jobs[number] = made
     rights = sandbox.workspace.permissions

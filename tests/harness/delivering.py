@@ -163,7 +163,15 @@ class Sandbox:
         assert result.code == code, f"{arguments}: {result.code}\n{result.out}\n{result.err}"
         assert result.out == ""
         assert "Traceback" not in result.err
-        return result.err
+        return self._without_entry(result.err) if code == 3 else result.err
+
+    def _without_entry(self, err: str) -> str:
+        """The message of a refusal; its last line names entries of the guide."""
+        reason, last = err.rstrip("\n").rsplit("\n", 1)
+        headings = (self.path / "docs/refusals.md").read_text(encoding="utf-8").splitlines()
+        for name in last.removeprefix("    See ").split(", "):
+            assert f"### {name.removeprefix('docs/refusals.md#')}" in headings, err
+        return f"{reason}\n"
 
     # The project
 

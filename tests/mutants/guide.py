@@ -8,6 +8,8 @@ DOCS = f"{PROJECT}/docs"
 TESTS = "tests/project/test_guide.py"
 HOLDS = f"{TESTS}::test_links_commands_and_tables_hold_in_every_project"
 SITE, SHOWN = f"{PROJECT}/tools/docs_site", "tests/project/test_docs_site.py"
+REFUSALS, LEFT = "tests/tool/test_refusals.py", "tests/deployments/test_leftovers.py"
+TOOL = f"{PROJECT}/tools/delivery/src/delivery"
 SAYS = f"{TESTS}::test_the_commands_of_the_guide_say_what_it_shows"
 
 
@@ -38,6 +40,14 @@ GUIDE_FAULTS = [
           f"{TESTS}::test_a_hotfix_past_unreleased_work_leaves_it_out_and_brings_it_back"),
     Fault("guide: a hotfix that takes the waiting work along", f"{PROJECT}/options/branching=environments/docs/branching.md", "git switch -c hotfix/wrong-totals origin/prod", "git switch -c hotfix/wrong-totals origin/staging",
           f"{TESTS}::test_a_hotfix_past_unreleased_work_leaves_it_out_and_brings_it_back"),
+    Fault("guide: a refusal without an entry", f"{DOCS}/refusals.md", "### dirty-tree\n", "### dirty\n", f"{REFUSALS}::test_every_refusal_has_one_entry_and_every_entry_is_a_refusal"),
+    Fault("guide: an entry of another message", f"{DOCS}/refusals.md", "release: the working tree has changes", "release: the tree has changes", f"{REFUSALS}::test_an_entry_begins_with_words_of_its_message_and_says_what_to_do"),
+    Fault("guide: a message without its entry", f"{TOOL}/cli/app.py", "error.explained", "str(error)", f"{REFUSALS}::test_the_last_line_of_a_message_names_its_entry"),
+    Fault("guide: a decision that nobody explains", f"{TOOL}/plan/model.py", 'raise ValueError("a refusal needs its name")', "pass", f"{REFUSALS}::test_a_decision_cannot_refuse_without_a_reason_that_the_guide_explains"),
+    Fault("guide: an entry is named twice", f"{TOOL}/refusals.py", "dict.fromkeys(refusals)", "refusals", f"{REFUSALS}::test_several_reasons_are_named_once_each"),
+    Fault("guide: a plan does not say where it is explained", f"{TOOL}/render/text.py", '        yield f"    See {entries(plan.refusal_names)}"\n', '        yield ""\n', "tests/tool/test_screens.py::test_a_plan_shows_code_as_one_line_and_drift_as_such"),
+    Fault("adopt: a job whose name others have", f"{TOOL}/operations/adopt.py", "(found if len(same) == 1 else shared)", "(found if same else shared)", f"{LEFT}::test_what_people_made_is_adopted_at_once_by_its_name[fake]"),
+    Fault("adopt: a job of another bundle", f"{TOOL}/operations/adopt.py", "(job.name, job.deployment) == (name, \"\")", "job.name == name", f"{LEFT}::test_what_people_made_is_adopted_at_once_by_its_name[fake]"),
     Fault("site: a broken link is nothing", f"{SITE}/__main__.py", '"build", "--strict"', '"build"', f"{SHOWN}::test_a_broken_link_is_an_error"),
     Fault("site: findings without a place", f"{SITE}/__main__.py", 'f"{place}: {what}"', 'f"{what}"', f"{SHOWN}::test_a_broken_link_is_an_error"),
     Fault("site: lines are counted after drawing", f"{SITE}/diagram.py", 'found[0].count("\\n")  #', "0  #", f"{SHOWN}::test_a_broken_link_is_an_error"),
@@ -54,7 +64,7 @@ GUIDE_FAULTS = [
     Fault("site: lineage without what is looked up", f"{SITE}/lineage.py", '"LOOKED_UP"', '"LOOKED"', f"{SHOWN}::test_lineage_knows_constants_and_does_not_guess"),
     Fault("site: lineage without pipelines", f"{SITE}/lineage.py", 'k.arg == "name"', 'k.arg == "table"', f"{SHOWN}::test_a_new_domain_appears_and_a_removed_one_does_not"),
     Fault("site: half a diagram", f"{SITE}/diagram.py", "            return None\n    return chart if", "            continue\n    return chart if", f"{SHOWN}::test_what_cannot_be_drawn_stays_as_text"),
-    Fault("site: arrows through boxes", f"{SITE}/diagram.py", "range(depth[source] + 1, depth[goal])", "range(0)", f"{SHOWN}::test_an_arrow_past_a_layer_goes_around_its_boxes"),
+    Fault("site: arrows through boxes", f"{TOOL}/render/layout.py", "range(steps[source] + 1, steps[goal])", "range(0)", f"{SHOWN}::test_an_arrow_past_a_layer_goes_around_its_boxes"),
     Fault("site: a traceback for a broken bundle", f"{SITE}/__main__.py", "except DeliveryError", "except KeyError", f"{SHOWN}::test_a_bundle_that_cannot_be_read_is_told_without_a_traceback"),
     Fault("site: not served", f"{PROJECT}/Makefile", "$(if $(SERVE),.venv-docs", "$(if $(SERVED),.venv-docs", f"{SHOWN}::test_the_site_is_served_here"),
     Fault("guide: a story with other rows", f"{DOCS}/first-story.md", "8,2024-01-02,north,-3\n", "8,2024-01-02,north,3\n", f"{SHOWN}::test_the_first_story_is_what_happens"),

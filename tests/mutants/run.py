@@ -95,8 +95,8 @@ RUN_FAULTS = [
     _seen("a task that does not exist is no fault", "local/graph.py", 'fault="no task of this job"', 'fault=""', f"{_GRAPH}test_a_task_that_does_not_exist_is_shown_and_named"),
     _seen("tasks that wait for each other are drawn as others", "local/graph.py", "replace(nodes[name], fault=_WAITS) if name in before[name] else nodes[name]", "nodes[name]", f"{_GRAPH}test_tasks_that_wait_for_each_other_are_shown_and_named"),
     _seen("a graph with faults is a success", "cli/graph.py", "    if faults:\n", "    if False:\n", f"{_GRAPH}test_tasks_that_wait_for_each_other_are_shown_and_named"),
-    _seen("a picture without arrows over more than a column", "local/picture.py", "if steps[edge.before] < steps[edge.after]]", "if steps[edge.before] + 1 == steps[edge.after]]", f"{_GRAPH}test_a_picture_has_every_task_and_an_arrow_for_each_dependency"),
-    _seen("boxes lie on each other", "local/picture.py", "            y += own + _GAP_Y\n", "            y += own / 2\n", f"{_GRAPH}test_boxes_of_a_large_job_do_not_overlap"),
+    _seen("a picture without arrows over more than a column", "render/layout.py", "if steps[edge[0]] < steps[edge[1]]]", "if steps[edge[0]] + 1 == steps[edge[1]]]", f"{_GRAPH}test_a_picture_has_every_task_and_an_arrow_for_each_dependency"),
+    _seen("boxes lie on each other", "render/layout.py", "            at += size + spacing.beside\n", "            at += size / 2\n", f"{_GRAPH}test_boxes_of_a_large_job_do_not_overlap"),
     _seen("a picture with markup of its tasks", "local/picture.py", 'return escape("".join(', 'return str("".join(', f"{_GRAPH}test_a_picture_has_every_task_and_an_arrow_for_each_dependency"),
     _seen("a label becomes markup", "local/graph.py", "*map(_escaped, filter(None, facts))", "*filter(None, facts)", f"{_GRAPH}test_a_graph_is_a_diagram"),
 ]

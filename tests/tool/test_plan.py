@@ -20,6 +20,7 @@ from delivery.plan.model import (
     read_plan,
 )
 from delivery.plan.normalize import normalize
+from delivery.refusals import Refusal
 from delivery.release.manifest import sha256
 from hypothesis import given
 from hypothesis import strategies as st
@@ -140,7 +141,7 @@ def test_counts_are_those_of_resources() -> None:
 
 
 def test_a_digest_is_of_what_is_decided_on() -> None:
-    refusal = Decision(key="jobs.a", action="refuse", reason="x")
+    refusal = Decision(key="jobs.a", action="refuse", reason="x", refusal=Refusal.RIGHTS)
     same = plan(created_at=NOW + timedelta(hours=1), commits=["x"], decisions=[refusal])
     assert same.digest == plan().digest
     assert same.refusals == [refusal]

@@ -15,6 +15,7 @@ from delivery.plan.model import (
     ResourceChange,
     TableChange,
 )
+from delivery.refusals import Refusal
 from delivery.render.html import status_page
 from delivery.render.text import (
     drift_as_text,
@@ -31,6 +32,7 @@ from rich.console import Console
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 HOSTILE = "<script>alert('x')</script> [red]x[/] dependabot[bot]"
+_REFUSED = Decision(key="schemas.s", action="refuse", reason=HOSTILE, refusal=Refusal.DATA_LOSS)
 
 
 def shown(text: str) -> str:
@@ -137,7 +139,7 @@ def test_a_plan_shows_code_as_one_line_and_drift_as_such() -> None:
             ResourceChange(key="jobs.c", action="update", fields=[hand]),
             ResourceChange(key="schemas.s", action="delete"),
         ],
-        decisions=[Decision(key="schemas.s", action="refuse", reason=HOSTILE)],
+        decisions=[_REFUSED],
     )  # fmt: skip
     text = shown(plan_as_text(plan))
     for expected in (
@@ -150,6 +152,7 @@ def test_a_plan_shows_code_as_one_line_and_drift_as_such() -> None:
         "− delete schemas.s",
         "volumes.v is retained",
         f"refuse schemas.s: {HOSTILE}",
+        "    See docs/refusals.md#data-loss",
         "0 to create, 3 to change, 1 to delete, 1 retained",
         plan.digest,
     ):

@@ -13,7 +13,7 @@ import yaml
 from delivery.config.policy import load_policy
 from delivery.errors import DeliveryError
 
-from docs_site import data, reference
+from docs_site import conventions, data, reference
 from docs_site.diagram import with_diagrams
 
 HERE = Path(__file__).parent
@@ -26,7 +26,7 @@ _OTHERS = ("README.md", "CONTRIBUTING.md")
 def main() -> None:
     """Collect the pages, and let Zensical make the site; a broken link is an error."""
     shutil.rmtree(BUILD, ignore_errors=True)
-    made = {**reference.pages(ROOT), **data.pages(ROOT)}
+    made = {**reference.pages(ROOT), **conventions.pages(ROOT), **data.pages(ROOT)}
     _collect(made)
     settings: dict[str, Any] = yaml.safe_load((HERE / "mkdocs.yml").read_text(encoding="utf-8"))
     settings["site_name"] = settings["site_name"] or load_policy(ROOT).project.name

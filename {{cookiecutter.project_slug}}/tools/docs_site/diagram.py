@@ -7,13 +7,13 @@ Another diagram stays as text.
 import html
 import re
 from dataclasses import dataclass, field
-from graphlib import CycleError, TopologicalSorter
-from itertools import pairwise
+
+from delivery.render.layout import Box, Edge, Layout, Size, Spacing, lay_out
 
 _NODE = r'(\w+)(?:\[\((.+?)\)\]|\["(.+?)"\]|\[(.+?)\]|\((.+?)\)|\{(.+?)\})?'
 _ARROW = r"\s*(?:--\s+(.+?)\s+-->|-->\|(.+?)\||-->)\s*"
 # In pixels; a wider chart goes down instead of across.
-_EDGE, _LINE, _GAP, _BETWEEN, _LETTER, _PADDING, _WIDEST = 4.0, 20, 24, 60, 7.8, 28, 900
+_EDGE, _LINE, _GAP, _BETWEEN, _LETTER, _PADDING, _WIDEST = 4.0, 20, 24, 60, 7.8, 28, 690
 _FENCE = re.compile(r"^```mermaid\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -29,7 +29,7 @@ class _Chart:
 
     is_across: bool
     labels: dict[str, list[str]] = field(default_factory=dict)
-    edges: dict[tuple[str, str], str] = field(default_factory=dict)
+    edges: dict[Edge, str] = field(default_factory=dict)
     dashed: set[str] = field(default_factory=set)
 
 
@@ -86,99 +86,30 @@ def _entity(found: re.Match[str]) -> str:
     return f"&#{found[1]};" if found[1].isdecimal() else f"&{found[1]};"
 
 
-def _layers(chart: _Chart) -> tuple[list[list[str]], dict[tuple[str, str], list[str]]]:
-    """The nodes by their distance from the start, each near those that it follows; and the way of
-    each arrow: through a point in every layer that it crosses.
-    """
-    before: dict[str, list[str]] = {name: [] for name in chart.labels}
-    for source, goal in chart.edges:
-        before[goal].append(source)
-    try:
-        order = [*TopologicalSorter(before).static_order()]
-    except CycleError:
-        order = [*chart.labels]
-    depth: dict[str, int] = {}
-    for name in order:
-        depth[name] = max((depth[b] + 1 for b in before[name] if b in depth), default=0)
-    layers: list[list[str]] = [[] for _ in range(max(depth.values()) + 1)]
-    for name in chart.labels:
-        layers[depth[name]].append(name)
-    ways = {}
-    for source, goal in chart.edges:
-        crossed = range(depth[source] + 1, depth[goal])
-        points = [f"{source} {goal} {number}" for number in crossed]
-        way = ways[source, goal] = [source, *points, goal]
-        for number, point in zip(crossed, points, strict=True):
-            layers[number].append(point)
-        before |= dict(zip(way[1:-1], ([point] for point in way), strict=False))
-        before[goal][before[goal].index(source)] = way[-2]
-    for above, layer in pairwise(layers):
-        layer.sort(key=lambda name: _mean([above.index(b) for b in before[name] if b in above]))
-    return layers, ways
-
-
-def _mean(numbers: list[int]) -> float:
-    return sum(numbers) / len(numbers) if numbers else 0
-
-
-@dataclass
-class _Box:
-    """Where a node stands, or a point of an arrow."""
-
-    left: float
-    top: float
-    width: float
-    height: float
-
-    def side(self, is_across: bool, is_end: bool) -> tuple[float, float]:
-        """The middle of the side where arrows leave it, or where they end."""
-        if is_across:
-            return self.left + (0 if is_end else self.width), self.top + self.height / 2
-        return self.left + self.width / 2, self.top + (0 if is_end else self.height)
-
-
-def _boxes(chart: _Chart, layers: list[list[str]]) -> dict[str, _Box]:
-    boxes, start = {}, _EDGE
+def _placed(chart: _Chart, is_across: bool) -> Layout:
     longest = max((len(label) for label in chart.edges.values()), default=0) * _LETTER
-    between = max(_BETWEEN, longest + _PADDING) if chart.is_across else _BETWEEN
-    placed = [[_size(chart, name) for name in layer] for layer in layers]
-    beside = [sum(h if chart.is_across else w for w, h in p) + _GAP * (len(p) - 1) for p in placed]
-    for layer, sizes, extent in zip(layers, placed, beside, strict=True):
-        deep = max(w if chart.is_across else h for w, h in sizes)
-        at = _EDGE + (max(beside) - extent) / 2
-        for name, (width, height) in zip(layer, sizes, strict=True):
-            near = start + (deep - (width if chart.is_across else height)) / 2
-            left, top = (near, at) if chart.is_across else (at, near)
-            boxes[name] = _Box(left, top, width, height)
-            at += (height if chart.is_across else width) + _GAP
-        start += deep + between
-    return boxes
+    between = max(_BETWEEN, longest + _PADDING) if is_across else _BETWEEN
+    sizes = {name: _size(lines) for name, lines in chart.labels.items()}
+    return lay_out(sizes, chart.edges, Spacing(_EDGE, between, _GAP), is_across)
 
 
-def _size(chart: _Chart, name: str) -> tuple[float, float]:
-    lines = chart.labels.get(name)
-    if not lines:
-        return (1, 1)
+def _size(lines: list[str]) -> Size:
     return max(map(len, lines)) * _LETTER + _PADDING, len(lines) * _LINE + _PADDING / 2
 
 
 def _svg(chart: _Chart) -> str:
     """The drawing, in one line: Markdown keeps that as it is."""
-    layers, ways = _layers(chart)
-    boxes = _boxes(chart, layers)
-    if chart.is_across and max(box.left + box.width for box in boxes.values()) > _WIDEST:
-        chart.is_across = False
-        boxes = _boxes(chart, layers)
-    arrows, ends = [], [box.left + box.width for box in boxes.values()]
+    layout = _placed(chart, chart.is_across)
+    if layout.is_across and layout.right > _WIDEST:
+        layout = _placed(chart, is_across=False)
+    arrows, ends = [_arrow(layout, edge) for edge in chart.edges], [layout.right]
     for edge, label in chart.edges.items():
-        arrows.append(_arrow([boxes[point] for point in ways[edge]], chart.is_across))
         if label:
-            text, end = _label(boxes[ways[edge][0]], boxes[ways[edge][1]], label, chart.is_across)
+            text, end = _label(layout, edge, label)
             arrows.append(text)
             ends.append(end)
-    nodes = [_node(boxes[n], lines, n in chart.dashed) for n, lines in chart.labels.items()]
-    width = max(ends) + _EDGE
-    height = max(box.top + box.height for box in boxes.values()) + _EDGE
+    nodes = [_node(layout.boxes[n], ls, n in chart.dashed) for n, ls in chart.labels.items()]
+    width, height = max(ends) + _EDGE, layout.bottom + _EDGE
     return (
         '<div class="diagram" role="group" aria-label="Diagram" tabindex="0">'
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height:.0f}" '
@@ -193,10 +124,10 @@ def _told(chart: _Chart) -> str:
     return html.escape("; ".join(steps or [lines[0] for lines in chart.labels.values()]))
 
 
-def _node(box: _Box, lines: list[str], is_dashed: bool) -> str:
+def _node(box: Box, lines: list[str], is_dashed: bool) -> str:
     middle = f"{box.left + box.width / 2:.0f}"
     texts = [
-        f'<text x="{middle}" y="{box.top + _LINE * number:.0f}">{html.escape(line)}</text>'
+        f'<text x="{middle}" y="{box.top + _LINE * number + 2:.0f}">{html.escape(line)}</text>'
         for number, line in enumerate(lines, 1)
     ]
     text = "".join(texts)
@@ -207,27 +138,17 @@ def _node(box: _Box, lines: list[str], is_dashed: bool) -> str:
     )
 
 
-def _arrow(way: list[_Box], is_across: bool) -> str:
-    """Curves through the points of an arrow, and its tip."""
-    x, y = way[0].side(is_across, is_end=False)
-    path = [f"M{x:.0f} {y:.0f}"]
-    for box in way[1:]:
-        to_x, to_y = box.side(is_across, is_end=True)
-        half_x, half_y = ((to_x - x) / 2, 0) if is_across else (0, (to_y - y) / 2)
-        path.append(
-            f"C{x + half_x:.0f} {y + half_y:.0f} {to_x - half_x:.0f} {to_y - half_y:.0f} "
-            f"{to_x:.0f} {to_y:.0f}"
-        )
-        x, y = to_x, to_y
-    tip = "l-8 -4v8z" if is_across else "l-4 -8h8z"
-    curve = "".join(path)
-    return f'<path d="{curve}"/><path class="tip" d="M{x:.0f} {y:.0f}{tip}"/>'
+def _arrow(layout: Layout, edge: Edge) -> str:
+    """The curve of an arrow, and its tip."""
+    x, y = layout.ways[edge][-1].side(layout.is_across, is_end=True)
+    tip = "l-8 -4v8z" if layout.is_across else "l-4 -8h8z"
+    return f'<path d="{layout.curve(edge)}"/><path class="tip" d="M{x:.0f} {y:.0f}{tip}"/>'
 
 
-def _label(source: _Box, goal: _Box, label: str, is_across: bool) -> tuple[str, float]:
+def _label(layout: Layout, edge: Edge, label: str) -> tuple[str, float]:
     """The label of an arrow, above or beside it, and where it ends."""
-    (x1, y1), (x2, y2) = source.side(is_across, is_end=False), goal.side(is_across, is_end=True)
-    x, y = (x1 + x2) / 2, (y1 + y2) / 2
-    width = len(label) * _LETTER
-    x, y = (x, y - 6) if is_across else (x + 8 + width / 2, y + 4)
-    return f'<text x="{x:.0f}" y="{y:.0f}">{html.escape(label)}</text>', x + width / 2
+    (x, y), width = layout.label(edge), len(label) * _LETTER
+    text = html.escape(label)
+    if layout.is_across:
+        return f'<text x="{x:.0f}" y="{y - 6:.0f}">{text}</text>', x + width / 2
+    return f'<text class="beside" x="{x + 8:.0f}" y="{y + 4:.0f}">{text}</text>', x + 8 + width

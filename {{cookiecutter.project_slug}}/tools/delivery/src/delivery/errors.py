@@ -11,9 +11,12 @@ DeliveryError                 4  bad input or set-up
     └── TamperedError         3  a file of the tool was edited
 """
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from enum import IntEnum
 from typing import Literal
+
+from delivery.refusals import Refusal, entries
 
 
 class Exit(IntEnum):
@@ -63,6 +66,11 @@ class DeliveryError(Exception):
 
     code = Exit.BAD_INPUT
 
+    @property
+    def explained(self) -> str:
+        """The message, as the command line shows it."""
+        return str(self)
+
 
 class InvalidFileError(DeliveryError):
     """Files of the project are malformed."""
@@ -87,9 +95,22 @@ class UnreachableError(FailedError):
 
 
 class RefusedError(DeliveryError):
-    """A policy, a guard or a digest forbids the operation; nothing was changed."""
+    """A policy, a guard or a digest forbids the operation; nothing was changed.
+
+    Attributes:
+        refusals: the reasons; the guide has an entry for each.
+    """
 
     code = Exit.REFUSED
+
+    def __init__(self, refusals: Refusal | Iterable[Refusal], message: str) -> None:
+        super().__init__(message)
+        self.refusals = (refusals,) if isinstance(refusals, Refusal) else tuple(refusals)
+
+    @property
+    def explained(self) -> str:
+        """The message, and where the guide explains it."""
+        return f"{self}\n    See {entries(self.refusals)}"
 
 
 class LockedError(RefusedError):

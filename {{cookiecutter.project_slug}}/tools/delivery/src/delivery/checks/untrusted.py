@@ -16,6 +16,7 @@ from delivery.config.references import Resolved, resolve
 from delivery.config.target import PREVIEW_TARGET
 from delivery.config.yaml import Mark, YamlMapping
 from delivery.errors import Finding, RefusedError
+from delivery.refusals import Refusal
 from delivery.workspace.bundle_cli import BundleCli
 
 RULE = "untrusted"
@@ -102,7 +103,7 @@ def refuse_untrusted(folder: Path, target: str, ask_cli: bool = True) -> None:
         found = [f"{'.'.join(path)}, as the CLI reads it" for path in refused_keys(merged)]
         found = found or list(map(str, differences(bundle, target, merged)))
     if found:
-        raise RefusedError(f"refused for {target}:\n" + "\n".join(found))
+        raise RefusedError(Refusal.UNTRUSTED, f"refused for {target}:\n" + "\n".join(found))
 
 
 def refused_keys(tree: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:

@@ -74,7 +74,7 @@ def main() -> None:
             _exit("Interrupted. Run the same command again to resume.", Exit.FAILED)
         sys.exit(code)
     except DeliveryError as error:
-        _exit(str(error), error.code)
+        _exit(error.explained, error.code)
     except BrokenPipeError:  # the reader closed the pipe, such as `head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(Exit.FAILED)

@@ -22,6 +22,7 @@ from delivery.cli.project import start_operation
 from delivery.errors import DeliveryError, RefusedError
 from delivery.operations.block import block, block_abandoned, unblock
 from delivery.plan.model import read_plan
+from delivery.refusals import Refusal
 from delivery.target.events import Event
 
 _LeftByOption = Annotated[
@@ -60,7 +61,9 @@ def block_command(
         return
     plan = read_plan(left_by, datetime.now(UTC))
     if plan_digest and plan.digest != plan_digest:
-        raise RefusedError(f"{left_by}: given the plan {plan.digest}, expected {plan_digest}")
+        raise RefusedError(
+            Refusal.PLAN_DIGEST, f"{left_by}: given the plan {plan.digest}, expected {plan_digest}"
+        )
     events = block_abandoned(operation, plan)
     text = "\n".join(escape(f"{e.release} blocked: {e.reason}") for e in events)
     write_result(

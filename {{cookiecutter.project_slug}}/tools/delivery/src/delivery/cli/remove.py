@@ -13,6 +13,7 @@ from delivery.cli.options import Output, OutputOption
 from delivery.cli.output import progress, write_result
 from delivery.cli.project import project_root
 from delivery.errors import RefusedError
+from delivery.refusals import Refusal
 from delivery.scaffold.changes import Change, apply
 from delivery.scaffold.removal import is_listed, remove_domain
 
@@ -70,13 +71,14 @@ def _confirm(name: str, files: int, lost: int) -> None:
     """
     if not sys.stdin.isatty():
         raise RefusedError(
+            Refusal.NOT_CONFIRMED,
             f"remove: expected a confirmation, but there is no terminal to ask at\n"
-            f"    Confirm it: delivery remove domain {name} --yes"
+            f"    Confirm it: delivery remove domain {name} --yes",
         )
     warned = f" Git cannot bring back {lost} of them: commit them first." if lost else ""
     question = f"Remove the domain {name}: {files} files are deleted or edited.{warned} Continue?"
     if not typer.confirm(question, err=True):
-        raise RefusedError(f"remove: not confirmed, so {name} is as before")
+        raise RefusedError(Refusal.NOT_CONFIRMED, f"remove: not confirmed, so {name} is as before")
 
 
 def _mentioned(mentions: dict[str, int]) -> list[str]:

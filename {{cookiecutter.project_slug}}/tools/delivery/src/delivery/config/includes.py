@@ -11,6 +11,7 @@ from typing import Any
 
 from delivery.config.yaml import YamlMapping, read_yaml
 from delivery.errors import Finding, RefusedError
+from delivery.refusals import Refusal
 
 RULE = "include"
 ROOT_FILES = ("databricks.yml", "databricks.yaml", "bundle.yml", "bundle.yaml")
@@ -90,6 +91,7 @@ def add_include(folder: Path, document: Mapping[str, Any]) -> Path:
     name = included_name(folder, patterns)
     if name is None:
         raise RefusedError(
+            Refusal.NO_INCLUDE,
             f"include of databricks.yml: given {', '.join(patterns) or 'nothing'}, expected a "
             "pattern that can match an additional file, such as release*.yml\n    Without such a "
             "pattern a rollback cannot retain resources. Deploy a newer release that has one.",

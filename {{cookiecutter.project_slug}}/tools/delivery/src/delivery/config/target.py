@@ -10,6 +10,7 @@ from delivery.config.references import resolve, value_of
 from delivery.config.yaml import YamlMapping
 from delivery.environment import env_url
 from delivery.errors import DeliveryError, RefusedError
+from delivery.refusals import Refusal
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,7 @@ def require_configured_host(target: Target) -> Target:
     expected = env_url("DATABRICKS_HOST")
     if expected and expected != target.host:
         raise RefusedError(
+            Refusal.OTHER_HOST,
             f"host of {target.name}: given {target.host}, expected {expected} of DATABRICKS_HOST",
         )
     return target

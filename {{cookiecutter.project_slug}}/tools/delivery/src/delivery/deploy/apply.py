@@ -13,6 +13,7 @@ from delivery.plan.normalize import normalize
 from delivery.plan.planner import PlannedDeploy
 from delivery.plan.request import PlanRequest
 from delivery.plan.wal import unsaved_state
+from delivery.refusals import Refusal
 from delivery.target.context import Progress, TargetContext
 from delivery.target.events import Event, EventKind, EventName, StateVersion
 from delivery.target.lock import Lock
@@ -150,7 +151,10 @@ class Attempt:
             f"CLI lock of {self.context.target.name}: held by {held}, who deploys outside delivery"
         )
         self.record("failed", reason=reason)
-        raise LockedError(f"{reason}\n    Wait until that deploy ends, then run the command again.")
+        raise LockedError(
+            Refusal.CLI_LOCKED,
+            f"{reason}\n    Wait until that deploy ends, then run the command again.",
+        )
 
     def _bind_unacknowledged(self) -> None:
         """Bind new resources that the failed try created, but whose responses were lost."""

@@ -13,6 +13,7 @@ from delivery.plan.approval import check_plan
 from delivery.plan.model import Plan
 from delivery.plan.planner import PlannedDeploy, make_plan
 from delivery.plan.request import PlanRequest
+from delivery.refusals import Refusal
 from delivery.release import Archive
 from delivery.target.context import Progress, TargetContext
 from delivery.target.events import Event
@@ -167,9 +168,10 @@ class Deployment:
         left = self._minutes_left(need)
         if left < need:
             raise RefusedError(
+                Refusal.TOKEN_EXPIRES,
                 f"token: expires in {left:.0f} minutes, expected at least {need}, because deploy, "
                 "verification and rollback may take that long\n    Start the job again, or lower "
-                "verify.minutes in delivery.yml."
+                "verify.minutes in delivery.yml.",
             )
 
     def _minutes_left(self, otherwise: float) -> float:

@@ -10,6 +10,7 @@ from delivery.errors import DeliveryError, FailedError, RefusedError
 from delivery.plan.approval import require_allowed
 from delivery.plan.planner import PlannedDeploy, make_plan
 from delivery.plan.request import PlanRequest
+from delivery.refusals import Refusal
 from delivery.target.context import Progress, TargetContext
 from delivery.target.store import jobs_on_other_releases
 from delivery.workspace.binding import unbind
@@ -55,8 +56,9 @@ def refuse_irreversible(context: TargetContext, reason: str, release: str) -> No
     """
     if reason:
         raise RefusedError(
+            Refusal.IRREVERSIBLE,
             f"Cannot roll back past {release} on {context.target.name}: it changed data "
-            f"irreversibly: {reason}\n    Deploy a release that fixes the problem instead."
+            f"irreversibly: {reason}\n    Deploy a release that fixes the problem instead.",
         )
 
 
@@ -71,8 +73,9 @@ def refuse_moved_target(context: TargetContext, release: str, named: str) -> Non
     """
     if resolve_rollback_target(context, named) != release:
         raise RefusedError(
+            Refusal.TARGET_MOVED,
             f"rollback to {release}: another deploy ended in the meantime\n    Check the target, "
-            f"then run the command again: delivery status {context.target.name}"
+            f"then run the command again: delivery status {context.target.name}",
         )
 
 

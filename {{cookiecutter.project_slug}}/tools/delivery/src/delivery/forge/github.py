@@ -12,6 +12,7 @@ from delivery.environment import env_required
 from delivery.errors import RefusedError
 from delivery.forge.base import PAGE_SIZE, Api, Posts, Subject, no_request_error, with_mark
 from delivery.forge.environment import APPROVED_BEFORE
+from delivery.refusals import Refusal
 
 
 class GitHub:
@@ -52,6 +53,7 @@ class GitHub:
         before, attempt = os.environ.get(APPROVED_BEFORE), os.environ.get("GITHUB_RUN_ATTEMPT", "1")
         if before is None and attempt != "1":
             raise RefusedError(
+                Refusal.REPEATED_RUN,
                 f"approval of {environment}: given attempt {attempt} of a run, expected its first, "
                 "because the approval of an earlier attempt does not count\n"
                 "    Start a new run of the workflow.",

@@ -8,6 +8,7 @@ from urllib.parse import quote
 from delivery.errors import RefusedError
 from delivery.forge.base import Api, Posts, Subject, no_request_error, with_mark
 from delivery.forge.environment import FORGE_TOKEN
+from delivery.refusals import Refusal
 
 
 class GitLab:
@@ -33,6 +34,7 @@ class GitLab:
         """
         if not self.has_token:
             raise RefusedError(
+                Refusal.APPROVALS_NOT_VISIBLE,
                 f"approval of {environment}: the required approvals are not visible without "
                 f"{FORGE_TOKEN}\n    Set it to a project access token that can read the API, "
                 "masked and protected; or set approval: dispatch in delivery.yml.",

@@ -7,10 +7,11 @@ from delivery.errors import DeliveryError, RefusedError
 from delivery.operations.operation import Operation
 from delivery.plan.candidate import open_candidate
 from delivery.plan.conflicts import ExistingResource
-from delivery.plan.planner import find_conflicts, make_plan
+from delivery.plan.planner import PlannedDeploy, find_conflicts, make_plan
 from delivery.plan.request import PlanRequest
 from delivery.plan.snapshot import read_snapshot
 from delivery.plan.wal import recover_wal
+from delivery.refusals import Refusal
 from delivery.release import Archive
 from delivery.target.context import TargetContext
 from delivery.target.events import Event
@@ -84,6 +85,53 @@ def adopt_all(
     return ours, others
 
 
+def adopt_existing(
+    operation: Operation, archive: Archive, dry_run: bool
+) -> tuple[_Resources, _Resources]:
+    """Adopt what people created and the release declares by the same name; see `_made_by_people`.
+
+    Returns:
+        The adopted resources, and jobs that are left alone because their name is not unique.
+    """
+    if dry_run:
+        return _made_by_people(make_plan(operation.context, archive, _REQUEST), operation.context)
+    with operation.locked("adopt --existing") as lock:
+        context = operation.context
+        context.store.require_cli_lock_free(may_break=False)
+        planned = make_plan(context, archive, _REQUEST)
+        found, others = _made_by_people(planned, context)
+        for resource in found:
+            operation.progress(f"adopting {resource.key} ({resource.id})")
+            planned.cli.bind(resource.key.partition(".")[2], resource.id)
+            detail = {"key": resource.key, "id": resource.id, "from": ""}
+            operation.record(lock, "adopted", archive.manifest.release, detail)
+        context.remove_workdirs()
+    return found, others
+
+
+def _made_by_people(
+    planned: PlannedDeploy, context: TargetContext
+) -> tuple[_Resources, _Resources]:
+    """Existing resources that no deploy created, and jobs that share their name.
+
+    A job is found by its name, if one job alone has it; a job of any deployment is left alone.
+    """
+    found = [r for r in planned.existing if not r.created_by_deploy]
+    known = {r.key for r in planned.existing}
+    shared: _Resources = []
+    jobs = planned.target.tree.section("resources").section("jobs")
+    for change in planned.plan.changes:
+        if change.kind != "jobs" or change.action != "create" or change.key in known:
+            continue
+        name = jobs.section(change.key.partition(".")[2]).get("name")
+        free = [
+            job.id for job in context.workspace.jobs() if (job.name, job.deployment) == (name, "")
+        ]
+        same = [ExistingResource(change.key, str(number)) for number in sorted(free)]
+        (found if len(same) == 1 else shared).extend(same)
+    return found, shared
+
+
 def _split(found: Sequence[ExistingResource]) -> tuple[_Resources, _Resources]:
     return [r for r in found if r.created_by_deploy], [r for r in found if not r.created_by_deploy]
 
@@ -105,7 +153,9 @@ def _refuse_foreign(context: TargetContext, key: str, resource_id: str) -> None:
         if str(job.id) == resource_id and not f"{job.deployment}/".startswith(f"{root}/"):
             owner = job.deployment.partition("/state/")[0]
             if owner:
-                raise RefusedError(f"--id: job {resource_id} ({job.name}) belongs to {owner}")
+                raise RefusedError(
+                    Refusal.OTHER_OWNER, f"--id: job {resource_id} ({job.name}) belongs to {owner}"
+                )
 
 
 def _refuse_known(context: TargetContext, key: str, resource_id: str, earlier: str) -> None:
@@ -115,8 +165,9 @@ def _refuse_known(context: TargetContext, key: str, resource_id: str, earlier: s
         same = known.count(".") == 1 and known.startswith(f"{kind}.")
         if same and str(entry["__id__"]) == resource_id and known not in (key, earlier):
             raise RefusedError(
+                Refusal.OTHER_KEY,
                 f"--id: {resource_id} is owned by {known} already\n    To move it to {key}: "
-                f"--from {known} instead of --id"
+                f"--from {known} instead of --id",
             )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from delivery.errors import DeliveryError, RefusedError
+from delivery.refusals import Refusal
 from delivery.release import Archive, commit_of, tree_of
 from delivery.target.context import TargetContext
 from delivery.target.events import Event
@@ -23,11 +24,12 @@ def fetch(context: TargetContext, release: str = "", tree: str = "") -> tuple[Ar
     verified = history.verified_releases
     chosen = release or (_built_from(context, verified, tree) if tree else history.running)
     if chosen in history.blocked:
-        raise RefusedError(f"{chosen} is blocked on {target}")
+        raise RefusedError(Refusal.BLOCKED, f"{chosen} is blocked on {target}")
     if chosen not in verified or (chosen == history.running and not history.is_verified):
         raise RefusedError(
+            Refusal.NOT_VERIFIED,
             f"release: given {chosen or 'none'}, expected one that {target} verified: "
-            f"{', '.join(verified) or 'none'}"
+            f"{', '.join(verified) or 'none'}",
         )
     return context.verified_release(chosen)
 
@@ -45,9 +47,10 @@ def _built_from(context: TargetContext, verified: Sequence[str], tree: str) -> s
             return release
     target = context.target.name
     raise RefusedError(
+        Refusal.NOT_VERIFIED,
         f"tree: given {wanted}, expected the tree of a release that {target} verified\n    Merge "
         f"it to {context.policy.branches.targets[target]} first, or see why its deploy failed: "
-        f"delivery history {target}"
+        f"delivery history {target}",
     )
 
 

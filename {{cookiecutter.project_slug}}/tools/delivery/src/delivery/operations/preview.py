@@ -24,6 +24,7 @@ from delivery.config.target import (
     require_configured_host,
 )
 from delivery.errors import DeliveryError, FailedError, RefusedError
+from delivery.refusals import Refusal
 from delivery.release.archive import is_local_state
 from delivery.release.build import build_environment
 from delivery.target.workdir import work_folder
@@ -102,7 +103,10 @@ def _copy(root: Path, folder: Path) -> None:
     for file in dict.fromkeys([*filter(None, listed.split("\0")), *built]):
         source, copy = root / file, folder / file
         if source.is_symlink() or not source.resolve().is_relative_to(root.resolve()):
-            raise _refused(f"given the link {file}, expected a file, because links are not copied")
+            raise _refused(
+                f"given the link {file}, expected a file, because links are not copied",
+                Refusal.LINKS,
+            )
         if source.is_file() and not is_local_state(PurePosixPath(file)):
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(source, copy)
@@ -163,7 +167,10 @@ def _refuse_identity(root: Path, policy: Policy, me: str) -> None:
     for name in policy.released:
         target = read_target(root, name, UNKNOWN_RELEASE)
         if me in (target.deployer, target.runner, target.planner):
-            raise _refused(f"given an identity of {name}, expected an identity for previews")
+            raise _refused(
+                f"given an identity of {name}, expected an identity for previews",
+                Refusal.PREVIEW_IDENTITY,
+            )
 
 
 def _build(root: Path) -> None:
@@ -185,5 +192,5 @@ def _catalogs(target: Target) -> set[str]:
     return {str(e.get("catalog_name") or e.get("catalog")) for e in entries} - {"None"}
 
 
-def _refused(reason: str) -> DeliveryError:
-    return RefusedError(f"preview: {reason}; see targets/{PREVIEW_TARGET}.yml")
+def _refused(reason: str, refusal: Refusal = Refusal.PREVIEW_NOT_SEPARATE) -> DeliveryError:
+    return RefusedError(refusal, f"preview: {reason}; see targets/{PREVIEW_TARGET}.yml")

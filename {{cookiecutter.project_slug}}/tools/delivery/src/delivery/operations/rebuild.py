@@ -6,6 +6,7 @@ from pathlib import Path
 from delivery import git
 from delivery.config.policy import load_policy
 from delivery.errors import RefusedError
+from delivery.refusals import Refusal
 from delivery.release import Archive, build_commit, commit_of, tree_of
 from delivery.target.events import Event
 
@@ -59,4 +60,4 @@ def _is_on(root: Path, commit: str, branch: str) -> bool:
 
 
 def _refused(receipt: Event, reason: str) -> RefusedError:
-    return RefusedError(f"{receipt.release}: {reason}")
+    return RefusedError(Refusal.NOT_REBUILT, f"{receipt.release}: {reason}")

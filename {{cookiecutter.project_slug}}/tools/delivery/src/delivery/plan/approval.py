@@ -6,6 +6,7 @@ from delivery.forge.base import Forge
 from delivery.forge.detect import current_forge
 from delivery.plan.model import Plan, plan_differences
 from delivery.plan.planner import PlannedDeploy
+from delivery.refusals import Refusal
 from delivery.target.context import TargetContext
 
 
@@ -50,12 +51,15 @@ def check_plan(
     differences = plan_differences(approved, plan, started) if approved else []
     if differences:
         lines = "\n".join(f"  {difference}" for difference in differences)
-        raise RefusedError(f"the target or the release changed since the approval:\n{lines}")
+        raise RefusedError(
+            Refusal.PLAN_CHANGED, f"the target or the release changed since the approval:\n{lines}"
+        )
     expected = approved.digest if approved and started else plan.digest
     if approved_digest and approved_digest != expected:
         raise RefusedError(
+            Refusal.PLAN_DIGEST,
             f"plan digest: given {approved_digest}, expected {expected}, the digest of this "
-            f"plan\n    Show the current plan: delivery plan {target}"
+            f"plan\n    Show the current plan: delivery plan {target}",
         )
 
 
@@ -67,7 +71,7 @@ def require_allowed(plan: Plan) -> None:
     """
     if plan.refusals:
         lines = "\n".join(f"  {decision.key}: {decision.reason}" for decision in plan.refusals)
-        raise RefusedError(f"refused on {plan.target}:\n{lines}")
+        raise RefusedError(plan.refusal_names, f"refused on {plan.target}:\n{lines}")
 
 
 def _was_started(context: TargetContext, approved: Plan) -> bool:
@@ -93,9 +97,10 @@ def approvers(policy: Policy, target: str) -> str:
     found = forge.approvers(target)
     if not found:
         raise RefusedError(
+            Refusal.NOT_APPROVED,
             f"approval of {target}: no reviewer has approved this job, but at least one approval "
             "is required\n    Start the job again and let a reviewer approve it. A bypassed "
-            "protection rule does not count as an approval."
+            "protection rule does not count as an approval.",
         )
     return ", ".join(found)
 
@@ -118,6 +123,7 @@ def _require_reviewers(forge: Forge, target: str) -> None:
     """
     if not forge.requires_approval(target):
         raise RefusedError(
+            Refusal.NO_REVIEWERS,
             f"approval of {target}: the environment {target} has no required reviewers\n"
             f"    Add them: {forge.approval_hint(target)}; or set approval: dispatch in "
             "delivery.yml if your GitHub or GitLab subscription has no required reviewers.",
@@ -126,5 +132,6 @@ def _require_reviewers(forge: Forge, target: str) -> None:
 
 def _refused(target: str, mode: str, expected: str) -> RefusedError:
     return RefusedError(
+        Refusal.NOT_APPROVED,
         f"approval of {target}: given none, expected {expected} (approval: {mode} in delivery.yml)",
     )

@@ -9,6 +9,7 @@ from delivery.config.policy import Policy, load_policy
 from delivery.config.target import Target, read_target, require_configured_host
 from delivery.errors import RefusedError
 from delivery.plan.wal import restore_wal
+from delivery.refusals import Refusal
 from delivery.release import Archive, open_archive
 from delivery.target.context import TargetContext
 
@@ -58,8 +59,9 @@ def _refuse_other_target(target: Target, expected: Target, release: str) -> None
         given, declared = getattr(target, name), getattr(expected, name)
         if given != declared:
             raise RefusedError(
+                Refusal.OTHER_TARGET,
                 f"{release}: {name} of {target.name}: given {given}, expected {declared}, as in "
-                "this checkout"
+                "this checkout",
             )
 
 
@@ -76,5 +78,6 @@ def _refuse_other_folders(target: Target, release: str) -> None:
         given = workspace.get(name, expected)
         if given != expected:
             raise RefusedError(
-                f"{release}: workspace.{name} of {target.name}: given {given}, expected {expected}"
+                Refusal.OTHER_TARGET,
+                f"{release}: workspace.{name} of {target.name}: given {given}, expected {expected}",
             )

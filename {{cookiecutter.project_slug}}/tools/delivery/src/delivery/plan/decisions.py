@@ -16,6 +16,7 @@ from delivery.plan.model import Decision, ResourceChange, TableChange
 from delivery.plan.receipt import receipt_problems
 from delivery.plan.request import PlanRequest
 from delivery.plan.snapshot import TargetSnapshot
+from delivery.refusals import Refusal
 from delivery.target.context import TargetContext
 from delivery.target.events import Event
 from delivery.workspace.bundle_cli import TESTED_VERSIONS, is_tested_version
@@ -77,9 +78,10 @@ def _block_decisions(inputs: DecisionInput) -> Iterator[Decision]:
     if release in history.blocked:
         runs = f"it is still running; to roll back: delivery rollback {target} --reason …; "
         yield _deny(
+            Refusal.BLOCKED,
             f"{release} is blocked: {inputs.snapshot.block_reason}; "
             f"{runs if release == history.running else ''}"
-            f"once the cause is fixed: delivery unblock {target} {release} --reason …"
+            f"once the cause is fixed: delivery unblock {target} {release} --reason …",
         )
 
 
@@ -89,7 +91,8 @@ def _digest_decisions(inputs: DecisionInput) -> Iterator[Decision]:
     verified = manifest.release in snapshot.history.verified_releases
     if verified and snapshot.verified_digest != manifest.digest:
         yield _deny(
-            f"{manifest.release} differs from the archive that was verified here under this name"
+            Refusal.OTHER_CONTENT,
+            f"{manifest.release} differs from the archive that was verified here under this name",
         )
 
 
@@ -100,7 +103,7 @@ def _adopted_decisions(inputs: DecisionInput) -> Iterator[Decision]:
             reason = "was adopted after this release; rollback unbinds it and leaves it unchanged"
             yield Decision(key=key, action="warn", reason=reason)
         elif key not in inputs.request.allow_destroy:
-            yield _deny(f"{key} was adopted, so the release must declare it")
+            yield _deny(Refusal.ADOPTED, f"{key} was adopted, so the release must declare it")
 
 
 def _orphan_decisions(inputs: DecisionInput) -> Iterator[Decision]:
@@ -116,15 +119,17 @@ def _orphan_decisions(inputs: DecisionInput) -> Iterator[Decision]:
             )
         elif job in inputs.duplicates:
             yield _deny(
+                Refusal.DUPLICATE_JOB,
                 f"{name} is a duplicate: it has the name and deployment of a job in the state, and "
                 "no deploy was running when it was created; to keep it under its own key: "
                 f"{adopt} jobs.KEY --id {job.id} --archive FILE --reason …; if it is not needed, "
-                "delete it in the workspace"
+                "delete it in the workspace",
             )
         elif inputs.conflicts.key_of(job) not in missing:
             yield _deny(
+                Refusal.LEFT_BEHIND,
                 f"{name} was created by an interrupted deploy; to keep it, with a release that "
-                f"declares it: {adopt} --all --archive FILE --reason …"
+                f"declares it: {adopt} --all --archive FILE --reason …",
             )
 
 
@@ -135,22 +140,29 @@ def _promotion_decisions(inputs: DecisionInput) -> Iterator[Decision]:
     running = inputs.snapshot.running
     if running and _is_older(inputs, running):
         yield _deny(
+            Refusal.OLDER,
             f"{manifest.release} is older than the running release {running.release}; to roll "
-            f"back: delivery rollback {target} {manifest.release} --reason …"
+            f"back: delivery rollback {target} {manifest.release} --reason …",
         )
     if target not in own.released:
-        yield _deny(f"{target} is not a released target in the delivery.yml of {manifest.release}")
+        yield _deny(
+            Refusal.NOT_RELEASED,
+            f"{target} is not a released target in the delivery.yml of {manifest.release}",
+        )
         return
     freeze = policy.active_freeze(target, datetime.now(UTC))
     exception = inputs.guard.exception("freeze")
     if freeze and exception:
         yield Decision(key="freeze", action="allow", reason=exception.reason)
     elif freeze:
-        yield _deny(f"{target} is frozen until {freeze.last}: {freeze.reason}")
+        yield _deny(Refusal.FROZEN, f"{target} is frozen until {freeze.last}: {freeze.reason}")
     branches = [*own.branches.targets.values()]
     expected = dict.fromkeys(branches[: own.released.index(target) + 1])
     if manifest.branch not in expected:
-        yield _deny(f"built on branch {manifest.branch}, expected {' or '.join(expected)}")
+        yield _deny(
+            Refusal.WRONG_BRANCH,
+            f"built on branch {manifest.branch}, expected {' or '.join(expected)}",
+        )
     yield from _receipt_decisions(inputs)
 
 
@@ -165,7 +177,8 @@ def _receipt_decisions(inputs: DecisionInput) -> Iterator[Decision]:
         yield Decision(key="promotion", action="allow", reason=waived.reason)
     elif source or running:
         receipt, name = inputs.request.receipt, str(source or running)
-        yield from map(_deny, receipt_problems(inputs.context, inputs.candidate, name, receipt))
+        for problem in receipt_problems(inputs.context, inputs.candidate, name, receipt):
+            yield _deny(Refusal.NO_RECEIPT, problem)
 
 
 def _is_older(inputs: DecisionInput, running: Event) -> bool:
@@ -187,20 +200,23 @@ def existing_resource_decisions(
     ours = [existing.key for existing in found if existing.created_by_deploy]
     if ours:
         yield _deny(
+            Refusal.LEFT_BEHIND,
             f"{', '.join(ours)}: left by an interrupted deploy; to adopt all of it: "
-            f"delivery adopt {target} --all {options}"
+            f"delivery adopt {target} --all {options}",
         )
     for existing in found:
         keep = f"to keep it: delivery adopt {target} {existing.key} --id {existing.id} {options}"
         if existing.adopted:
             yield _deny(
+                Refusal.EXISTS,
                 f"{existing.key} was adopted before and unbound since ({existing.id}): a deploy "
-                f"would create a second one; {keep}"
+                f"would create a second one; {keep}",
             )
         elif not existing.created_by_deploy:
             yield _deny(
+                Refusal.EXISTS,
                 f"{existing.key} exists already ({existing.id}), with no evidence that a "
-                f"deploy to {target} created it; {keep}"
+                f"deploy to {target} created it; {keep}",
             )
 
 
@@ -208,7 +224,7 @@ def identity_decisions(target: Target, raw: Mapping[str, Any]) -> Iterator[Decis
     """Refuse a `run_as` that the CLI resolves to another identity than the guard checked."""
     for key, identity in run_as_in_cli_plan(target.tree, raw["plan"]):
         reason = f"the CLI would run it as {identity or 'the deployer'}; write a literal run_as"
-        yield Decision(key=key, action="refuse", reason=reason)
+        yield Decision(key=key, action="refuse", reason=reason, refusal=Refusal.RUN_AS)
 
 
 def unused_destroy_decisions(
@@ -222,8 +238,8 @@ def unused_destroy_decisions(
         yield Decision(key=key, action="warn", reason=reason)
 
 
-def _deny(reason: str) -> Decision:
-    return Decision(key=_RELEASE_KEY, action="refuse", reason=reason)
+def _deny(refusal: Refusal, reason: str) -> Decision:
+    return Decision(key=_RELEASE_KEY, action="refuse", reason=reason, refusal=refusal)
 
 
 def _warn(reason: str) -> Decision:

@@ -22,6 +22,7 @@ from delivery.plan.model import (
     TableChange,
     without_release,
 )
+from delivery.refusals import Refusal
 from delivery.resources import properties_of
 
 DESTRUCTIVE_ACTIONS = ("delete", "recreate", "update_id")
@@ -99,10 +100,10 @@ def table_decisions(tables: Sequence[TableChange], inputs: GuardInput) -> Iterat
     for table in tables:
         for change in (c for c in table.changes if c.effect == "destructive"):
             if table.is_major:
-                yield _decide(change.key, change.what, inputs, hint)
+                yield _decide(change.key, change.what, inputs, Refusal.TABLE_CHANGE, hint)
             else:
                 reason = f"{change.what}; {hint}; {version}"
-                yield Decision(key=change.key, action="refuse", reason=reason)
+                yield _refuse(change.key, Refusal.TABLE_CHANGE, reason)
 
 
 def holds_data(key: str) -> bool:
@@ -120,7 +121,7 @@ def _change_decisions(changes: Sequence[ResourceChange], inputs: GuardInput) -> 
     for change in changes:
         danger = _data_loss(change, inputs)
         if danger:
-            yield _decide(change.key, danger, inputs)
+            yield _decide(change.key, danger, inputs, Refusal.DATA_LOSS)
         if change.key in inputs.active_jobs:
             yield Decision(key=change.key, action="warn", reason="has an active run")
 
@@ -176,14 +177,16 @@ def _has_refresh(path: str, value: Any) -> bool:
     return path.rpartition(".")[2] == "full_refresh" and bool(value)
 
 
-def _decide(key: str, danger: str, inputs: GuardInput, hint: str = "") -> Decision:
+def _decide(
+    key: str, danger: str, inputs: GuardInput, refusal: Refusal, hint: str = ""
+) -> Decision:
     """Refuse a dangerous change, unless the command line or the policy allows it.
 
     Args:
         hint: how to avoid the change, if declaring the resource again is not the way.
     """
     if key in inputs.policy.guard.protected:
-        return Decision(key=key, action="refuse", reason=f"{danger}; guard.protected lists it")
+        return _refuse(key, Refusal.PROTECTED, f"{danger}; guard.protected lists it")
     if key in inputs.allow_destroy:
         reason = f"{danger}; allowed on the command line: {inputs.allow_destroy[key]}"
         return Decision(key=key, action="allow", reason=reason)
@@ -198,7 +201,11 @@ def _decide(key: str, danger: str, inputs: GuardInput, hint: str = "") -> Decisi
         hint += (
             f"; to destroy it: --allow-destroy {key} --reason …, or an allow entry in delivery.yml"
         )
-    return Decision(key=key, action="refuse", reason=f"{danger}; {hint}")
+    return _refuse(key, refusal, f"{danger}; {hint}")
+
+
+def _refuse(key: str, refusal: Refusal, reason: str) -> Decision:
+    return Decision(key=key, action="refuse", reason=reason, refusal=refusal)
 
 
 def _deleted_jobs(changes: Sequence[ResourceChange], inputs: GuardInput) -> Iterator[Decision]:
@@ -214,7 +221,7 @@ def _deleted_jobs(changes: Sequence[ResourceChange], inputs: GuardInput) -> Iter
             yield Decision(key=key, action="warn", reason=hint)
         if len(deleted) > limit and not inputs.is_rollback:
             danger = f"{len(deleted)} of {total} jobs would be deleted"
-            yield _decide(key, danger, inputs, hint)
+            yield _decide(key, danger, inputs, Refusal.JOBS_DELETED, hint)
 
 
 def _renamed(key: str, changes: Sequence[ResourceChange], inputs: GuardInput) -> str:
@@ -266,7 +273,7 @@ def _identities(changes: Sequence[ResourceChange], inputs: GuardInput) -> Iterat
         forbidden = forbidden_identity(run_as.identity, known)
         if forbidden:
             hint = f"expected run_as: {{service_principal_name: {known.runner}}}, the runner"
-            yield Decision(key=run_as.key, action="refuse", reason=f"{forbidden}; {hint}")
+            yield _refuse(run_as.key, Refusal.RUN_AS, f"{forbidden}; {hint}")
         elif run_as.key in created and known.runner not in ("", run_as.identity):
             reason = f"runs as {run_as.identity}, expected the runner"
             yield _decide_right(run_as.key, reason, inputs)
@@ -311,4 +318,6 @@ def _decide_right(key: str, reason: str, inputs: GuardInput) -> Decision:
     if not refuses or inputs.is_rollback:
         return Decision(key=key, action="warn", reason=reason)
     permitted = key in inputs.allow_destroy or inputs.exception(key)
-    return Decision(key=key, action="allow" if permitted else "refuse", reason=reason)
+    if permitted:
+        return Decision(key=key, action="allow", reason=reason)
+    return _refuse(key, Refusal.RIGHTS, reason)

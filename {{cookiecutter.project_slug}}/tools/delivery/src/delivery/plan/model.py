@@ -4,12 +4,13 @@ import json
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from delivery.errors import DeliveryError, RefusedError, newer_schema_error
 from delivery.files import write_atomic
+from delivery.refusals import Refusal
 from delivery.release.manifest import RELEASE_NAME, sha256
 
 Action = Literal["create", "update", "update_id", "resize", "recreate", "delete"]
@@ -89,11 +90,19 @@ class Decision(_Frozen):
 
     Attributes:
         key: the key of the resource, or `policy` for the release as a whole.
+        refusal: the entry of the guide that explains it, if it refuses.
     """
 
     key: str
     action: Literal["warn", "allow", "refuse"]
     reason: str
+    refusal: Refusal | None = None
+
+    @model_validator(mode="after")
+    def _is_explained(self) -> Self:
+        if self.action == "refuse" and self.refusal is None:
+            raise ValueError("a refusal needs its name")
+        return self
 
 
 class ContractChange(_Frozen):
@@ -178,6 +187,11 @@ class Plan(_Frozen):
         """The decisions that stop a deploy."""
         return [decision for decision in self.decisions if decision.action == "refuse"]
 
+    @property
+    def refusal_names(self) -> list[Refusal]:
+        """The entries of the guide that explain why a deploy stops."""
+        return [decision.refusal for decision in self.refusals if decision.refusal]
+
     def counts(self) -> dict[str, int]:
         """How many resources are created, changed, deleted and retained."""
         count = {"create": 0, "update": 0, "delete": 0, "retained": len(self.retained)}
@@ -220,10 +234,11 @@ def read_plan(file: Path, now: datetime) -> Plan:
         ) from None
     sums = (document.get("digest"), document.get("checksum"))
     if sums != (plan.digest, _checksum(document["plan"])):
-        raise RefusedError(f"{file}: the plan was edited after it was made")
+        raise RefusedError(Refusal.PLAN_EDITED, f"{file}: the plan was edited after it was made")
     if now > plan.expires_at:
         raise RefusedError(
-            f"{file}: the plan expired at {plan.expires_at:%Y-%m-%d %H:%M} UTC; make a new one"
+            Refusal.PLAN_EXPIRED,
+            f"{file}: the plan expired at {plan.expires_at:%Y-%m-%d %H:%M} UTC; make a new one",
         )
     return plan
 

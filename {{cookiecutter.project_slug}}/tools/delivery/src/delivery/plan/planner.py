@@ -30,6 +30,7 @@ from delivery.plan.retention import write_overlay
 from delivery.plan.snapshot import TargetSnapshot, read_snapshot
 from delivery.plan.tables import TablePlan, plan_tables
 from delivery.plan.wal import recover_wal
+from delivery.refusals import Refusal
 from delivery.release import Archive
 from delivery.resources import properties_of
 from delivery.target.context import TargetContext
@@ -202,8 +203,9 @@ def _refuse_other_state(raw: Mapping[str, Any], target: Target, state: State) ->
     if expected and given != expected:
         found = f"the state with lineage {given}" if given else "no state"
         raise RefusedError(
+            Refusal.OTHER_STATE,
             f"plan of {target.name}: the CLI found {found}, expected the state with lineage "
-            f"{expected}\n    Ask for the right to read {target.root}/state."
+            f"{expected}\n    Ask for the right to read {target.root}/state.",
         )
 
 

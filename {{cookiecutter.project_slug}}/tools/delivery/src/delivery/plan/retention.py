@@ -10,6 +10,7 @@ from typing import Any
 
 from delivery.config.includes import add_include
 from delivery.errors import RefusedError
+from delivery.refusals import Refusal
 from delivery.resources import KINDS, properties_of
 
 
@@ -48,6 +49,7 @@ def _declaration_from_state(
     if known.state_only is None:
         retainable = ", ".join(name for name, row in KINDS.items() if row.fate == "retained")
         raise RefusedError(
+            Refusal.NOT_RETAINABLE,
             f"{key}: given a resource of {kind}, expected one that can be retained: {retainable}\n"
             "    Deploy a fixed release instead, which loses no data.",
         )

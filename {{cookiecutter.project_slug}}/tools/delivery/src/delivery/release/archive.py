@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from delivery.errors import DeliveryError, RefusedError
 from delivery.files import write_atomic
+from delivery.refusals import Refusal
 from delivery.release.manifest import MANIFEST_FILE, MAX_FILE_BYTES, Manifest, sha256
 
 _MAX_UNPACKED_BYTES = 20 * MAX_FILE_BYTES  # bytes of an unpacked archive
@@ -38,6 +39,7 @@ class Archive:
         """
         if digest is not None and digest != self.manifest.digest:
             raise RefusedError(
+                Refusal.OTHER_CONTENT,
                 f"{self.manifest.release}: given an archive with the digest "
                 f"{self.manifest.digest}, expected {digest}, that of the built release\n"
                 "    The archive was edited, or is of another release: build it from its commit.",
@@ -73,6 +75,7 @@ def pack(manifest: Manifest, files: Mapping[str, bytes]) -> Archive:
     if len(content) > MAX_FILE_BYTES:
         large = sorted(files, key=lambda name: -len(files[name]))[:3]
         raise RefusedError(
+            Refusal.TOO_LARGE,
             f"release: given {len(content):,} bytes, expected at most {MAX_FILE_BYTES:,}\n"
             f"    The largest files are {', '.join(large)}.",
         )
@@ -183,4 +186,6 @@ def _short(error: Exception) -> str:
 
 def _refused(name: str, reason: str) -> DeliveryError:
     hint = "Build it again, or fetch it from the target that runs it: delivery fetch TARGET"
-    return RefusedError(f"{name}: not a valid release: {reason}\n    {hint}")
+    return RefusedError(
+        Refusal.INVALID_ARCHIVE, f"{name}: not a valid release: {reason}\n    {hint}"
+    )

@@ -21,6 +21,7 @@ from delivery.checks.untrusted import refuse_untrusted
 from delivery.config.policy import Policy, load_policy, require_tool_version
 from delivery.config.target import UNKNOWN_RELEASE, read_target
 from delivery.errors import DeliveryError, FailedError, RefusedError
+from delivery.refusals import Refusal
 from delivery.release.archive import Archive, is_local_state, open_archive, pack
 from delivery.release.manifest import MAX_FILE_BYTES, FileEntry, Manifest, sha256
 from delivery.workspace.bundle_cli import is_installed
@@ -107,12 +108,14 @@ def _clean_commit(root: Path) -> Commit:
     """The checked-out commit, if the working tree has no changes."""
     if git.output(root, "status", "--porcelain", "--untracked-files=normal").strip():
         raise RefusedError(
+            Refusal.DIRTY_TREE,
             "release: the working tree has changes, expected none: git status\n"
             "    Commit them, or stash them: git stash -u",
         )
     commit = checked_out_commit(root)
     if commit.time > time.time() + _AHEAD:
         raise RefusedError(
+            Refusal.FUTURE_COMMIT,
             f"release: the commit is dated {commit.release[:10]}, in the future; every later "
             "release would count as older\n"
             "    Correct the clock, and commit again: git commit --amend --no-edit",
@@ -147,6 +150,7 @@ def _branch(root: Path) -> str:
     branch = current_branch(root) or "unknown"
     if "${" in branch:
         raise RefusedError(
+            Refusal.BRANCH_NAME,
             f"release: given the branch {branch}, expected a name without ${{\n    Rename it: "
             "git branch -m feature/late-arrivals",
         )
@@ -165,6 +169,7 @@ def _check_out(root: Path, commit: Commit, folder: Path) -> Policy:
     _refuse_links(links, policy)
     if not (folder / _LOCK).is_file():
         raise RefusedError(
+            Refusal.NO_LOCK_FILE,
             f"release: {_LOCK} is not committed, so the release's libraries are not pinned\n"
             f"    Every job start would resolve their versions again. Commit it: git add {_LOCK}",
         )
@@ -177,6 +182,7 @@ def _refuse_links(links: list[str], policy: Policy) -> None:
     given = [name for name in links if any(PurePath(name).is_relative_to(p) for p in include)]
     if given:
         raise RefusedError(
+            Refusal.LINKS,
             f"release: given {', '.join(given)}, expected files, because a release has no links\n"
             "    Replace each with a copy of the file or folder that it points to.",
         )
@@ -205,6 +211,7 @@ def _tracked(source: Path, policy: Policy) -> dict[str, bytes]:
             path = file.relative_to(source).as_posix()
             if is_local_state(PurePosixPath(path)):
                 raise RefusedError(
+                    Refusal.LOCAL_STATE,
                     f"release.include: given {pattern}, which contains {path}: the CLI or git "
                     "would read it\n    Remove it from git: git rm -r --cached .databricks",
                 )
@@ -221,11 +228,13 @@ def _build_wheel(source: Path, commit: Commit) -> Path:
     wheel = next((source / "dist").glob("*.whl"), None)
     if not wheel:
         raise RefusedError(
+            Refusal.WHEEL,
             "release: the build made no wheel in dist, expected one\n"
-            "    Try it: uv build --wheel --out-dir dist"
+            "    Try it: uv build --wheel --out-dir dist",
         )
     if commit.short not in wheel.name.split("-")[1]:
         raise RefusedError(
+            Refusal.WHEEL,
             f"release: given the wheel {wheel.name}, expected one of version {version}\n"
             "    Let the build backend read the version from [project] in pyproject.toml.",
         )
@@ -247,6 +256,7 @@ def _version(source: Path) -> str:
     except (OSError, ValueError, AttributeError, TypeError) as error:
         reason = str(error)
     raise RefusedError(
+        Refusal.WHEEL,
         f"release: version in pyproject.toml: {reason}, expected a literal version, because the "
         'release appends its commit\n    Set it: [project] version = "0.1.0"',
     )
@@ -273,6 +283,7 @@ def _refuse_large(files: dict[str, bytes]) -> None:
     large = [f"{name} ({len(c):,} bytes)" for name, c in files.items() if len(c) > MAX_FILE_BYTES]
     if large:
         raise RefusedError(
+            Refusal.TOO_LARGE,
             f"release: given {', '.join(large)}, expected files of at most {MAX_FILE_BYTES:,} "
             "bytes\n    Keep data in a volume, not in the repository.",
         )

@@ -6,6 +6,7 @@ from rich.markup import escape
 from rich.text import Text
 
 from delivery.plan.model import NEW_TABLE, Plan, ResourceChange, TableChange
+from delivery.refusals import entries
 from delivery.render.facts import counted, dora_facts, short_line, single_line, status_facts
 from delivery.status.drift import Drift
 from delivery.status.status import Status
@@ -44,6 +45,8 @@ def _plan_lines(plan: Plan) -> Iterator[str]:
     yield from _table_lines(plan.tables)
     for decision in plan.decisions:
         yield f"[bold]{decision.action}[/] {escape(f'{decision.key}: {decision.reason}')}"
+    if plan.refusals:
+        yield f"    See {entries(plan.refusal_names)}"
     if plan.receipt_age:
         yield escape(plan.receipt_age)
     counts = plan.counts()

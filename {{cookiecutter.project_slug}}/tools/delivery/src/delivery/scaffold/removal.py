@@ -8,6 +8,7 @@ from pathlib import Path
 
 from delivery.config.policy_file import POLICY_FILE
 from delivery.errors import DeliveryError, RefusedError
+from delivery.refusals import Refusal
 from delivery.scaffold import edits
 from delivery.scaffold.changes import Change, require_possible
 from delivery.scaffold.domain import Edit, edited
@@ -65,9 +66,10 @@ def remove_domain(root: Path, name: str) -> Removal:
     places = list(_references(root, name, domains))
     if places:
         raise RefusedError(
+            Refusal.DOMAIN_IN_USE,
             f"domain: {name} is used elsewhere, expected no other code or resource to refer to it\n"
             + "\n".join(f"    {place}" for place in places)
-            + f"\n    Change these lines first, then run again: delivery remove domain {name}"
+            + f"\n    Change these lines first, then run again: delivery remove domain {name}",
         )
     changed = {change.path: change.content for change in changes}
     return Removal(changes, dict(_mentions(root, name, changed)))

@@ -12,6 +12,7 @@ from delivery.checks.untrusted import refuse_untrusted
 from delivery.config.policy import Policy, load_policy, require_tool_version
 from delivery.config.target import UNKNOWN_RELEASE, Target, read_target, require_configured_host
 from delivery.errors import DeliveryError, NotVisibleError, RefusedError
+from delivery.refusals import Refusal
 from delivery.release.archive import Archive, open_archive
 from delivery.target.events import Event
 from delivery.target.history import ReleaseHistory
@@ -100,7 +101,7 @@ class TargetContext:
                     f"target {name} is not visible: {problem}\n    Ask for read access to "
                     f"{root}/ledger. {hint}"
                 )
-            raise RefusedError(f"target {name}: {problem}\n    {hint}")
+            raise RefusedError(Refusal.UNRECORDED_STATE, f"target {name}: {problem}\n    {hint}")
         return state
 
     def verified_release(self, release: str) -> tuple[Archive, Event]:
@@ -117,6 +118,7 @@ class TargetContext:
         ]
         if {archive.manifest.digest} != {receipt.digest for receipt in receipts}:
             raise RefusedError(
+                Refusal.OTHER_CONTENT,
                 f"{release}: the archive is not the one that was verified on {self.target.name}",
             )
         return archive, receipts[-1]

@@ -19,6 +19,7 @@ from typing import Any
 from delivery.config.target import Target
 from delivery.errors import FailedError, LockedError, NotVisibleError, TamperedError
 from delivery.forge.environment import actor, run_url
+from delivery.refusals import Refusal
 from delivery.release.manifest import sha256
 from delivery.target.events import EVENT_FILE, NO_RELEASE, Event, EventKind, EventName
 from delivery.target.history import ReleaseHistory
@@ -238,6 +239,7 @@ class Ledger:
             existing = self.current_lock()
             if existing and time.monotonic() >= end:
                 raise LockedError(
+                    Refusal.LOCKED,
                     f"lock of {self.target.name}: held by {existing.describe(_now())}\n"
                     "    Wait for it: --wait 30m. If that run has ended, break the lock: "
                     "--break-lock --reason …",
@@ -286,7 +288,9 @@ class Ledger:
 
     def _tampered(self, reason: str) -> TamperedError:
         hint = f"{self.folder} was edited: ask a workspace admin for its history."
-        return TamperedError(f"ledger of {self.target.name}: {reason}\n    {hint}")
+        return TamperedError(
+            Refusal.LEDGER_EDITED, f"ledger of {self.target.name}: {reason}\n    {hint}"
+        )
 
 
 def event_path(target: Target, name: EventName) -> str:

@@ -16,6 +16,7 @@ from delivery.errors import (
     RefusedError,
     newer_schema_error,
 )
+from delivery.refusals import Refusal
 from delivery.release import RELEASE_NAME, Archive, read_archive
 from delivery.target.events import EventName
 from delivery.target.history import ReleaseHistory
@@ -90,6 +91,7 @@ class ReleaseStore:
             )
         if project != target.project:
             raise RefusedError(
+                Refusal.OTHER_PROJECT,
                 f"target {target.name}: {target.root} belongs to the project {project}, expected "
                 f"{target.project}\n    Two projects would delete each other's resources: give one "
                 "of them another bundle name or deploy_root.",
@@ -195,6 +197,7 @@ class ReleaseStore:
         holder = self.cli_lock_holder()
         if holder and not may_break:
             raise LockedError(
+                Refusal.CLI_LOCKED,
                 f"CLI lock of {self.target.name}: held by {holder}, maybe since an interruption\n"
                 "    If that run has ended, break the lock: --break-lock --reason …",
             )
@@ -219,6 +222,7 @@ class ReleaseStore:
         for name, content in files.items():
             if not self.workspace.create(f"{folder}/{name}", content):
                 raise RefusedError(
+                    Refusal.OTHER_CONTENT,
                     f"{archive.manifest.release}: {folder}/{name} exists with other content\n    A "
                     "release never changes: build it from its commit with the locked tools.",
                 )
@@ -238,7 +242,9 @@ class ReleaseStore:
             )
         archive, _ = read_archive(content, f"{release} of {self.target.name}")
         if archive.manifest.release != release:
-            raise RefusedError(f"{release}: the archive contains {archive.manifest.release}")
+            raise RefusedError(
+                Refusal.OTHER_CONTENT, f"{release}: the archive contains {archive.manifest.release}"
+            )
         return archive
 
     def stored_releases(self) -> list[str]:

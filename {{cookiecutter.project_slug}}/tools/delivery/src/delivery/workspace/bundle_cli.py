@@ -17,6 +17,7 @@ from typing import Any
 from delivery import __version__
 from delivery.environment import env_number
 from delivery.errors import DeliveryError, FailedError, RefusedError
+from delivery.refusals import Refusal
 from delivery.workspace.client import USER_AGENT, Workspace, http_timeout
 
 PROGRAM = "databricks"
@@ -82,7 +83,9 @@ class BundleCli:
         if errors or result.returncode == 0:
             text = " ".join(" ".join(errors).split())
             reason = f"reports: {text}" if text else "did not stop before its first API call"
-            raise RefusedError(f"refused for {self.target}, because the CLI {reason}")
+            raise RefusedError(
+                Refusal.CLI_REPORTS, f"refused for {self.target}, because the CLI {reason}"
+            )
         return self._parsed("bundle validate", result)
 
     def warnings(self, seconds: int = _PLAN_SECONDS) -> list[str]:
