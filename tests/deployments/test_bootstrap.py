@@ -213,6 +213,18 @@ def test_every_target_has_its_own(ready: Sandbox) -> None:
     assert len(deployers) == 2
 
 
+def test_both_targets_may_have_one_planner(ready: Sandbox) -> None:
+    planner = principal(ready, "planner").application_id
+    ready.edit("targets/prod.yml", "planner: 00000000-0000-0000-0000-000000000003  # set me",
+               f"planner: {planner}")  # fmt: skip
+    text = bootstrap(ready, "--apply", "--yes", target="prod", code=0).out
+    trusted_too = f"repo:{NAME}:environment:staging-plan"
+    assert f"! federation prod-plan: also trusts {trusted_too}" in text
+    for target in ("staging", "prod"):
+        assert "nothing to do" in bootstrap(ready, target=target, code=0).out
+    assert "planner" not in ready.run("check").out
+
+
 def test_dev_has_a_catalog_for_developers(empty: Sandbox) -> None:
     assert "--developers: given nothing" in bootstrap(empty, target="dev", code=4).err
     options = ("--developers", "engineers")

@@ -75,7 +75,11 @@ class Repository:
     rulesets: dict[int, dict[str, Any]] = field(default_factory=dict)
     places: dict[str, Place] = field(default_factory=dict)
     actions: dict[str, Any] = field(
-        default_factory=lambda: {"enabled": True, "allowed_actions": "all"}
+        default_factory=lambda: {
+            "enabled": True,
+            "allowed_actions": "all",
+            "sha_pinning_required": False,
+        }
     )
     workflow: dict[str, Any] = field(
         default_factory=lambda: {

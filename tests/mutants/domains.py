@@ -69,7 +69,7 @@ DOMAINS_FAULTS = [
     _seen("a comment needs a domain", "scaffold/removal.py", 'code = line.partition("#")[0]', "code = line", f"{_UNIT}test_what_only_looks_like_the_domain_keeps_nobody"),
     _seen("nobody is asked", "cli/remove.py", "        if not yes:\n", "        if False:\n", f"{_UNIT}test_nothing_is_removed_without_a_yes"),
     _seen("a pipeline is asked", "cli/remove.py", "if not sys.stdin.isatty():", "if False:", f"{_UNIT}test_nothing_is_removed_without_a_terminal"),
-    _seen("each line of an owner is told", "checks/placeholder.py", "if first.setdefault(owner, number) != number:", "if False:", "tests/tool/test_rules_edges.py::test_owners_that_no_forge_asks_are_told_once"),
+    _seen("each line of an owner is told", "config/code_owners.py", "first.setdefault(owner, number)", 'first[f"{owner}{number}"] = number', "tests/tool/test_rules_edges.py::test_owners_that_no_forge_asks_are_told_once"),
     # Parts
     _seen("a task replaces another one", "scaffold/parts.py", '        taken.append(f"{PACKAGE}/{domain}/tasks.py")\n', "        pass\n", _PART),
     _seen("a job replaces another one", "scaffold/parts.py", "        taken.append(file.relative_to(root).as_posix())\n", "        pass\n", _PART),

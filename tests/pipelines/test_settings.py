@@ -24,6 +24,7 @@ from delivery.cli.app import build_app
 from delivery.config.policy import load_policy
 from delivery.errors import DeliveryError
 from delivery.status.doctor import HealthCheck, _forge
+from harness.baking import git
 from harness.fake_forge import ADMIN, NAME, Forge
 from harness.fake_github import Repository
 from harness.fake_gitlab import Project
@@ -686,7 +687,7 @@ def test_approvers_may_be_named(run: Run, forge: Forge, project: Path) -> None:
 def test_somebody_alone_needs_no_approval_of_others(
     kind: str, run: Run, forge: Forge, own: Path
 ) -> None:
-    _edit(own, "delivery.yml", "  integration: main\n", "  integration: main\n  approvals: 0\n")
+    _edit(own, "delivery.yml", "  approvals: 1\n", "  approvals: 0\n")
     forge.hub.people = {"ana": (5, "admin")}
     (own / "CODEOWNERS").write_text("* @ana\n", "utf-8")
     forge.hub.owners, forge.lab.members = ["@ana"], {"ana": 50}
@@ -830,6 +831,33 @@ def test_a_repository_must_be_that_of_the_forge(
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(DeliveryError, match="expected the address of the repository, such as"):
         connect_settings(project, policy, "gitlab")
+
+
+def test_a_token_is_sent_to_no_host_that_only_a_file_names(
+    run: Run, forge: Forge, own: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    become("github", forge, monkeypatch)
+    monkeypatch.delenv("GITHUB_ACTIONS")
+    monkeypatch.setattr("delivery.forge.base.Api.call", pytest.fail)
+    _edit(own, "delivery.yml", 'url: ""', 'url: "https://git.example.com/team/lake"')
+    git(own, "init", "--quiet", "--template=")
+    for origin in ("none", "evil.example.com"):
+        if origin != "none":
+            git(own, "remote", "add", "origin", f"https://{origin}/team/lake.git")
+        with pytest.raises(DeliveryError, match=f"expected the host of .* origin: {origin}"):
+            connect_settings(own, load_policy(own), "github")
+    git(own, "remote", "set-url", "origin", "git@git.example.com:team/lake.git")
+    with pytest.raises(pytest.fail.Exception):
+        connect_settings(own, load_policy(own), "github")
+
+
+def test_a_server_that_lacks_a_setting_is_not_asked_for_it_again(
+    run: Run, forge: Forge, ready: Callable[[str], None]
+) -> None:
+    ready("github")
+    del forge.hub.actions["sha_pinning_required"]
+    text = bootstrap(run, "github", "--apply", code=0).output
+    assert "– pinned actions: this server has no sha_pinning_required; instead: code owners" in text
 
 
 @pytest.mark.parametrize(

@@ -3,12 +3,14 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
+from urllib.parse import urlsplit
 
 from delivery.bootstrap.forge_service import ForgeService
 from delivery.bootstrap.github import GitHubSettings
 from delivery.bootstrap.gitlab import GitLabSettings
 from delivery.bootstrap.thing import Step
 from delivery.bootstrap.wanted import wanted_of
+from delivery.checks.identity import origin_of
 from delivery.config.policy import Policy
 from delivery.errors import DeliveryError
 from delivery.forge.base import Forge
@@ -18,6 +20,7 @@ from delivery.forge.github import GitHub
 from delivery.forge.gitlab import GitLab
 
 FORGES = ("github", "gitlab")
+_PUBLIC = ("github.com", "gitlab.com")
 
 
 class Settings(Protocol):
@@ -37,7 +40,8 @@ def connect_settings(
     """
     project = policy.project
     named = project.model_copy(update={"forge": kind}) if project.forge == "both" else project
-    forge = current_forge() or forge_of(named)
+    running = current_forge()
+    forge = running or forge_of(named)
     if forge is None:
         raise DeliveryError(
             f"project.url: given {project.url!r}, expected the address of the repository, such as "
@@ -49,7 +53,25 @@ def connect_settings(
             f"    Run: delivery bootstrap {kind_of(forge)}. Or correct project.forge in "
             "delivery.yml."
         )
+    if running is None:
+        _require_own_host(root, project.url)
     return settings_of(root, policy, forge, previews, approvers)
+
+
+def _require_own_host(root: Path, url: str) -> None:
+    """Refuse to send an admin's token to a host that only a file of the project names.
+
+    Raises:
+        DeliveryError: it is neither github.com nor gitlab.com, nor where the repository is.
+    """
+    host = urlsplit(url).hostname or ""
+    origin, _ = origin_of(root) or ("none", "")
+    if host not in (*_PUBLIC, origin):
+        raise DeliveryError(
+            f"project.url: given {url}, expected the host of the git remote origin: {origin}\n"
+            "    Your token is an admin's, so it is sent to no other host. Set the remote: git "
+            f"remote add origin {url}"
+        )
 
 
 def settings_of(

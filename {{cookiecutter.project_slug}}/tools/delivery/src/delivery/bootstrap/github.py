@@ -203,12 +203,16 @@ class GitHubSettings:
 
         def look() -> Look:
             found = self.service.get(path) or {}
+            absent = [key for key in values if key not in found]
+            if absent:  # an older server
+                raise UnavailableError(f"this server has no {', '.join(absent)}")
             problem = is_wrong(found)
             kept = {key: found[key] for key in ("enabled", "allowed_actions") if key in found}
             call = Call(self.service, "PUT", path, {**(kept if not place else {}), **values}, ADMIN)
             return Look(problem, False, call) if problem else Look(_said(values), True)
 
-        return Step(name, look, lambda: Call(self.service, "PUT", path, {**values}, ADMIN))
+        blind = partial(Call, self.service, "PUT", path, {**values}, ADMIN)
+        return Step(name, look, blind, lacking=partial(Look, is_there=False, instead=_REVIEWED))
 
     @staticmethod
     def _token_is_wrong(found: Mapping[str, Any]) -> str:
@@ -432,6 +436,7 @@ _READ_ONLY = {"default_workflow_permissions": "read", "can_approve_pull_request_
 _PINNED = {"enabled": True, "sha_pinning_required": True}
 _FORKS = "fork-pr-contributor-approval"
 _ASK_ALWAYS = {"approval_policy": "all_external_contributors"}
+_REVIEWED = "code owners review every change of .github"
 _DISPATCH = "the job starts with the plan's digest (approval: dispatch)"
 _FREE = (
     "GitHub Free has neither rulesets nor environments for a private repository: make it public, "

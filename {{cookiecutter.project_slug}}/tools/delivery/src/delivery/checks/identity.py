@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 from delivery import git
 from delivery.checks.registry import CheckContext, rule
@@ -25,7 +26,7 @@ def check_identity(context: CheckContext) -> Iterator[Finding]:
     if not bundle.tree.section("bundle").get("name"):
         message = "bundle.name: given none"
         yield Finding("databricks.yml", 0, RULE, message, "bundle: {name: lakehouse}")
-    home, origin = _place(context.policy.project.url), origin_of(context)
+    home, origin = _place(context.policy.project.url), origin_of(context.root)
     if home and origin and home != origin:
         message = (
             f"project.url: given {'/'.join(home)}, expected this repository, {'/'.join(origin)}"
@@ -37,9 +38,9 @@ def check_identity(context: CheckContext) -> Iterator[Finding]:
         yield context.policy_finding("project.url", RULE, message, hint)
 
 
-def origin_of(context: CheckContext) -> tuple[str, str] | None:
+def origin_of(root: Path) -> tuple[str, str] | None:
     """Host and path of the remote `origin`; None if there is no remote or it is a local path."""
-    return _place(git.output_or_none(context.root, "config", "--get", "remote.origin.url") or "")
+    return _place(git.output_or_none(root, "config", "--get", "remote.origin.url") or "")
 
 
 def _place(address: str) -> tuple[str, str] | None:

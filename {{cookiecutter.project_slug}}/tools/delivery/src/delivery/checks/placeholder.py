@@ -59,7 +59,7 @@ def _readers(context: CheckContext, name: str) -> Iterator[Finding]:
 def _url(context: CheckContext) -> Iterator[Finding]:
     """A missing address of the repository; the rule `identity` needs it."""
     if not context.policy.project.url:
-        address = "/".join(origin_of(context) or ("example.com", "team/lakehouse"))
+        address = "/".join(origin_of(context.root) or ("example.com", "team/lakehouse"))
         hint = f'Set it, for links and to detect forks: url: "https://{address}"'
         message = "project.url: not set yet"
         yield context.policy_finding("project.url", RULE, message, hint, "warning")
