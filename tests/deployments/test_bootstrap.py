@@ -24,7 +24,7 @@ from fake_workspace import Workspace
 from fake_workspace.identities import ORG_ID, Identity, who
 from harness.baking import commit, git
 from harness.delivering import CommandResult, Sandbox
-from harness.fake_forge import NAME, Forge
+from harness.fake_forge import ADMIN, NAME, Forge
 from harness.warm import Started
 
 EVERYWHERE = bool(os.environ.get("BAD_DAYS"))  # each call is a place where the tool is killed
@@ -832,3 +832,48 @@ def test_a_token_is_sent_to_the_workspace_alone(empty: Sandbox) -> None:
         assert "of DATABRICKS_HOST" in bootstrap(empty, code=3).err
     assert empty.workspace.requests == []
     assert ORG_ID not in text
+
+
+# --- the whole first day ---
+
+
+@pytest.mark.slow
+def test_from_nothing_to_a_verified_prod(
+    empty: Sandbox, forge: Forge, source: Source, tmp_path: Path
+) -> None:
+    """`pytest -rP` shows the commands and the seconds; no time is asserted."""
+    begin, typed, name = time.perf_counter(), list[str](), empty.name
+
+    def type_in(*words: object, who: str = "owner") -> CommandResult:
+        typed.append(f"delivery {' '.join(map(str, words))}")
+        return empty.done(*words, who=who)
+
+    empty.extra |= {"GITHUB_TOKEN": ADMIN}
+    forge.hub.owners = ["@acme/data-team"]
+    empty.write("CODEOWNERS", "* @acme/data-team\n")
+    empty.edit("delivery.yml", 'url: ""', f'url: "{forge.url}/{NAME}"')
+    for target in ("staging", "prod", "preview"):
+        type_in("bootstrap", target, "--apply", "--yes")
+    previews = empty.workspace.identity(f"{name}-previews").application_id
+    type_in("bootstrap", "github", "--previews", previews, "--apply")
+    assert "nothing to do" in empty.done("bootstrap", "github", who="owner").out
+    shutil.copy(source.path / "uv.lock", empty.path)
+    archive = empty.release("chore: the first day")
+    typed.append("delivery release")
+    type_in("doctor")
+    ready = dict(empty.extra)
+    empty.extra = {}
+    first = ("--first", "--archive", archive)
+    type_in("deploy", "staging", *first, who=f"{name}-staging-deployer")
+    fetched = type_in("fetch", "staging", "--into", tmp_path, "--output", "json",
+                      who=f"{name}-staging-planner").json  # fmt: skip
+    options = (*first[:2], fetched["archive"], "--receipt", fetched["receipt"])
+    plan = tmp_path / "plan.json"
+    type_in("plan", "prod", *options, "--save", plan, who=f"{name}-prod-planner")
+    approved = ("--plan", plan, "--approved-by", "ana")
+    type_in("deploy", "prod", *options, *approved, who=f"{name}-prod-deployer")
+    assert empty.ledger("prod") == ["started", "deployed", "verified"]
+    empty.extra = ready
+    for target in ("staging", "prod"):
+        type_in("doctor", target)
+    print(f"{len(typed)} commands, {time.perf_counter() - begin:.0f} s", *typed, sep="\n")
