@@ -71,6 +71,7 @@ SETTINGS_FAULTS = [
     _seen("doctor calls it there", "status/doctor.py", 'is_unavailable=thing.state == "unavailable"', "is_unavailable=False", _FREE),
     _seen("reviews of one person", "github.py", "is_alone or any(rule", "any(rule", _ALONE),
     # Calls
+    _seen("one hidden call of three", "thing.py", 'str(error), call, (), calls[1:])', "str(error), call)", f"{_TESTS}test_commands_for_who_may_not_look_are_complete"),
     _seen("an admin's token goes to any host", "forges.py", "if host not in (*_PUBLIC, origin):", "if False:", f"{_TESTS}test_a_token_is_sent_to_no_host_that_only_a_file_names"),
     _seen("a plan changes things", "thing.py", "        return found.as_thing(self.name)\n\n    def make", "        found.call and found.call.service.send(found.call)\n        return found.as_thing(self.name)\n\n    def make", _PLAN),
     _seen("only the first call is made", "thing.py", "for call in thing.calls:", "for call in thing.calls[:1]:", f"{_WRONG}[github: no environment]"),

@@ -810,6 +810,17 @@ def test_a_token_that_may_not_write_makes_nothing(
     assert forge.lab.branches == {}
 
 
+def test_commands_for_who_may_not_look_are_complete(run: Run, forge: Forge, project: Path) -> None:
+    script = bootstrap(run, "github", "--commands", token="a-token-of-the-job", code=4).output
+    lines = script.splitlines()
+    (at,) = [n for n, line in enumerate(lines) if line.startswith("# prod variables: an admin")]
+    assert lines[at].endswith("not visible here: leave it out if it is there")
+    names = [re.search(r'"name": "(\w+)"', line) for line in lines[at + 1 : at + 4]]
+    assert [found and found[1] for found in names] == [
+        "DATABRICKS_HOST", "DATABRICKS_CLIENT_ID", "DATABRICKS_TOKEN_AUDIENCE",
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_repository_that_is_not_seen_is_told(
     kind: str, run: Run, forge: Forge, project: Path

@@ -7,7 +7,7 @@ as the Terraform provider writes it: registry.terraform.io/providers/integration
 `github_repository_environment`.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any, NoReturn
@@ -34,6 +34,7 @@ _REVIEW = {
 _COUNT = "required_approving_review_count"
 # Plans whose environments have no required reviewers in private repositories.
 _WITHOUT_REVIEWERS = ("free", "pro", "team")
+_Judge = Callable[[Mapping[str, Any]], str]  # what is wrong with a setting; empty if nothing is
 _WRITERS = ("push", "maintain", "admin", "write")
 
 
@@ -198,7 +199,9 @@ class GitHubSettings:
 
     # --- settings of Actions ---
 
-    def _switch(self, name: str, place: str, is_wrong: Any, values: Mapping[str, object]) -> Step:
+    def _switch(
+        self, name: str, place: str, is_wrong: _Judge, values: Mapping[str, object]
+    ) -> Step:
         path = f"{self._path}/actions/permissions{place and '/'}{place}"
 
         def look() -> Look:
@@ -279,16 +282,16 @@ class GitHubSettings:
         if self._has_no_environments:
             yield Step(f"environment {one.name}", _free)
             return
-        blind = partial(self._put, one, {}, ())
-        yield Step(f"environment {one.name}", partial(self._environment, one), blind)
+        new = partial(self._put, one, {}, ())
+        yield Step(f"environment {one.name}", partial(self._environment, one), new)
         if one.branches:
-            blind = partial(self._admit, one, one.branches[0])
+            blind = partial(self._admit_all, one)
             yield Step(f"{one.name} branches", partial(self._branches, one), blind)
         if one.approval != "none":
             look, lacking = partial(self._reviewers, one), partial(self._no_reviewers, one)
             yield Step(f"{one.name} reviewers", look, lacking=lacking)
         look = partial(self._variables, one)
-        yield Step(f"{one.name} variables", look, partial(self._blind_variable, one))
+        yield Step(f"{one.name} variables", look, partial(self._set_all, one))
         if one.unknown:
             yield Step(f"{one.name} placeholders", partial(self._unknown, one))
 
@@ -337,6 +340,9 @@ class GitHubSettings:
     def _admit(self, one: Environment, branch: str) -> Call:
         path = f"{self._place(one)}/deployment-branch-policies"
         return Call(self.service, "POST", path, {"name": branch, "type": "branch"}, ADMIN)
+
+    def _admit_all(self, one: Environment) -> tuple[Call, ...]:
+        return tuple(self._admit(one, branch) for branch in one.branches)
 
     def _branches(self, one: Environment) -> Look:
         path = f"{self._place(one)}/deployment-branch-policies"
@@ -428,8 +434,8 @@ class GitHubSettings:
             return Call(self.service, "POST", path, body, ADMIN)
         return Call(self.service, "PATCH", f"{path}/{key}", body, ADMIN)
 
-    def _blind_variable(self, one: Environment) -> Call | None:
-        return next((self._set(one, key) for key in one.variables), None)
+    def _set_all(self, one: Environment) -> tuple[Call, ...]:
+        return tuple(self._set(one, key) for key in one.variables)
 
 
 _READ_ONLY = {"default_workflow_permissions": "read", "can_approve_pull_request_reviews": False}

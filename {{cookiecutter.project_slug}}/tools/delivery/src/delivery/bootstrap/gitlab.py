@@ -267,7 +267,7 @@ class GitLabSettings:
             look, lacking = partial(self._approvers, one), partial(_no_approvers, one)
             yield Step(f"{one.name} approvers", look, lacking=lacking)
         look = partial(self._variables, one)
-        yield Step(f"{one.name} variables", look, partial(self._blind_variable, one))
+        yield Step(f"{one.name} variables", look, partial(self._set_all, one))
         if one.unknown:
             yield Step(f"{one.name} placeholders", partial(self._unknown, one))
 
@@ -352,8 +352,8 @@ class GitLabSettings:
         flags = {"protected": bool(one.branches), "masked": False, "raw": True}
         return {"value": one.variables[key], "environment_scope": _scope(one), **flags}
 
-    def _blind_variable(self, one: Environment) -> Call | None:
-        return next((self._new_variable(one, key) for key in one.variables), None)
+    def _set_all(self, one: Environment) -> tuple[Call, ...]:
+        return tuple(self._new_variable(one, key) for key in one.variables)
 
     def _new_variable(self, one: Environment, key: str) -> Call:
         path, body = f"{self._path}/variables", {"key": key, **self._body(one, key)}

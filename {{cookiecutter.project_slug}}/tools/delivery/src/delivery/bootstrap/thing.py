@@ -89,14 +89,14 @@ class Step:
 
     Attributes:
         look: reads it.
-        blind: the call that makes it if nothing is there, built without reading anything.
+        blind: the calls that make it if nothing is there, built without reading anything.
         learn: takes ids from the answer to the call.
         lacking: what is found if the plan that is paid for does not have it, by the reason.
     """
 
     name: str
     look: Callable[[], Look]
-    blind: Callable[[], Call | None] = lambda: None
+    blind: Callable[[], Call | tuple[Call, ...] | None] = lambda: None
     learn: Callable[[dict[str, Any]], None] = lambda _: None
     lacking: Callable[[str], Look] = _nothing_instead
 
@@ -109,7 +109,10 @@ class Step:
         try:
             found = self.look()
         except NotVisibleError as error:
-            return Thing(self.name, "hidden", str(error), self.blind())
+            given = self.blind() or ()
+            calls = given if isinstance(given, tuple) else (given,)
+            call = calls[0] if calls else None
+            return Thing(self.name, "hidden", str(error), call, (), calls[1:])
         except UnavailableError as error:
             found = self.lacking(str(error))
         return found.as_thing(self.name)

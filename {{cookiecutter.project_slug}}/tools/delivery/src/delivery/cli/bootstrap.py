@@ -31,6 +31,7 @@ from delivery.errors import DeliveryError, Exit
 from delivery.scaffold.changes import Change, apply
 from delivery.scaffold.ids import changed_ids
 
+_OF_TARGET = ("account-id", "developers", "storage-root")
 _AccountOption = Annotated[
     str, typer.Option(help="The account. Default: that of the profile or the workspace.")
 ]
@@ -85,18 +86,18 @@ def bootstrap_command(
     not see or make something, or bad input.
     """
     require_one_way(apply_all, commands)
+    of_target = (account_id, developers, storage_root)
     if imports:
         _only("github or gitlab", {"approver": approver, "previews": previews})
         check_imports(project_root(), target, apply_all or commands)
-        needs = connect_needs(project_root(), target, account_id, developers, storage_root)
+        needs = connect_needs(project_root(), target, *of_target)
         raise typer.Exit(show_imports(needs, output))
     if target in FORGES:
-        _only("a target", {"account-id": account_id, "developers": developers})
-        _only("a target", {"storage-root": storage_root})
+        _only("a target", dict(zip(_OF_TARGET, of_target, strict=True)))
         shown = _forge(target, previews, approver or [], apply_all)
     else:
         _only("github or gitlab", {"approver": approver, "previews": previews})
-        shown = _target(target, (account_id, developers, storage_root), apply_all, yes)
+        shown = _target(target, of_target, apply_all, yes)
     things, document, text = shown
     if commands and output is Output.TABLE:
         show_commands(things)
