@@ -356,6 +356,14 @@ def test_subjects_with_ids_have_addresses_of_their_own(empty: Sandbox, forge: Fo
     ]
 
 
+def test_subjects_with_ids_have_ids_of_their_own(empty: Sandbox, forge: Forge) -> None:
+    with_stack(empty)
+    forge.immutable = None
+    bootstrap(empty, "--apply", "--yes", code=0)
+    ids = [number for to, number in imported(empty).items() if "federation_policy" in to]
+    assert len({*ids}) == 4
+
+
 def test_imports_read_only_and_need_a_stack(ready: Sandbox) -> None:
     assert (
         "infra/terraform/stacks/staging does not exist" in bootstrap(ready, "--imports", code=4).err

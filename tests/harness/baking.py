@@ -29,7 +29,8 @@ CHOICES: dict[str, list[str]] = {
 }
 
 # Tests decide what a command sees: nothing of whoever runs them.
-_INHERITED = ("PATH", "HOME", "LANG", "TMPDIR", "JAVA_HOME", "SSL_CERT_FILE", "UV_CACHE_DIR")
+_INHERITED = ("PATH", "HOME", "LANG", "TMPDIR", "JAVA_HOME", "SSL_CERT_FILE", "UV_CACHE_DIR",
+              "TF_CLI_CONFIG_FILE")  # fmt: skip
 
 # What `make` sets up keeps its bytecode, as on a user's machine; else every command compiles all
 # of its packages again.

@@ -19,6 +19,7 @@ from mutants.one_view import ONE_VIEW_FAULTS
 from mutants.run import RUN_FAULTS
 from mutants.settings import SETTINGS_FAULTS
 from mutants.tables import TABLES_FAULTS
+from mutants.terraform import TERRAFORM_FAULTS
 
 FAULTS = [
     *OTHER_FAULTS,
@@ -39,4 +40,5 @@ FAULTS = [
     *DOMAINS_FAULTS,
     *BOOTSTRAP_FAULTS,
     *SETTINGS_FAULTS,
+    *TERRAFORM_FAULTS,
 ]

@@ -594,3 +594,14 @@ def test_without_a_repository_no_pipeline_is_trusted(platform: Baked, tmp_path: 
     code, told = outcome_of(folder, "-filter=tests/unset.tftest.hcl")
     assert code == 1
     assert "set project.url and project.forge in delivery.yml" in problems(told)
+
+
+def test_an_admin_s_token_is_sent_to_no_other_host(platform: Baked, tmp_path: Path) -> None:
+    root = copied(platform, tmp_path / "lake")
+    file = root / "targets/prod.yml"
+    text = file.read_text("utf-8").replace(HOSTS["aws"], "https://lake.example.com")
+    file.write_text(text, encoding="utf-8")
+    folder = started(root / PLACE / "modules/names")
+    code, told = outcome_of(folder, "-filter=tests/names.tftest.hcl")
+    assert code == 1
+    assert "an admin's token is sent to no other host" in " ".join(problems(told).split())

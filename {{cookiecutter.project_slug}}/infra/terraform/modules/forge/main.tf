@@ -16,9 +16,21 @@ module "names" {
 }
 
 locals {
+  # Terraform's own jobs are gated like prod.
+  platform = {
+    for name in(var.platform_client_id == "" ? [] : ["terraform"]) : name => {
+      branches    = [local.policy.branches.targets["prod"]]
+      is_approved = contains(local.approved, "prod")
+      is_open     = false
+      variables = {
+        DATABRICKS_CLIENT_ID      = var.platform_client_id
+        DATABRICKS_TOKEN_AUDIENCE = "${module.names["preview"].bundle}-terraform"
+      }
+    }
+  }
   branches = module.names["preview"].branches
   approved = [for target, how in local.policy.approval : target if how == "environment"]
-  environments = merge([
+  environments = merge(local.platform, [
     for target, one in module.names : {
       for name, environment in one.environments : name => {
         # Drift and status read prod from each protected branch.

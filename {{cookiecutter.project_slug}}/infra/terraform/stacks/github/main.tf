@@ -20,6 +20,7 @@ module "forge" {
 
   root               = "${path.module}/../../../.."
   previews_client_id = var.previews_client_id
+  platform_client_id = var.platform_client_id
 }
 
 module "github" {

@@ -25,6 +25,17 @@ variable "has_premium" {
   default     = true
 }
 
+variable "platform_client_id" {
+  description = "The application id of the identity that applies Terraform in pipelines; empty if none does."
+  type        = string
+  default     = ""
+
+  validation {
+    condition     = var.platform_client_id == "" || can(regex("^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$", var.platform_client_id))
+    error_message = "platform_client_id: given ${var.platform_client_id}, expected an id such as 33333333-4444-4555-8666-777777777777"
+  }
+}
+
 variable "is_on" {
   description = "Whether the pipelines deliver: the last step of the first day."
   type        = bool
