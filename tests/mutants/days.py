@@ -58,6 +58,6 @@ DAYS_FAULTS = [
               f"{WAY_BACK}test_what_is_kept_does_not_depend_on_how_files_are_included"),
     _delivery("includes that take no more", "checks/include.py", "included_name(context.root, list(map(str, patterns))) is None", "False"),
     _delivery("going back by destroying", "plan/guard.py", "    if inputs.is_rollback:\n        hint", "    if False:\n        hint"),
-    _delivery("a renamed job is to be destroyed", "plan/guard.py", "_decide(key, danger, inputs, hint)", "_decide(key, danger, inputs)"),
+    _delivery("a renamed job is to be destroyed", "plan/guard.py", "_decide(key, danger, inputs, Refusal.JOBS_DELETED, hint)", "_decide(key, danger, inputs, Refusal.JOBS_DELETED)"),
 ]
 # fmt: on

@@ -14,6 +14,7 @@ _GATED = f"{_FORGE}test_terraform_s_own_jobs_are_gated_like_prod"
 _PIPES = "tests/pipelines/test_terraform_pipelines.py::"
 _GITHUB = f"{_PIPES}test_github_applies_only_what_reviewers_saw"
 _GITLAB = f"{_PIPES}test_gitlab_applies_only_what_approvers_saw"
+_REAL = "tests/deployments/test_terraform_applies.py::"
 _IMPORTS = "tests/deployments/test_bootstrap.py::"
 _IMPORTED = f"{_IMPORTS}test_what_is_there_is_imported_by_what_the_provider_finds_it_by"
 
@@ -66,6 +67,8 @@ TERRAFORM_FAULTS = [
     _platform("a bill that cannot be divided", "modules/compute/main.tf", '"custom_tags.${key}"', '"tags.${key}"', _own("compute")),
     _platform("a budget for all workspaces", "modules/compute/main.tf", "binding_workspace_ids = [var.workspace_id]", "binding_workspace_ids = []", _own("compute")),
     _platform("a Git folder among releases", "modules/git_folder/variables.tf", ' && !startswith(var.path, "/Workspace/Deployments")', "", _own("git_folder")),
+    _platform("a binding of another workspace", "modules/catalog/main.tf", "workspace_id   = var.workspace_id", "workspace_id   = 1", f"{_REAL}test_two_applies_make_what_bootstrap_looks_for"),
+    _platform("the real catalog is isolated at once", "modules/catalog/main.tf", 'var.is_isolated ? "ISOLATED" : "OPEN"', '"ISOLATED"', f"{_REAL}test_two_applies_make_what_bootstrap_looks_for"),
     # The border, and the files
     _platform("a schema in Terraform", "modules/catalog/main.tf", 'data "databricks_catalogs" "all" {}', 'data "databricks_catalogs" "all" {}\n\nresource "databricks_schema" "x" {\n  catalog_name = var.name\n  name         = "x"\n}', _BORDER),
     _platform("all grants of the catalog", "modules/catalog/main.tf", 'resource "databricks_grant" "this"', 'resource "databricks_grants" "this"', f"{_FILES}test_grants_name_one_principal_each"),
@@ -105,6 +108,7 @@ TERRAFORM_FAULTS = [
     _imports("a folder with its prefix", "bootstrap/imports.py", 'needs.folder.removeprefix("/Workspace")', "needs.folder", _IMPORTED),
     _imports("another policy", "bootstrap/needs.py", '            if _is_policy(policy.get("oidc_policy", {}), trust, subject):\n                return', "            if policy:\n                return", f"{_IMPORTS}test_subjects_with_ids_have_ids_of_their_own"),
     _imports("one address for both subjects", "bootstrap/imports.py", "{'-ids' if '@' in subject.value else ''}", "", f"{_IMPORTS}test_subjects_with_ids_have_addresses_of_their_own"),
+    _imports("an id that the provider does not find", "bootstrap/imports.py", 'f"/directories/{needs.folder_id()}"', 'f"/folders/{needs.folder_id()}"', f"{_REAL}test_what_bootstrap_made_is_taken_over_and_not_made_again"),
     _imports("a resource is left out", "bootstrap/imports.py", '    yield Import(f"{_FOLDER}.databricks_permissions.this", f"/directories/{needs.folder_id()}")\n', "", f"{_FILES}test_imports_take_over_all_that_terraform_makes"),
     _imports("imports without a stack", "cli/imports.py", "    require_stack(root, target)\n", "", f"{_IMPORTS}test_imports_read_only_and_need_a_stack"),
     _imports("imports beside changes", "cli/imports.py", "    if is_changing:", "    if False:", f"{_IMPORTS}test_imports_read_only_and_need_a_stack"),

@@ -49,7 +49,7 @@ pytestmark = pytest.mark.slow
 SETS = [
     {"ci": "github"},
     {"ci": "gitlab", "branching": "environments"},
-    {"ci": "github", "branching": "environments", "compute": "classic"},
+    {"ci": "github", "branching": "environments", "compute": "classic", "include_terraform": "yes"},
 ]
 LOADED = {"script": "src", "link": "href", "img": "src", "iframe": "src", "source": "src"}
 

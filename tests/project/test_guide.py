@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow
 SETS = [
     {**ci, **branching}
     for ci in ({}, {"ci": "github"}, {"ci": "gitlab"})
-    for branching in ({}, {"branching": "environments"})
+    for branching in ({}, {"branching": "environments", "include_terraform": "yes"})
 ]
 BRANCHES = "options/branching=environments"
 

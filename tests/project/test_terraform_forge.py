@@ -186,7 +186,8 @@ def expected_variables(root: Path) -> dict[str, dict[str, str]]:
 
 @pytest.mark.parametrize("forge", FORGES)
 def test_terraform_s_own_jobs_are_gated_like_prod(forge: str, bake: Bake, tmp_path: Path) -> None:
-    root = copied(bake(include_terraform="yes"), tmp_path / "lake", forge)
+    project = bake(branching="environments", include_terraform="yes")
+    root = copied(project, tmp_path / "lake", forge)
     plan = forge_plan(root, forge, **FORGES[forge])
     if forge == "github":
         environments = {e["environment"]: e for e in of_kind(plan, "github_repository_environment")}
@@ -199,7 +200,7 @@ def test_terraform_s_own_jobs_are_gated_like_prod(forge: str, bake: Bake, tmp_pa
         policies = of_kind(plan, "github_repository_environment_deployment_policy")
         branches = {n: [p["branch_pattern"] for p in policies if p["environment"] == n]
                     for n in ("prod", "terraform")}  # fmt: skip
-        assert branches["terraform"] == branches["prod"] == ["main"]
+        assert branches["terraform"] == branches["prod"] == ["prod"]
     else:
         found = {e["environment"]: e
                  for e in of_kind(plan, "gitlab_project_protected_environment")}  # fmt: skip

@@ -15,7 +15,7 @@ resource "databricks_catalog" "this" {
 
     precondition {
       condition     = !var.is_isolated || contains(data.databricks_catalogs.all.ids, var.name)
-      error_message = "${var.name} does not exist yet. The first apply makes and binds it: terraform apply -var=\"catalog_is_isolated=false\". The next one isolates it."
+      error_message = "${var.name} does not exist yet, or this workspace does not see it. The first apply makes and binds it: terraform apply -var=\"catalog_is_isolated=false\". The next one isolates it."
     }
   }
 }

@@ -13,6 +13,11 @@ output "branches" {
   value       = local.branches
 }
 
+output "approvals" {
+  description = "How many approvals a request needs; 0 if somebody works alone."
+  value       = try(local.policy.branches.approvals, 1)
+}
+
 output "prod_branch" {
   description = "The branch that delivers to prod."
   value       = local.policy.branches.targets["prod"]

@@ -20,10 +20,10 @@ resource "github_repository_ruleset" "branches" {
 
     # Without the second and the last, an author can push other changes after the approval.
     pull_request {
-      required_approving_review_count = 1
+      required_approving_review_count = var.approvals
       dismiss_stale_reviews_on_push   = true
-      require_code_owner_review       = true
-      require_last_push_approval      = true
+      require_code_owner_review       = var.approvals > 0
+      require_last_push_approval      = var.approvals > 0
     }
 
     required_status_checks {
@@ -44,7 +44,7 @@ resource "github_repository_environment" "this" {
   repository          = var.repository
   environment         = each.key
   can_admins_bypass   = !each.value.is_approved
-  prevent_self_review = each.value.is_approved
+  prevent_self_review = each.value.is_approved && var.approvals > 0
 
   dynamic "reviewers" {
     for_each = each.value.is_approved ? [var.reviewers] : []

@@ -18,6 +18,16 @@ variable "branches" {
   }
 }
 
+variable "approvals" {
+  description = "How many approvals a request needs; 0 if somebody works alone."
+  type        = number
+
+  validation {
+    condition     = var.approvals >= 0 && var.approvals <= 10 && floor(var.approvals) == var.approvals
+    error_message = "approvals: given ${var.approvals}, expected a whole number from 0 to 10, such as 1"
+  }
+}
+
 variable "checks" {
   description = "The jobs that must pass before a merge, by the names that GitHub shows."
   type        = set(string)

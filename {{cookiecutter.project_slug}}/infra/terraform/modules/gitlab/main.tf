@@ -2,6 +2,10 @@
 # whoever applies is a maintainer's, with the scope api; it is in no file. Tokens of jobs are not made
 # here: their values would be in the state.
 
+locals {
+  reviewed = var.has_premium && var.approvals > 0 ? 1 : 0
+}
+
 resource "gitlab_branch_protection" "this" {
   for_each = toset(var.branches)
 
@@ -12,11 +16,11 @@ resource "gitlab_branch_protection" "this" {
   merge_access_level           = var.has_premium ? null : "maintainer"
   allowed_to_push              = var.has_premium ? [{ access_level = "no one" }] : null
   allowed_to_merge             = var.has_premium ? [{ access_level = "maintainer" }] : null
-  code_owner_approval_required = var.has_premium ? true : null
+  code_owner_approval_required = var.has_premium ? var.approvals > 0 : null
 }
 
 resource "gitlab_project_level_mr_approvals" "this" {
-  count = var.has_premium ? 1 : 0
+  count = local.reviewed
 
   project                                        = var.project
   merge_requests_author_approval                 = false
@@ -26,12 +30,12 @@ resource "gitlab_project_level_mr_approvals" "this" {
 }
 
 resource "gitlab_project_approval_rule" "this" {
-  count = var.has_premium ? 1 : 0
+  count = local.reviewed
 
   project            = var.project
   name               = "All Members"
   rule_type          = "any_approver"
-  approvals_required = 1
+  approvals_required = var.approvals
 }
 
 # Those of previews, preview/…, are made by their pipelines.

@@ -28,6 +28,16 @@ variable "nightly_branch" {
   }
 }
 
+variable "approvals" {
+  description = "How many approvals a request needs; 0 if somebody works alone."
+  type        = number
+
+  validation {
+    condition     = var.approvals >= 0 && var.approvals <= 10 && floor(var.approvals) == var.approvals
+    error_message = "approvals: given ${var.approvals}, expected a whole number from 0 to 10, such as 1"
+  }
+}
+
 variable "environments" {
   description = "The environments of the pipelines: the branches that may use them (all of them if they are open), and their variables."
   type = map(object({

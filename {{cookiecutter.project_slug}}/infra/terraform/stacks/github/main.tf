@@ -28,6 +28,7 @@ module "github" {
 
   repository   = split("/", module.forge.path)[1]
   branches     = module.forge.branches
+  approvals    = module.forge.approvals
   checks       = ["check (Python 3.11)", "check (Python 3.12)", "release"]
   environments = module.forge.environments
   reviewers    = var.reviewers

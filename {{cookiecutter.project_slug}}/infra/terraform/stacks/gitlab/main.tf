@@ -29,6 +29,7 @@ module "gitlab" {
 
   project        = module.forge.path
   branches       = module.forge.branches
+  approvals      = module.forge.approvals
   nightly_branch = module.forge.prod_branch
   environments   = module.forge.environments
   approvers      = var.approvers

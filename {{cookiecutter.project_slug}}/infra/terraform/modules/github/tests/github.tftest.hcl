@@ -7,6 +7,7 @@ mock_provider "github" {
 variables {
   repository = "lakehouse"
   branches   = ["main", "prod"]
+  approvals  = 2
   checks     = ["release"]
   reviewers  = { teams = [7] }
   environments = {
@@ -45,7 +46,7 @@ run "rules" {
 
   assert {
     condition = (
-      github_repository_ruleset.branches.rules[0].pull_request[0].required_approving_review_count == 1 &&
+      github_repository_ruleset.branches.rules[0].pull_request[0].required_approving_review_count == 2 &&
       github_repository_ruleset.branches.rules[0].pull_request[0].dismiss_stale_reviews_on_push &&
       github_repository_ruleset.branches.rules[0].pull_request[0].require_code_owner_review &&
       github_repository_ruleset.branches.rules[0].pull_request[0].require_last_push_approval

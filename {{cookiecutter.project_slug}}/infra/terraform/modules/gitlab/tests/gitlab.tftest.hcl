@@ -7,6 +7,7 @@ mock_provider "gitlab" {
 variables {
   project        = "team/lakehouse"
   branches       = ["main", "prod"]
+  approvals      = 2
   nightly_branch = "prod"
   approvers      = 7
   environments = {
@@ -49,7 +50,7 @@ run "rules" {
   }
 
   assert {
-    condition     = gitlab_project_approval_rule.this[0].approvals_required == 1
+    condition     = gitlab_project_approval_rule.this[0].approvals_required == 2
     error_message = "no approval is required"
   }
 }
