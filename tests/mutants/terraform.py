@@ -80,6 +80,8 @@ TERRAFORM_FAULTS = [
     _platform("a stack with a misspelt argument", "stacks/prod/main.tf", "has_warehouse       = var", "has_warehouses      = var", f"{_FILES}test_a_stack_is_valid[prod]"),
     # The forge
     _platform("approvals outlive other changes", "modules/github/main.tf", "dismiss_stale_reviews_on_push   = true", "dismiss_stale_reviews_on_push   = false", _DOCTOR),
+    _platform("actions may be moved", "modules/github/main.tf", "sha_pinning_required = true", "sha_pinning_required = false", _DOCTOR),
+    _platform("a request needs one approval, whatever the policy says", "modules/github/main.tf", "required_approving_review_count = var.approvals", "required_approving_review_count = 1", _own("github")),
     _platform("authors approve themselves on GitHub", "modules/github/main.tf", "prevent_self_review = each.value.is_approved", "prevent_self_review = false", _DOCTOR),
     _platform("protected branches only", "modules/github/main.tf", "protected_branches     = false\n      custom_branch_policies = true", "protected_branches     = true\n      custom_branch_policies = false", _DOCTOR),
     _platform("prod without reviewers", "modules/forge/main.tf", "is_approved = contains(local.approved, name)", "is_approved = false", _DOCTOR),

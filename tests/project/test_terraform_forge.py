@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -11,14 +12,13 @@ import pytest
 from conftest import Bake
 from delivery.config.policy import load_policy
 from delivery.config.target import UNKNOWN_RELEASE, read_target
-from delivery.forge.base import Forge
-from delivery.forge.github import GitHub
-from delivery.forge.gitlab import GitLab
-from delivery.status.doctor import _protection
+from delivery.status.doctor import HealthCheck, _forge
+from harness.fake_forge import ADMIN, Forge
 from harness.terraform import PLACE, copied, outcome_of, planned, problems, started
 
 pytestmark = pytest.mark.slow
 
+HOST = "https://dbc-1.cloud.databricks.com"
 PREVIEWS, PLATFORM = (f"bbbbbbbb-0000-4000-8000-00000000000{n}" for n in (1, 2))
 
 
@@ -28,6 +28,9 @@ def forge_plan(root: Path, forge: str, **values: str) -> dict[str, dict[str, Any
         file = root / f"targets/{name}.yml"
         text = re.sub(r"00000000-([-0]{15}\d{12})", r"cccccccc-\1", file.read_text("utf-8"))
         assert text.count("cccccccc-") == 3
+        file.write_text(text, encoding="utf-8")
+    for file in (root / "targets").glob("*.yml"):
+        text = re.sub(r'host: ".*"', f'host: "{HOST}"', file.read_text("utf-8"))
         file.write_text(text, encoding="utf-8")
     folder = root / PLACE / "stacks" / forge
     ids = {"previews_client_id": PREVIEWS, "platform_client_id": PLATFORM}
@@ -48,106 +51,112 @@ def of_kind(plan: Mapping[str, dict[str, Any]], kind: str) -> list[dict[str, Any
     return [values for address, values in plan.items() if f".{kind}." in address]
 
 
-class PlannedGitHub(GitHub):
-    """A repository with the settings that Terraform plans."""
-
-    def __init__(self, plan: Mapping[str, dict[str, Any]]) -> None:
-        super().__init__("https://api.github.com", "team/lakehouse", "token")
-        self.plan, self.api = plan, self  # type: ignore[assignment]
-
-    def _ruleset(self) -> dict[str, Any]:
-        (found,) = of_kind(self.plan, "github_repository_ruleset")
-        assert found["enforcement"] == "active"
-        return found
-
-    def _includes(self, branch: str) -> bool:
-        return f"refs/heads/{branch}" in self._ruleset()["conditions"][0]["ref_name"][0]["include"]
-
-    def all(self, path: str) -> Iterator[Any]:
-        (rules,) = self._ruleset()["rules"]
-        if not self._includes(path.removeprefix("/rules/branches/")):
-            return
-        for name, value in rules.items():
-            if value:
-                given = value[0] if isinstance(value, list) else {}
-                yield {"type": name, "parameters": given, "ruleset_id": 1}
-
-    def get_or_empty(self, path: str) -> Any:
-        environment = path.removeprefix("/environments/").partition("/")[0]
-        if path.endswith("/deployment-branch-policies"):
-            found = of_kind(self.plan, "github_repository_environment_deployment_policy")
-            names = [p["branch_pattern"] for p in found if p["environment"] == environment]
-            return {"branch_policies": [{"name": name, "type": "branch"} for name in names]}
-        if path.startswith("/environments/"):
-            return self._environment(environment)
-        if path.startswith("/branches/"):
-            return {"protected": self._includes(path.removeprefix("/branches/"))}
-        known = {"/rulesets/1": {"bypass_actors": self._ruleset()["bypass_actors"]},
-                 "/codeowners/errors": {"errors": []}}  # fmt: skip
-        return known.get(path, {"id": 1})
-
-    def _environment(self, name: str) -> Any:
-        (one,) = (e for e in of_kind(self.plan, "github_repository_environment")
-                  if e["environment"] == name)  # fmt: skip
-        reviewers = [*(one["reviewers"] or [])]
-        rule = {"type": "required_reviewers", "reviewers": reviewers,
-                "prevent_self_review": one["prevent_self_review"]}  # fmt: skip
-        policy = one["deployment_branch_policy"]
-        return {"protection_rules": [rule] if reviewers else [],
-                "can_admins_bypass": one["can_admins_bypass"],
-                "deployment_branch_policy": policy[0] if policy else None}  # fmt: skip
+def on_github(plan: Mapping[str, dict[str, Any]], forge: Forge) -> None:
+    """Make what is planned; the team is in the repository already."""
+    hub = forge.hub
+    hub.owners, hub.levels = [OWNER], {"data-team": "push"}
+    (rules,) = of_kind(plan, "github_repository_ruleset")
+    made = {
+        "name": rules["name"],
+        "enforcement": rules["enforcement"],
+        "bypass_actors": rules["bypass_actors"],
+        "conditions": {"ref_name": rules["conditions"][0]["ref_name"][0]},
+        "rules": [*_rules(rules["rules"][0])],
+    }
+    assert hub.save_ruleset(None, made)[0] == 201
+    for one in of_kind(plan, "github_repository_environment"):
+        asked = [{"type": "Team", "id": team} for r in one["reviewers"] for team in r["teams"]]
+        policy = (one["deployment_branch_policy"] or [None])[0]
+        settings = {**one, "reviewers": asked, "deployment_branch_policy": policy}
+        assert hub.put_place(one["environment"], settings)[0] == 200
+    for one in of_kind(plan, "github_repository_environment_deployment_policy"):
+        assert hub.admit(one["environment"], {"name": one["branch_pattern"]})[0] == 200
+    for one in of_kind(plan, "github_actions_environment_variable"):
+        variable = {"name": one["variable_name"], "value": one["value"]}
+        assert hub.new_variable(one["environment"], variable)[0] == 201
+    (hub.workflow,) = of_kind(plan, "github_workflow_repository_permissions")
+    (hub.actions,) = of_kind(plan, "github_actions_repository_permissions")
 
 
-class PlannedGitLab(GitLab):
-    """A project with the settings that Terraform plans."""
-
-    def __init__(self, plan: Mapping[str, dict[str, Any]]) -> None:
-        super().__init__("https://gitlab.com/api/v4", "team/sub/lakehouse", "token")
-        self.plan, self.api = plan, self  # type: ignore[assignment]
-
-    def all(self, path: str) -> Iterator[Any]:
-        assert path == "/variables"
-        yield from of_kind(self.plan, "gitlab_project_variable")
-
-    def get_or_empty(self, path: str) -> Any:
-        kind, _, name = path.strip("/").partition("/")
-        if kind == "approval_rules":
-            return of_kind(self.plan, "gitlab_project_approval_rule")
-        if kind == "approvals":
-            return of_kind(self.plan, "gitlab_project_level_mr_approvals")[0]
-        if kind == "protected_environments":
-            found = of_kind(self.plan, "gitlab_project_protected_environment")
-            return next((one for one in found if one["environment"] == name), {})
-        if kind == "protected_branches":
-            found = of_kind(self.plan, "gitlab_branch_protection")
-            (one,) = (branch for branch in found if branch["branch"] == name)
-            levels = [{"access_level": 0 if level["access_level"] == "no one" else 40}
-                      for level in one["allowed_to_push"]]  # fmt: skip
-            return {**one, "push_access_levels": levels}
-        return {}  # what the provider does not know is as GitLab has it by default
+def _rules(planned: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    for name, value in planned.items():
+        if isinstance(value, list) and value:
+            given = dict(value[0])
+            if "required_check" in given:
+                given["required_status_checks"] = given.pop("required_check")
+            yield {"type": name, "parameters": given}
+        elif value:
+            yield {"type": name}
 
 
-def forge_of(forge: str, plan: Mapping[str, dict[str, Any]]) -> Forge:
-    """The forge after the stack is applied."""
-    return PlannedGitHub(plan) if forge == "github" else PlannedGitLab(plan)
+def on_gitlab(plan: Mapping[str, dict[str, Any]], forge: Forge) -> None:
+    """Make what is planned; the group is in the project already, and the job's token is set."""
+    lab = forge.lab
+    lab.groups, lab.shared = {OWNER.removeprefix("@"): 71}, {OWNER.removeprefix("@"): 30}
+    for one in of_kind(plan, "gitlab_branch_protection"):
+        kinds = ("push", "merge")
+        levels = {f"{k}_access_level": LEVELS[one[f"allowed_to_{k}"][0]["access_level"]]
+                  for k in kinds}  # fmt: skip
+        assert lab.protect({**one, "name": one["branch"], **levels})[0] == 201
+    for one in of_kind(plan, "gitlab_project_approval_rule"):
+        assert lab.new_rule(one)[0] == 201
+    for one in of_kind(plan, "gitlab_project_level_mr_approvals"):
+        lab.set_approvals(one)
+    for one in of_kind(plan, "gitlab_project_environment"):
+        assert lab.new_environment(one)[0] == 201
+    for one in of_kind(plan, "gitlab_project_protected_environment"):
+        assert lab.guard({**one, "name": one["environment"]})[0] == 201
+    for one in of_kind(plan, "gitlab_project_variable"):
+        assert lab.new_variable(one)[0] == 201
+    for one in of_kind(plan, "gitlab_pipeline_schedule"):
+        assert lab.new_schedule({"active": True, **one})[0] == 201
+    token = {"key": "DELIVERY_FORGE_TOKEN", "environment_scope": "prod", "value": "a-token"}
+    lab.new_variable({**token, "protected": True, "masked": True})
 
 
-FORGES = {"github": {"reviewers": "{ teams = [7] }"}, "gitlab": {"approvers": "7"}}
+OWNER = "@acme/data-team"
+LEVELS = {"no one": 0, "maintainer": 40}
+MAKE = {"github": on_github, "gitlab": on_gitlab}
+# What the providers do not know: the page says so.
+LEFT = {
+    "github": {"workflows of forks"},
+    "gitlab": {"pipelines must succeed"},
+}
+
+
+def checks(
+    root: Path, forge: Forge, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> list[HealthCheck]:
+    """What `doctor` says of the settings of the forge, to an admin."""
+    for name in [n for n in os.environ if n.startswith(("GITHUB_", "GITLAB_", "CI_"))]:
+        monkeypatch.delenv(name)
+    tokens = ("GITHUB_TOKEN", "DELIVERY_FORGE_TOKEN")
+    for name, value in (forge.github() if kind == "github" else forge.gitlab()).items():
+        monkeypatch.setenv(name, ADMIN if name in tokens else value)
+    found = [*_forge(root, load_policy(root))]
+    return found[[check.name for check in found].index("forge") + 1 :]
+
+
+FORGES = {"github": {"reviewers": "{ teams = [71] }"}, "gitlab": {"approvers": "71"}}
 
 
 @pytest.mark.parametrize("branching", ["trunk", "environments"])
-@pytest.mark.parametrize("forge", FORGES)
+@pytest.mark.parametrize("kind", FORGES)
 def test_doctor_finds_nothing_wrong_in_what_terraform_makes(
-    forge: str, branching: str, bake: Bake, tmp_path: Path
+    kind: str, branching: str, bake: Bake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    project = bake(ci=forge, branching=branching, include_terraform="yes")
-    root = copied(project, tmp_path / "lake", forge)
-    plan = forge_plan(root, forge, **FORGES[forge])
-    policy = load_policy(root)
-    checks = [*_protection(policy, forge_of(forge, plan))]
-    assert len(checks) >= 6
-    assert [f"{one.name}: {one.message}" for one in checks if not one.ok] == []
-    assert plan_variables(forge, plan) == expected_variables(root)
+    project = bake(ci=kind, branching=branching, include_terraform="yes")
+    root = copied(project, tmp_path / "lake", kind)
+    (root / "CODEOWNERS").write_text(f"* {OWNER}\n", encoding="utf-8")
+    plan = forge_plan(root, kind, **FORGES[kind])
+    with Forge() as forge:
+        MAKE[kind](plan, forge)
+        found = checks(root, forge, kind, monkeypatch)
+        assert forge.unknown == []
+    assert len(found) >= 15
+    wrong = {one.name: one.message for one in found if not one.ok}
+    assert wrong.keys() == LEFT[kind], wrong
+    assert plan_variables(kind, plan) == expected_variables(root)
 
 
 def plan_variables(forge: str, plan: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, str]]:

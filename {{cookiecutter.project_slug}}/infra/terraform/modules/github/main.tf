@@ -93,6 +93,13 @@ resource "github_workflow_repository_permissions" "this" {
   can_approve_pull_request_reviews = false
 }
 
+resource "github_actions_repository_permissions" "this" {
+  repository           = var.repository
+  enabled              = true
+  allowed_actions      = "all"
+  sha_pinning_required = true
+}
+
 # Last: from now on a merge is delivered.
 resource "github_actions_variable" "delivery" {
   count = var.is_on ? 1 : 0
