@@ -629,6 +629,10 @@ def test_ids_that_are_not_known_name_the_command_that_makes_them(
     )
     assert "delivery bootstrap preview prints it: --previews ID" in messages["preview placeholders"]
     bootstrap(run, kind, "--apply", code=2)  # now with the id of previews
+    if kind == "github":
+        forge.hub.places["prod"].variables["DATABRICKS_CLIENT_ID"] = "of another day"
+    old = {"key": "DATABRICKS_CLIENT_ID", "environment_scope": "prod", "value": "of another day"}
+    forge.lab.variables.append(old)
     rows = json.loads(run(kind, "bootstrap", kind, "--output", "json", code=2).stdout)["things"]
     states = {thing["name"]: thing["state"] for thing in rows}
     assert states["preview placeholders"] == "present"  # the forge has one, and no file has another
