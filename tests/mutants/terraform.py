@@ -100,6 +100,8 @@ TERRAFORM_FAULTS = [
     _platform("a plan over the code", ".gitlab/ci/terraform.yml", "    GIT_STRATEGY: empty\n", "    GIT_STRATEGY: fetch\n", _GITLAB),
     _platform("another plan than the approved one", "ci.sh", '    test "${4:-$found}" = "$found" ||', "    true ||", f"{_PIPES}test_exactly_the_approved_plan_is_applied"),
     _platform("a state on the runner", "ci.sh", '    test -f "$1/backend.tf" ||', "    true ||", f"{_PIPES}test_a_state_is_never_lost_with_a_runner"),
+    _platform("stacks are not validated", "ci.sh", '        terraform -chdir="$folder" validate\n', "", f"{_PIPES}test_every_stack_is_validated_and_every_module_tested"),
+    _platform("modules are not tested", "ci.sh", '        terraform -chdir="$folder" test\n', "", f"{_PIPES}test_every_stack_is_validated_and_every_module_tested"),
     _platform("a token that others read", "ci.sh", "        umask 077\n", "", f"{_PIPES}test_the_state_is_read_with_a_token_of_its_own"),
     _platform("any archive is installed", "ci.sh", '    echo "$sha256  $folder/terraform.zip" | sha256sum --check --quiet\n', "", f"{_PIPES}test_terraform_is_installed_by_its_hash"),
     _platform("a stage that no pipeline includes", "options/include_terraform=yes/.gitlab-ci.yml", "  - local: .gitlab/ci/terraform.yml\n", "", _GITLAB),

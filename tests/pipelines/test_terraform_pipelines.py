@@ -181,6 +181,19 @@ def test_exactly_the_approved_plan_is_applied(stub: tuple[Path, Path]) -> None:
     assert log_of(stub) == []
 
 
+def test_every_stack_is_validated_and_every_module_tested(stub: tuple[Path, Path]) -> None:
+    result = ci(stub, "check")
+    assert result.returncode == 0, result.stderr
+    called = [line.removeprefix("-chdir=") for line in log_of(stub)]
+    place = stub[0] / PLACE
+    for kind, command in (("stacks", "validate"), ("modules", "test")):
+        for folder in (place / kind).iterdir():
+            assert f"{folder} init -backend=false" in called
+            assert f"{folder} {command}" in called
+    assert f"fmt -check -diff -recursive {place}" in called
+    assert not [line for line in called if "apply" in line or "plan" in line]
+
+
 @pytest.mark.parametrize(
     ("file", "message"),
     [("backend.tf", "no backend.tf"), (".terraform.lock.hcl", "no .terraform.lock.hcl")],
