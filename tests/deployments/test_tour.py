@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from harness.baking import ROOT, run
+from harness.tour import RECORDING, recorded, same
 
 pytestmark = pytest.mark.slow
 
@@ -24,6 +25,9 @@ def test_the_tour_is_taken_from_the_first_to_the_last_stop() -> None:
         "staging: no drift",
     ):
         assert promise in result.stdout
+    heard = recorded(result.stdout)
+    known = RECORDING.read_text(encoding="utf-8").splitlines()
+    assert same(heard, known), "record it again: python tests/harness/tour.py --write"
     (page,) = re.findall(r"The status page is (\S+)", result.stdout)
     text = Path(page).read_text(encoding="utf-8")
     assert text.startswith("<!doctype html>")

@@ -3,6 +3,8 @@
 python tests/harness/guide_screens.py            lists the screens that differ
 python tests/harness/guide_screens.py --write    writes the screens and the pipelines into the pages
 
+It also writes the pictures that show screens: see `pictures`.
+
 A block of the guide that begins with ```console holds commands (`$ …`) and their screens; its info
 string may name the exit code of its last command (`exit:3`). All pages tell one story, against an
 emulated workspace; `guide_scenes` prepares what a heading tells about.
@@ -298,6 +300,8 @@ def main(arguments: list[str]) -> int:
             file = TEMPLATE / page
             of_page = [one for one in heard if one.step.page == page]
             file.write_text(written(file.read_text("utf-8"), of_page), encoding="utf-8")
+        pictures = Path(__file__).with_name("pictures.py")
+        expect_success(sys.executable, pictures, "--write", cwd=TEMPLATE)
     return 1 if problems else 0
 
 

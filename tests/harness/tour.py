@@ -1,11 +1,14 @@
 """The whole promise, in a few minutes: from one command to a lakehouse that is safe to deliver.
 
 make tour            narrated; on an emulated workspace, with the real CLI when it is on the PATH
+
+python tests/harness/tour.py --write     also writes it into docs/tour.txt, if it says something new
 """
 
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import socket
 import sys
@@ -22,10 +25,12 @@ import yaml
 from fake_workspace import Workspace
 from rich.console import Console
 
-from harness.baking import Baked, cookiecutter, expect_success, export
+from harness.baking import ROOT, Baked, cookiecutter, expect_success, export
 from harness.delivering import MORE, CommandResult, Sandbox, furnish, lock_file, prepare
+from harness.guide_screens import ADDRESS, RELEASE, normal
 
-console = Console(highlight=False, soft_wrap=True)
+RECORDING = ROOT / "docs/tour.txt"
+console = Console(highlight=False, soft_wrap=True, record=True)
 DOMAIN = "resources/extra/all.yml"
 JOB = "resources/flights/job.yml"
 
@@ -142,6 +147,33 @@ def main() -> None:
         console.print(f"[bold green]The tour took {time.monotonic() - started:.0f} seconds.[/]")
 
 
+def recorded(text: str) -> list[str]:
+    """What the tour says, without what belongs to a machine: folders, ports, ids of runs."""
+    text = re.sub(r"/\S*lakehouse-tour\.\w+/(?:work/acme-lakehouse/)?", "", text)
+    text = re.sub(r"http://127\.0\.0\.1:\d+", ADDRESS, text)
+    text = re.sub(r"#job/\d+/run/\d+", "#job/11/run/22", text)
+    lines = (line.rstrip() for line in text.splitlines())
+    return [line for line in lines if not re.match(r"with the (?:real|fake) CLI", line)]
+
+
+def same(one: list[str], other: list[str]) -> bool:
+    """Whether two recordings differ only in releases, digests, times and sizes."""
+    return _comparable(one) == _comparable(other)
+
+
+def _comparable(lines: list[str]) -> list[str]:
+    without = (RELEASE.sub("RELEASE", line) for line in normal(lines))
+    return [re.sub(r"\b\d+ files\b|\b[0-9a-f]{12}(?= main)", "…", line) for line in without]
+
+
+def write(text: str) -> None:
+    """Write the recording, if it says something else than the one that is there."""
+    lines = recorded(text)
+    known = RECORDING.read_text(encoding="utf-8").splitlines() if RECORDING.exists() else []
+    if not same(lines, known):
+        RECORDING.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
 def stops(tour: Tour) -> list[Callable[[], None]]:
     """What is seen, in its order."""
     return [
@@ -193,3 +225,5 @@ def _short(argument: object) -> str:
 
 if __name__ == "__main__":
     main()
+    if "--write" in sys.argv:
+        write(console.export_text())

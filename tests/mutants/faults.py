@@ -353,7 +353,7 @@ DELIVERY_FAULTS = [
     _delivery("exceptions again and again", "plan/guard.py", "if a.until >= today and a.id not in self.consumed", "if a.until >= today"),
     _delivery("all jobs may go", "plan/guard.py", "if len(deleted) > limit and not inputs.is_rollback:", "if False:"),
     _delivery("a fifth does not count", "plan/guard.py", "min(inputs.policy.guard.jobs_deleted, total // 5)", "inputs.policy.guard.jobs_deleted"),
-    _delivery("wider rights", "plan/guard.py", 'return _refuse(key, Refusal.RIGHTS, reason)', 'return Decision(key=key, action="allow", reason=reason)'),
+    _delivery("wider rights", "plan/guard.py", "    if permitted:\n", "    if True:\n"),
     _delivery("too wide from the start", "plan/guard.py", "    level = str(changed.new)\n", "    if is_new:\n        return \"\"\n    level = str(changed.new)\n"),
     _delivery("an exception is spent on a mark", "plan/guard.py", "if not refuses or inputs.is_rollback:", "if (not refuses and not inputs.exception(key)) or inputs.is_rollback:"),
     _delivery("a library is replaced", "plan/guard.py", "if old - new else", "if old and not new else"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -13,7 +14,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 from urllib.error import URLError
 from urllib.parse import unquote, urlsplit
 
@@ -23,9 +24,10 @@ import yaml
 from conftest import Bake
 from delivery.checks.registry import all_rules
 from delivery.cli.app import build_app
-from delivery.config.policy import Policy
+from delivery.config.policy import Approval, Policy
 from harness.baking import (
     COMPILING,
+    ROOT,
     TEMPLATE,
     Baked,
     environment,
@@ -40,7 +42,7 @@ from typer.main import get_command
 
 sys.path.insert(0, str(TEMPLATE / "tools"))
 
-from docs_site import data
+from docs_site import conventions, data
 from docs_site.diagram import with_diagrams
 from docs_site.lineage import edges
 
@@ -254,6 +256,37 @@ def test_every_rule_has_its_entry(built: Baked) -> None:
     for name, rule in rules.items():
         assert name in page.ids
         assert rule.summary.replace("`", "") in page.text
+
+
+def test_the_conventions_are_those_of_the_policy(built: Baked) -> None:
+    text = pages_of(built)["docs/reference/conventions.html"].text
+    policy = built.yaml("delivery.yml")
+    for name in policy["branches"]["prefixes"]:
+        assert f"{name}/…" in text
+    rows = {
+        "staging": "staging main nobody shown in the plan",
+        "prod": "prod main reviewers of the environment on GitHub or GitLab refused without",
+    }
+    for row in rows.values():
+        assert row in " ".join(text.split())
+    for path in [*policy["may_differ"], *policy["verify"]["jobs"].values()]:
+        assert path in text
+    for wish in (
+        "a time limit",
+        "a queue",
+        "at most 1 of its runs",
+        "time zone UTC",
+        "1 more tries",
+    ):
+        assert wish in text
+
+
+def test_a_convention_that_is_dropped_is_not_on_its_page(bake: Bake, tmp_path: Path) -> None:
+    project = copy(bake(), tmp_path / "project")
+    write(project, "delivery.yml", re.sub("(?m)^  queue: .*\n", "", project.text("delivery.yml")))
+    ((_, text),) = conventions.pages(project.path).values()
+    assert "a time limit" in text
+    assert "a queue" not in text
 
 
 def contracts_of(project: Baked, domain: str) -> dict[str, dict[str, Any]]:
@@ -542,3 +575,29 @@ def test_code_in_how_tos_is_code(monkeypatch: pytest.MonkeyPatch) -> None:
     assert {"tailnum", "time_hour"} <= columns
     (exception,) = blocks("docs/how-to/change-a-table.md", "yaml")
     assert yaml.safe_load(exception)["allow"][0].keys() == {"key", "reason", "until"}
+
+
+def test_the_bold_shape_is_that_of_the_default_answers() -> None:
+    page = (TEMPLATE / "docs/choosing.md").read_text("utf-8")
+    bold = re.findall(r"^\| \*\*(.+?)\*\*", page, re.MULTILINE)
+    questions = json.loads((ROOT / "cookiecutter.json").read_text("utf-8"))
+    assert len(bold) == len(re.findall(r"^\| answer", page, re.MULTILINE)) == 5
+    assert [questions[name][0] for name in ("branching", "compute")] == bold[2:4]
+    for mode in get_args(Approval):
+        assert f"`approval: {mode}`" in page
+    ours = yaml.safe_load((TEMPLATE / "delivery.yml").read_text("utf-8"))["approval"]["prod"]
+    assert f"**{bold[4]}** | `approval: {ours}`" in page
+
+
+@pytest.mark.real_cli
+def test_the_cli_has_the_commands_of_those_who_come_from_elsewhere() -> None:
+    page = (TEMPLATE / "docs/coming-from.md").read_text("utf-8")
+    found = re.findall(
+        r"databricks (bundle [a-z ]+?)(?=`|\n| --)((?: --[a-z-]+(?: [\w/]+)?)*)", page
+    )
+    assert len(found) >= 3
+    for command, options in found:
+        told = expect_success("databricks", *command.split(), "--help", cwd=TEMPLATE)
+        assert f"databricks {command}" in told
+        for option in re.findall(r"--[a-z-]+", options):
+            assert option in told

@@ -6,12 +6,13 @@ import os
 import re
 import shutil
 from pathlib import Path
+from xml.etree import ElementTree
 
 import fake_cli
 import pytest
 import yaml
 from conftest import Bake
-from harness import warm
+from harness import pictures, warm
 from harness.baking import TEMPLATE, Baked, commit, git, name_of, pytest_summary, run
 from harness.guide_examples import add_examples
 from harness.guide_screens import ANSWERS, PAGES, rehearse, steps, written
@@ -86,6 +87,15 @@ def test_the_commands_of_the_guide_say_what_it_shows(bake: Bake, tmp_path: Path)
     assert len(heard) == sum(len(list(steps(page, text))) for page, text in texts.items()) > 40
     for page, text in texts.items():
         assert written(text, [one for one in heard if one.step.page == page]) == text
+
+
+@pytest.mark.parametrize("name", pictures.PICTURES)
+def test_pictures_show_what_the_tool_makes(name: str) -> None:
+    made = pictures.PICTURES[name]()
+    shown = (pictures.FOLDER / f"{name}.svg").read_text("utf-8")
+    assert shown == made, "write it again: python tests/harness/pictures.py --write"
+    ElementTree.fromstring(shown)
+    assert re.findall(r"(?:src|href)=.(?!https://(?:staging|prod)\.example\.com/?)", shown) == []
 
 
 # --- the first day ---

@@ -7,6 +7,7 @@ import re
 import sys
 import tomllib
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 from harness.baking import (
@@ -71,7 +72,7 @@ def test_links_lead_somewhere(name: str) -> None:
     place = ROOT / re.sub(r"options/[^/]+/", "", name)  # where a variant is laid over the project
     for link in re.findall(r"\]\(([^)#]+)", text_of(name)):
         if not link.startswith("https://"):
-            assert place.parent.joinpath(link).exists(), link
+            assert place.parent.joinpath(unquote(link)).exists(), link
 
 
 FORBIDDEN = {
