@@ -32,6 +32,17 @@ from delivery.scaffold.changes import Change, apply
 from delivery.scaffold.ids import changed_ids
 
 _OF_TARGET = ("account-id", "developers", "storage-root")
+_TargetArgument = Annotated[
+    str, typer.Argument(help="A target, such as staging, preview or dev; or github, or gitlab.")
+]
+_ApplyOption = Annotated[bool, typer.Option("--apply", help="Make what is missing.")]
+_CommandsOption = Annotated[
+    bool, typer.Option("--commands", help="Print what is missing as commands of a shell.")
+]
+_ImportsOption = Annotated[
+    bool, typer.Option("--imports", help="Print what is there as import blocks of Terraform.")
+]
+_YesOption = Annotated[bool, typer.Option("--yes", help="Write ids into files without asking.")]
 _AccountOption = Annotated[
     str, typer.Option(help="The account. Default: that of the profile or the workspace.")
 ]
@@ -51,25 +62,16 @@ _PreviewsOption = Annotated[
 
 
 def bootstrap_command(
-    target: Annotated[
-        str,
-        typer.Argument(help="A target, such as staging, preview or dev; or github, or gitlab."),
-    ],
-    apply_all: Annotated[bool, typer.Option("--apply", help="Make what is missing.")] = False,
-    commands: Annotated[
-        bool, typer.Option("--commands", help="Print what is missing as commands of a shell.")
-    ] = False,
-    imports: Annotated[
-        bool, typer.Option("--imports", help="Print what is there as import blocks of Terraform.")
-    ] = False,
+    target: _TargetArgument,
+    apply_all: _ApplyOption = False,
+    commands: _CommandsOption = False,
+    imports: _ImportsOption = False,
     account_id: _AccountOption = "",
     developers: _DevelopersOption = "",
     storage_root: _StorageOption = "",
     approver: _ApproverOption = None,
     previews: _PreviewsOption = "",
-    yes: Annotated[
-        bool, typer.Option("--yes", help="Write ids into files without asking.")
-    ] = False,
+    yes: _YesOption = False,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Show what a target or its forge needs before the first delivery, and make it.
