@@ -1,7 +1,7 @@
 # Every command of the template. `make` alone lists them.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup demo tour test coverage bad-days check mutants mutate benchmark pins digest clean
+.PHONY: help setup terraform demo tour example test coverage bad-days check mutants mutate benchmark pins digest clean
 
 # Each candidate is run: a name on the PATH may be a shim without an interpreter.
 CANDIDATES := python3 python3.12 python3.11 python3.13 python
@@ -41,6 +41,12 @@ demo: $(DEMO) ## generate a sample project in the temporary folder and run its p
 
 tour: $(STAMP) ## show a full delivery cycle on an emulated workspace: release, staging, prod, a failing release, rollback, drift
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tests/harness/tour.py
+
+example: $(STAMP) ## publish a generated project as the branch `example` of origin
+	@$(BIN)/python scripts/example.py
+
+terraform: $(STAMP) ## install Terraform into .venv, for the tests of infra/terraform; its providers come from the registry
+	@sh '$(PROJECT)/infra/terraform/ci.sh' install $(BIN)
 
 # One process more than the two cores of a small runner: many tests wait, for a program or a time limit.
 test: $(STAMP) ## run all tests of the template and of generated projects (FAST=1: only the quick ones)

@@ -4,6 +4,7 @@ The branch gets a commit only if the project differs. Its workflows are in anoth
 `.github/workflows.example`, so that none runs there: the token of a workflow may not push any.
 """
 
+import base64
 import os
 import re
 import subprocess
@@ -65,11 +66,24 @@ def _git(*arguments: str, cwd: Path = ROOT) -> str:
         f"GIT_{role}_{key}": text for role in ("AUTHOR", "COMMITTER") for key, text in _WHO.items()
     }
     command = ["git", *arguments]
-    environment = {**os.environ, **who}
+    environment = {**os.environ, **who, **_signed_in()}
     done = subprocess.run(
         command, cwd=cwd, env=environment, check=True, stdout=subprocess.PIPE, text=True
     )
     return done.stdout.strip()
+
+
+def _signed_in() -> dict[str, str]:
+    """Access of git to the server in a workflow, whose checkout keeps no credentials."""
+    token = os.environ.get("GITHUB_TOKEN")
+    if not token:
+        return {}
+    secret = base64.b64encode(f"x-access-token:{token}".encode()).decode()
+    return {
+        "GIT_CONFIG_COUNT": "1",
+        "GIT_CONFIG_KEY_0": f"http.{os.environ['GITHUB_SERVER_URL']}/.extraheader",
+        "GIT_CONFIG_VALUE_0": f"AUTHORIZATION: basic {secret}",
+    }
 
 
 if __name__ == "__main__":

@@ -87,7 +87,7 @@ def _wrapped(line: str) -> list[str]:
 
 def status() -> str:
     """The status page of two targets, within a picture: staging is ahead of prod, and drifted."""
-    html = status_page("Acme Lakehouse", [_status("staging"), _status("prod")], _NOW)
+    html = status_page("Lakehouse", [_status("staging"), _status("prod")], _NOW)
     style = re.search(r"<style>(.*?)</style>", html, re.DOTALL)
     body = re.search(r"<body>(.*?)</body>", html, re.DOTALL)
     assert style

@@ -21,7 +21,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 import sqlglot
 import yaml
-from conftest import Bake
+from conftest import REAL, Bake
 from delivery.checks.registry import all_rules
 from delivery.cli.app import build_app
 from delivery.config.policy import Approval, Policy
@@ -590,6 +590,7 @@ def test_the_bold_shape_is_that_of_the_default_answers() -> None:
 
 
 @pytest.mark.real_cli
+@pytest.mark.skipif(REAL is None, reason="no databricks on the PATH")
 def test_the_cli_has_the_commands_of_those_who_come_from_elsewhere() -> None:
     page = (TEMPLATE / "docs/coming-from.md").read_text("utf-8")
     found = re.findall(

@@ -60,7 +60,7 @@ def test_the_workflow_runs_where_it_is_wanted_and_may_only_push() -> None:
     assert workflow["permissions"] == {}
     assert job["permissions"] == {"contents": "write"}
     assert job["if"] == "vars.EXAMPLE == 'on'"
-    assert job["steps"][-1]["run"] == "python scripts/example.py"
+    assert job["steps"][-1]["run"] == "make example"
     linter = shutil.which("actionlint")
     if linter:
         subprocess.run([linter, "-"], input=text, text=True, check=True, cwd=ROOT)

@@ -376,7 +376,7 @@ class GitLabSettings:
         problems = [f"no {FORGE_TOKEN} in {scope}" for scope in needed if scope not in tokens]
         for scope, token in tokens.items():
             if scope not in (*asking, *_READERS):
-                problems.append(f"{FORGE_TOKEN} is in {scope}, where no job needs it: delete it")
+                problems.append(f"{FORGE_TOKEN} is in {scope}, where no job needs it")
             elif not token.get("protected") or not token.get("masked"):
                 problems.append(f"{FORGE_TOKEN} in {scope} must be protected and masked")
         if problems:
